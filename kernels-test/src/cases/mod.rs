@@ -1,0 +1,8 @@
+//! The case lists, one file a kernel.
+
+mod rms_norm;
+
+use crate::case::Case;
+
+/// Cases of every registered kernel, by kernel name, in the order of the registry.
+pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[("rms_norm", rms_norm::cases)];

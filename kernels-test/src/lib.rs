@@ -1,0 +1,4 @@
+//! Conformance harness of omma's kernels: one case list, read by tests, benches, docs and the support table.
+
+pub mod case;
+pub mod cases;

@@ -1,0 +1,2 @@
+//! omma
+fn main() {}

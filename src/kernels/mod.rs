@@ -1,0 +1,235 @@
+//! Kernel descriptors: what a kernel binds, what shapes it makes, how it is launched and what it costs.
+//!
+//! A kernel is one file in `shaders/`, one file here, one oracle in `reference`, one case list in
+//! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
+
+mod rms_norm;
+
+pub use rms_norm::RmsNorm;
+
+use crate::reference::{Array, Cell};
+use crate::{Caps, DType, Error, Result};
+use std::fmt;
+
+/// How the elements of a tensor lie in its buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Layout {
+    /// Row-major, slowest axis first.
+    #[default]
+    Rows,
+    /// A weight `[n, k]` in panels of four along `k`: element `(n, k)` is component `k % 4` of the quad
+    /// `(k / 4) * n_count + n`. The tail of `k` is zero. Neighbouring lanes take neighbouring `n`.
+    Panels,
+}
+
+/// Element type, shape and layout of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TensorType {
+    /// Element type.
+    pub dtype: DType,
+    /// Extents, slowest axis first.
+    pub shape: Vec<usize>,
+    /// Order of the elements.
+    pub layout: Layout,
+}
+
+impl TensorType {
+    /// A row-major tensor.
+    pub fn new(dtype: DType, shape: &[usize]) -> Self {
+        Self { dtype, shape: shape.to_vec(), layout: Layout::Rows }
+    }
+    /// A row-major f32 tensor.
+    pub fn f32(shape: &[usize]) -> Self {
+        Self::new(DType::F32, shape)
+    }
+    /// A row-major u32 tensor: token ids, positions, index lists.
+    pub fn u32(shape: &[usize]) -> Self {
+        Self::new(DType::U32, shape)
+    }
+    /// A weight `[n, k]` in panels.
+    pub fn panels(dtype: DType, n: usize, k: usize) -> Self {
+        Self { dtype, shape: vec![n, k], layout: Layout::Panels }
+    }
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+    /// Extent of the last axis (1 for a scalar).
+    pub fn cols(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+    /// Product of all axes but the last.
+    pub fn rows(&self) -> usize {
+        self.shape[..self.shape.len().saturating_sub(1)].iter().product()
+    }
+    /// Bytes of one row: the last axis, padded to whole quads for panels.
+    pub fn row_bytes(&self) -> usize {
+        match self.layout {
+            Layout::Rows => self.cols() * self.dtype.size(),
+            Layout::Panels => self.cols().div_ceil(4) * 4 * self.dtype.size(),
+        }
+    }
+    /// Bytes of the buffer that holds the tensor, a multiple of 4 and at least 4.
+    pub fn bytes(&self) -> u64 {
+        let bytes = self.rows() as u64 * self.row_bytes() as u64;
+        bytes.next_multiple_of(4).max(4)
+    }
+}
+
+impl fmt::Display for TensorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
+        let layout = if self.layout == Layout::Panels { ":panels" } else { "" };
+        write!(f, "{}[{}]{layout}", self.dtype, shape.join(","))
+    }
+}
+
+/// Rows `first .. first + rows` of a tensor that is kept in a buffer of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// First row of the chunk in the tensor.
+    pub first: usize,
+    /// Rows of the chunk.
+    pub rows: usize,
+}
+
+/// How a tensor is cut so that no piece exceeds a binding or a buffer of the device: one chunk when it fits.
+/// Loader and kernels call the same function, so they agree.
+pub fn chunks(ty: &TensorType, caps: &Caps) -> Vec<Chunk> {
+    let limit = caps.max_binding.min(caps.max_buffer);
+    let rows = ty.rows();
+    if ty.bytes() <= limit {
+        return vec![Chunk { first: 0, rows }];
+    }
+    let fit = (limit / ty.row_bytes() as u64) as usize;
+    let step = if fit > 64 { fit / 64 * 64 } else { fit.max(1) };
+    (0..rows).step_by(step).map(|first| Chunk { first, rows: step.min(rows - first) }).collect()
+}
+
+/// Types of a kernel's operands, in port order.
+#[derive(Debug, Clone, Copy)]
+pub struct Io<'a> {
+    /// Types of the inputs.
+    pub inputs: &'a [TensorType],
+    /// Types of the outputs.
+    pub outputs: &'a [TensorType],
+}
+
+/// One dispatch, fully decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launch {
+    /// Shader files to link, without `.wgsl`: the kernel first, then parts as `"parts/<name>"`.
+    pub files: Vec<&'static str>,
+    /// Values of `override` constants.
+    pub overrides: Vec<(&'static str, f64)>,
+    /// Words of the `Params` struct by member name, in its order; f32 members as bits.
+    pub params: Vec<(&'static str, u32)>,
+    /// Workgroups.
+    pub grid: [u32; 3],
+    /// `(input, chunk)`: of a chunked input, the chunk that this dispatch binds.
+    pub chunk: Option<(usize, usize)>,
+}
+
+/// Compulsory work of a node, over all its dispatches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// 2 x multiply-adds of matrix products; 0 for kernels without one.
+    pub flops: u64,
+    /// Each input read once, each output written once.
+    pub bytes: u64,
+}
+
+impl Cost {
+    /// Bytes of all operands, no matrix product.
+    pub fn traffic(io: &Io<'_>) -> Self {
+        Self::product(io, 0)
+    }
+    /// Bytes of all operands and `2 * madds` flops.
+    pub fn product(io: &Io<'_>, madds: u64) -> Self {
+        let bytes = io.inputs.iter().chain(io.outputs).map(TensorType::bytes).sum();
+        Self { flops: 2 * madds, bytes }
+    }
+}
+
+/// A kernel with its attributes. Implementations are small structs; they are data, and pure.
+pub trait Kernel: fmt::Debug + Send + Sync {
+    /// Name of the operation = name of the shader file.
+    fn name(&self) -> &'static str;
+    /// WGSL binding names of the inputs, in port order.
+    fn inputs(&self) -> Vec<&'static str>;
+    /// WGSL binding names of the outputs, in port order.
+    fn outputs(&self) -> Vec<&'static str>;
+    /// Types of the outputs, or what is wrong with the inputs.
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>>;
+    /// Which input each output updates in place (`kv_append` its cache); the two share one buffer, which is
+    /// bound once, under the output's name.
+    fn updates(&self) -> Vec<(usize, usize)> {
+        Vec::new()
+    }
+    /// The dispatches. Types were inferred before; an error names a missing capability.
+    fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>>;
+    /// Work.
+    fn cost(&self, io: &Io<'_>) -> Cost;
+    /// The f64 definition: row `row` of output `output` (a row runs along the last axis), each cell with its
+    /// value and the absolute error that the arithmetic of the kernel may make at most.
+    fn oracle(&self, inputs: &[Array], output: usize, row: usize) -> Vec<Cell>;
+    /// Attributes as the plan prints them, e.g. `eps=1e-5`.
+    fn show(&self) -> String {
+        String::new()
+    }
+}
+
+/// A registered kernel.
+pub struct Entry {
+    /// Name of the operation, and of the shader file.
+    pub name: &'static str,
+    /// One line on what it computes.
+    pub about: &'static str,
+}
+
+/// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
+pub static KERNELS: &[Entry] = &[rms_norm::ENTRY];
+
+/// Splits a count of workgroups over two grid dimensions; kernels recover it as
+/// `group.x + group.y * groups.x` and leave early beyond their count.
+pub fn grid_2d(groups: usize, caps: &Caps) -> Result<[u32; 3]> {
+    let max = caps.max_groups as usize;
+    let x = groups.clamp(1, max);
+    let y = groups.max(1).div_ceil(x);
+    if y > max {
+        return Err(Error::MissingCapability {
+            what: "dispatch".into(),
+            needs: format!("{groups} workgroups"),
+            has: format!("{max} x {max}"),
+        });
+    }
+    Ok([x as u32, y as u32, 1])
+}
+
+/// The part that defines the activation element type `Elem` for `dtype`.
+pub fn elem_part(dtype: DType, caps: &Caps) -> Result<&'static str> {
+    match dtype {
+        DType::F32 => Ok("parts/elem_f32"),
+        DType::F16 if caps.f16 => Ok("parts/elem_f16"),
+        DType::F16 => Err(Error::MissingCapability {
+            what: "f16 activations".into(),
+            needs: "the feature shader-f16".into(),
+            has: "no shader-f16; use f32 activations".into(),
+        }),
+        other => Err(Error::graph("activations", format!("{other} is not an activation type (f32, f16)"))),
+    }
+}
+
+/// Relative rounding of one store of an activation: half an ulp of its type.
+pub fn store_ulp(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => f64::powi(2.0, -11),
+        DType::BF16 => f64::powi(2.0, -8),
+        _ => f64::powi(2.0, -24),
+    }
+}
+
+/// Checks operand count and the like with one message form.
+pub(crate) fn require(kernel: &dyn Kernel, ok: bool, reason: impl FnOnce() -> String) -> Result<()> {
+    if ok { Ok(()) } else { Err(Error::graph(kernel.name(), reason())) }
+}

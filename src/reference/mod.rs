@@ -1,0 +1,57 @@
+//! The oracles: one boring f64 function per kernel, evaluated row by row so that large cases can check
+//! sampled rows. They share no helper with the kernels. Each cell comes with the error bound that the
+//! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
+
+mod norm;
+
+pub use norm::rms_norm;
+
+use crate::DType;
+
+/// Half an ulp of f32 at 1: the relative error of one correctly rounded operation.
+pub const F32_EPS: f64 = 5.960_464_477_539_063e-8;
+
+/// A tensor of the oracle: f64 values, whatever the device holds. Integers up to 2^53 are exact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// Type on the device.
+    pub dtype: DType,
+    /// Extents, slowest axis first. Always row-major, also for weights.
+    pub shape: Vec<usize>,
+    /// Values in row-major order.
+    pub data: Vec<f64>,
+}
+
+impl Array {
+    /// An array of values that the device holds as `dtype`.
+    pub fn new(dtype: DType, shape: &[usize], data: Vec<f64>) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), data.len());
+        Self { dtype, shape: shape.to_vec(), data }
+    }
+    /// Extent of the last axis.
+    pub fn cols(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+    /// Product of the other axes.
+    pub fn rows(&self) -> usize {
+        self.shape[..self.shape.len().saturating_sub(1)].iter().product()
+    }
+    /// One row along the last axis.
+    pub fn row(&self, row: usize) -> &[f64] {
+        let cols = self.cols();
+        &self.data[row * cols..][..cols]
+    }
+    /// Relative rounding when the device stores a value of this type: half an ulp.
+    pub fn store_ulp(&self) -> f64 {
+        crate::kernels::store_ulp(self.dtype)
+    }
+}
+
+/// One expected value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell {
+    /// The value in f64.
+    pub want: f64,
+    /// Largest absolute error that the kernel's arithmetic may make.
+    pub bound: f64,
+}
