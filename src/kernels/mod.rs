@@ -3,8 +3,10 @@
 //! A kernel is one file in `shaders/`, one file here, one oracle in `reference`, one case list in
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
+mod act;
 mod rms_norm;
 
+pub use act::Act;
 pub use rms_norm::RmsNorm;
 
 use crate::reference::{Array, Cell};
