@@ -4,9 +4,11 @@
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
 mod act;
+mod matmul;
 mod rms_norm;
 
 pub use act::Act;
+pub use matmul::MatMul;
 pub use rms_norm::RmsNorm;
 
 use crate::reference::{Array, Cell};
@@ -190,7 +192,7 @@ pub struct Entry {
 }
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
-pub static KERNELS: &[Entry] = &[rms_norm::ENTRY];
+pub static KERNELS: &[Entry] = &[matmul::ENTRY, rms_norm::ENTRY];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.

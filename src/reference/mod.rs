@@ -3,9 +3,11 @@
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
 mod act;
+mod matmul;
 mod norm;
 
 pub use act::act;
+pub use matmul::matmul;
 pub use norm::rms_norm;
 
 use crate::DType;
