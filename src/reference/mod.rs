@@ -3,10 +3,12 @@
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
 mod act;
+mod ceilings;
 mod matmul;
 mod norm;
 
 pub use act::act;
+pub use ceilings::fma_chain;
 pub use matmul::matmul;
 pub use norm::rms_norm;
 
