@@ -1,8 +1,8 @@
 //! A case: a kernel with its attributes, the types of its inputs, and how they are filled.
 
+use omma::DType;
 use omma::kernels::{Kernel, TensorType};
 use omma::reference::Array;
-use omma::DType;
 
 /// How an input is filled. All draws come from the case's seed.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,20 +3,24 @@
 //! A kernel is one file in `shaders/`, one file here, one oracle in `reference`, one case list in
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
+mod advance;
 mod argmax;
 mod embed_tokens;
 mod interpolate_rows;
 mod kv_append;
 mod rms_norm;
 mod rope;
+mod sample;
 mod splice_rows;
 
+pub use advance::Advance;
 pub use argmax::Argmax;
 pub use embed_tokens::EmbedTokens;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
+pub use sample::{Sample, SampleSettings};
 pub use splice_rows::SpliceRows;
 
 use crate::reference::{Array, Cell};
@@ -201,12 +205,14 @@ pub struct Entry {
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
 pub static KERNELS: &[Entry] = &[
+    advance::ENTRY,
     argmax::ENTRY,
     embed_tokens::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     rms_norm::ENTRY,
     rope::ENTRY,
+    sample::ENTRY,
     splice_rows::ENTRY,
 ];
 

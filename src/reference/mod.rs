@@ -10,7 +10,7 @@ mod sampling;
 pub use norm::rms_norm;
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
-pub use sampling::argmax;
+pub use sampling::{advance, argmax, sample_ids, sample_logprob};
 
 use crate::DType;
 

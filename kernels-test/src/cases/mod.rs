@@ -1,8 +1,26 @@
 //! The case lists, one file a kernel.
 
+mod advance;
+mod argmax;
+mod embed_tokens;
+mod interpolate_rows;
+mod kv_append;
 mod rms_norm;
+mod rope;
+mod sample;
+mod splice_rows;
 
 use crate::case::Case;
 
 /// Cases of every registered kernel, by kernel name, in the order of the registry.
-pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[("rms_norm", rms_norm::cases)];
+pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
+    ("advance", advance::cases),
+    ("argmax", argmax::cases),
+    ("embed_tokens", embed_tokens::cases),
+    ("interpolate_rows", interpolate_rows::cases),
+    ("kv_append", kv_append::cases),
+    ("rms_norm", rms_norm::cases),
+    ("rope", rope::cases),
+    ("sample", sample::cases),
+    ("splice_rows", splice_rows::cases),
+];
