@@ -5,6 +5,7 @@
 
 mod advance;
 mod argmax;
+mod ceilings;
 mod embed_tokens;
 mod interpolate_rows;
 mod kv_append;
@@ -15,6 +16,7 @@ mod splice_rows;
 
 pub use advance::Advance;
 pub use argmax::Argmax;
+pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
@@ -25,6 +27,7 @@ pub use splice_rows::SpliceRows;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
+use std::any::Any;
 use std::fmt;
 
 /// How the elements of a tensor lie in its buffer.
@@ -168,7 +171,7 @@ impl Cost {
 }
 
 /// A kernel with its attributes. Implementations are small structs; they are data, and pure.
-pub trait Kernel: fmt::Debug + Send + Sync {
+pub trait Kernel: Any + fmt::Debug + Send + Sync {
     /// Name of the operation = name of the shader file.
     fn name(&self) -> &'static str;
     /// WGSL binding names of the inputs, in port order.
@@ -207,7 +210,9 @@ pub struct Entry {
 pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
+    ceilings::COPY,
     embed_tokens::ENTRY,
+    ceilings::FMA_CHAIN,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     rms_norm::ENTRY,

@@ -2,11 +2,13 @@
 //! sampled rows. They share no helper with the kernels. Each cell comes with the error bound that the
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
+mod ceilings;
 mod norm;
 mod rope;
 mod rows;
 mod sampling;
 
+pub use ceilings::fma_chain;
 pub use norm::rms_norm;
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};

@@ -2,6 +2,7 @@
 
 mod advance;
 mod argmax;
+mod ceilings;
 mod embed_tokens;
 mod interpolate_rows;
 mod kv_append;
@@ -16,7 +17,9 @@ use crate::case::Case;
 pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
+    ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
+    ("fma_chain", ceilings::fma_chain),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("rms_norm", rms_norm::cases),
