@@ -6,11 +6,15 @@
 mod act;
 mod ceilings;
 mod matmul;
+mod matvec;
+mod patch_embed;
 mod rms_norm;
 
 pub use act::Act;
 pub use ceilings::{Copy, FmaChain};
 pub use matmul::MatMul;
+pub use matvec::MatVec;
+pub use patch_embed::{PatchEmbed, Pixels};
 pub use rms_norm::RmsNorm;
 
 use crate::reference::{Array, Cell};
@@ -195,7 +199,8 @@ pub struct Entry {
 }
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
-pub static KERNELS: &[Entry] = &[ceilings::COPY, ceilings::FMA_CHAIN, matmul::ENTRY, rms_norm::ENTRY];
+pub static KERNELS: &[Entry] =
+    &[ceilings::COPY, ceilings::FMA_CHAIN, matmul::ENTRY, matvec::ENTRY, patch_embed::ENTRY, rms_norm::ENTRY];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.

@@ -6,11 +6,13 @@ mod act;
 mod ceilings;
 mod matmul;
 mod norm;
+mod patch_embed;
 
 pub use act::act;
 pub use ceilings::fma_chain;
 pub use matmul::matmul;
 pub use norm::rms_norm;
+pub use patch_embed::patch_embed;
 
 use crate::DType;
 

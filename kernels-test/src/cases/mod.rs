@@ -2,6 +2,8 @@
 
 mod ceilings;
 mod matmul;
+mod matvec;
+mod patch_embed;
 mod rms_norm;
 
 use crate::case::Case;
@@ -11,5 +13,7 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("copy", ceilings::copy),
     ("fma_chain", ceilings::fma_chain),
     ("matmul", matmul::cases),
+    ("matvec", matvec::cases),
+    ("patch_embed", patch_embed::cases),
     ("rms_norm", rms_norm::cases),
 ];
