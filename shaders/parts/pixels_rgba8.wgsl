@@ -12,8 +12,8 @@ fn pixels_at(corner: vec3<u32>, k: u32) -> f32 {
     let word = pixels[(corner.x * params.height + corner.y + py) * params.width + corner.z + px];
     let value = f32(word >> (8u * c) & 255u);
     let mean = select(select(params.mean_b, params.mean_g, c == 1u), params.mean_r, c == 0u);
-    let std = select(select(params.std_b, params.std_g, c == 1u), params.std_r, c == 0u);
-    return select(0.0, (value * params.rescale - mean) / std, k < params.inner);
+    let spread = select(select(params.std_b, params.std_g, c == 1u), params.std_r, c == 0u);
+    return select(0.0, (value * params.rescale - mean) / spread, k < params.inner);
 }
 
 fn x_quad(row: u32, quad: u32) -> vec4<f32> {
