@@ -11,6 +11,8 @@ mod embed_tokens;
 mod interpolate_rows;
 mod kv_append;
 mod matmul;
+mod matvec;
+mod patch_embed;
 mod rms_norm;
 mod rope;
 mod sample;
@@ -24,6 +26,8 @@ pub use embed_tokens::EmbedTokens;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use matmul::MatMul;
+pub use matvec::MatVec;
+pub use patch_embed::{PatchEmbed, Pixels};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
@@ -225,6 +229,8 @@ pub static KERNELS: &[Entry] = &[
     sample::ENTRY,
     splice_rows::ENTRY,
 ];
+pub static KERNELS: &[Entry] =
+    &[ceilings::COPY, ceilings::FMA_CHAIN, matmul::ENTRY, matvec::ENTRY, patch_embed::ENTRY, rms_norm::ENTRY];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.

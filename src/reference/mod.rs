@@ -9,6 +9,7 @@ mod norm;
 mod rope;
 mod rows;
 mod sampling;
+mod patch_embed;
 
 pub use act::act;
 pub use ceilings::fma_chain;
@@ -17,6 +18,7 @@ pub use norm::rms_norm;
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, argmax, sample_ids, sample_logprob};
+pub use patch_embed::patch_embed;
 
 use crate::DType;
 

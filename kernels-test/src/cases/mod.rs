@@ -7,6 +7,8 @@ mod embed_tokens;
 mod interpolate_rows;
 mod kv_append;
 mod matmul;
+mod matvec;
+mod patch_embed;
 mod rms_norm;
 mod rope;
 mod sample;
@@ -24,6 +26,8 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("matmul", matmul::cases),
+    ("matvec", matvec::cases),
+    ("patch_embed", patch_embed::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
     ("sample", sample::cases),
