@@ -224,13 +224,13 @@ pub static KERNELS: &[Entry] = &[
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     matmul::ENTRY,
+    matvec::ENTRY,
+    patch_embed::ENTRY,
     rms_norm::ENTRY,
     rope::ENTRY,
     sample::ENTRY,
     splice_rows::ENTRY,
 ];
-pub static KERNELS: &[Entry] =
-    &[ceilings::COPY, ceilings::FMA_CHAIN, matmul::ENTRY, matvec::ENTRY, patch_embed::ENTRY, rms_norm::ENTRY];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.

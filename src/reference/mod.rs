@@ -6,19 +6,19 @@ mod act;
 mod ceilings;
 mod matmul;
 mod norm;
+mod patch_embed;
 mod rope;
 mod rows;
 mod sampling;
-mod patch_embed;
 
 pub use act::act;
 pub use ceilings::fma_chain;
 pub use matmul::matmul;
 pub use norm::rms_norm;
+pub use patch_embed::patch_embed;
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, argmax, sample_ids, sample_logprob};
-pub use patch_embed::patch_embed;
 
 use crate::DType;
 
