@@ -44,9 +44,9 @@ fn block_exp_sum(v: mat4x4<f32>, w: mat4x4<f32>, top: vec4<f32>) -> vec4<f32> {
     );
 }
 
-// exp(old - new) for old <= new; exactly 1 where nothing changed, whatever exp(0) is.
-fn rescale(old: vec4<f32>, new: vec4<f32>) -> vec4<f32> {
-    return select(exp(max(old - new, vec4<f32>(FAR))), vec4<f32>(1.0), old == new);
+// exp(old - now) for old <= now; exactly 1 where nothing changed, whatever exp(0) is.
+fn rescale(old: vec4<f32>, now: vec4<f32>) -> vec4<f32> {
+    return select(exp(max(old - now, vec4<f32>(FAR))), vec4<f32>(1.0), old == now);
 }
 
 override LANES: u32 = 64;

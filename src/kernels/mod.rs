@@ -4,13 +4,30 @@
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
 mod act;
+mod binary;
+mod ceilings;
+mod glu;
+mod l2_norm;
+mod layer_norm;
 mod rms_norm;
+mod rows;
+mod softmax;
+mod unary;
 
 pub use act::Act;
+pub use binary::{Binary, BinaryOp};
+pub use ceilings::{Copy, FmaChain};
+pub use glu::Glu;
+pub use l2_norm::L2Norm;
+pub use layer_norm::LayerNorm;
 pub use rms_norm::RmsNorm;
+pub use softmax::Softmax;
+pub(crate) use unary::VALUE_CAP;
+pub use unary::{Unary, UnaryOp};
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
+use std::any::Any;
 use std::fmt;
 
 /// How the elements of a tensor lie in its buffer.
@@ -154,7 +171,7 @@ impl Cost {
 }
 
 /// A kernel with its attributes. Implementations are small structs; they are data, and pure.
-pub trait Kernel: fmt::Debug + Send + Sync {
+pub trait Kernel: Any + fmt::Debug + Send + Sync {
     /// Name of the operation = name of the shader file.
     fn name(&self) -> &'static str;
     /// WGSL binding names of the inputs, in port order.
@@ -190,7 +207,17 @@ pub struct Entry {
 }
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
-pub static KERNELS: &[Entry] = &[rms_norm::ENTRY];
+pub static KERNELS: &[Entry] = &[
+    binary::ENTRY,
+    ceilings::COPY,
+    ceilings::FMA_CHAIN,
+    glu::ENTRY,
+    l2_norm::ENTRY,
+    layer_norm::ENTRY,
+    rms_norm::ENTRY,
+    softmax::ENTRY,
+    unary::ENTRY,
+];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.
