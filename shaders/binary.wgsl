@@ -5,7 +5,7 @@
 // Each row is cut into spans of LANES * STEPS quads, a workgroup a span; neighbouring lanes take neighbouring quads.
 // The part `b` repeats the second operand where it is broadcast.
 //
-// Parts: elem (Elem, the activation type), io (quads of a row), b (b_quad)
+// Parts: elem (Elem, the activation type), xy (quads of a row), b (b_quad)
 
 struct Params {
     rows: u32,

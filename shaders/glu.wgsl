@@ -4,7 +4,7 @@
 //
 // Each row is cut into spans of LANES * STEPS quads, a workgroup a span; neighbouring lanes take neighbouring quads.
 //
-// Parts: elem (Elem, the activation type), io (quads of a row), act (act4), glu (gate_quad, up_quad), b (b_quad, where
+// Parts: elem (Elem, the activation type), xy (quads of a row), act (act4), glu (gate_quad, up_quad), b (b_quad, where
 // up is a matrix of its own)
 
 struct Params {

@@ -8,7 +8,7 @@
 // and squared deviations of the cells it has seen, and merges into them those of each new quad (Chan, Golub &
 // LeVeque 1979). No large sums are subtracted: an offset costs no more digits than in two passes.
 //
-// Parts: elem (Elem, the activation type), io (quads of a row), rows (blocks of four streams), reduce (group_sum4),
+// Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4),
 // bias (bias_quad)
 
 struct Params {
@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Cell>; // [rows, cols]
 @group(0) @binding(2) var<storage, read> gain: array<f32>; // [cols]
-@group(0) @binding(3) var<storage, read_write> y: array<Cell>; // [rows, cols]
+@group(0) @binding(4) var<storage, read_write> y: array<Cell>; // [rows, cols]
 
 fn gain_quad(i: u32) -> vec4<f32> {
     let c = min(vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.cols - 1u));
@@ -39,7 +39,7 @@ fn block_deviation(v: mat4x4<f32>, w: mat4x4<f32>, mean: vec4<f32>) -> vec4<f32>
 }
 
 fn finish(v: vec4<f32>, i: u32) -> vec4<f32> {
-    return v * gain_quad(i) + bias_quad(i);
+    return v * gain_quad(i) + bias_quad(4u * i);
 }
 
 override LANES: u32 = 64;

@@ -5,7 +5,7 @@
 // The part `rows` says which rows a workgroup takes, as four streams of quads: each lane strides over blocks, one
 // quad of each stream, twice: once to sum squares in f32, once to scale.
 //
-// Parts: elem (Elem, the activation type), io (quads of a row), rows (blocks of four streams), reduce (group_sum4)
+// Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4)
 
 struct Params {
     rows: u32,

@@ -7,7 +7,7 @@
 // cell seen so far and rescaled when a larger one comes (Milakov & Gimelshein 2018), so nothing overflows. Masks
 // are large finite negative numbers; a row of nothing else is uniform, as the formula has it.
 //
-// Parts: elem (Elem, the activation type), io (quads of a row), rows (blocks of four streams), reduce (group_sum4,
+// Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4,
 // group_max4)
 
 struct Params {

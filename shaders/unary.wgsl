@@ -10,7 +10,7 @@
 // Each row is cut into spans of LANES * STEPS quads, a workgroup a span; neighbouring lanes take neighbouring quads.
 // A tensor comes as a single row.
 //
-// Parts: elem (Elem, the activation type), io (quads of a row), act (act4)
+// Parts: elem (Elem, the activation type), xy (quads of a row), act (act4)
 
 struct Params {
     rows: u32,

@@ -1,23 +1,7 @@
-// Role io: rows whose width is a multiple of four cells, read and written as quads.
-//
-// Promise: quad `i` of a row holds its cells 4 i .. 4 i + 3; arithmetic is in f32. No barriers.
+// Role io: stores four columns of a row; the width, and a chunk's first column and width, are multiples of 4.
 
-alias Cell = Elem4;
+@group(0) @binding(5) var<storage, read_write> y: array<Elem4>; // [rows, cols / 4]
 
-fn quads() -> u32 {
-    return params.cols / 4u;
-}
-
-// For i < quads().
-fn x_quad(row: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(x[row * quads() + i]);
-}
-
-// 1 for each cell of the quad that exists, else 0.
-fn quad_weight(i: u32) -> vec4<f32> {
-    return vec4<f32>(1.0);
-}
-
-fn y_put(row: u32, i: u32, v: vec4<f32>) {
-    y[row * quads() + i] = Cell(v);
+fn y_quad(row: u32, n: u32, values: vec4<f32>) {
+    y[(row * params.cols + n) / 4u] = Elem4(values);
 }

@@ -37,7 +37,7 @@ impl Kernel for LayerNorm {
         Ok(vec![inputs[0].clone()])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        let bias = if self.bias { "parts/bias_row" } else { "parts/bias_zero" };
+        let bias = if self.bias { "parts/bias_cols" } else { "parts/bias_none" };
         by_row(self, &io.inputs[0], caps, &[bias], &[("eps", self.eps.to_bits())])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {

@@ -24,6 +24,30 @@ pub use rms_norm::RmsNorm;
 pub use softmax::Softmax;
 pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
+mod advance;
+mod argmax;
+mod ceilings;
+mod embed_tokens;
+mod interpolate_rows;
+mod kv_append;
+mod matmul;
+mod rms_norm;
+mod rope;
+mod sample;
+mod splice_rows;
+
+pub use act::Act;
+pub use advance::Advance;
+pub use argmax::Argmax;
+pub use ceilings::{Copy, FmaChain};
+pub use embed_tokens::EmbedTokens;
+pub use interpolate_rows::InterpolateRows;
+pub use kv_append::KvAppend;
+pub use matmul::MatMul;
+pub use rms_norm::RmsNorm;
+pub use rope::Rope;
+pub use sample::{Sample, SampleSettings};
+pub use splice_rows::SpliceRows;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -217,6 +241,18 @@ pub static KERNELS: &[Entry] = &[
     rms_norm::ENTRY,
     softmax::ENTRY,
     unary::ENTRY,
+    advance::ENTRY,
+    argmax::ENTRY,
+    ceilings::COPY,
+    embed_tokens::ENTRY,
+    ceilings::FMA_CHAIN,
+    interpolate_rows::ENTRY,
+    kv_append::ENTRY,
+    matmul::ENTRY,
+    rms_norm::ENTRY,
+    rope::ENTRY,
+    sample::ENTRY,
+    splice_rows::ENTRY,
 ];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
@@ -261,4 +297,9 @@ pub fn store_ulp(dtype: DType) -> f64 {
 /// Checks operand count and the like with one message form.
 pub(crate) fn require(kernel: &dyn Kernel, ok: bool, reason: impl FnOnce() -> String) -> Result<()> {
     if ok { Ok(()) } else { Err(Error::graph(kernel.name(), reason())) }
+}
+
+/// Kernels with one lane an item count their items in u32, folded over two grid dimensions with room to spare.
+pub(crate) fn flat_limit(kernel: &dyn Kernel, items: usize) -> Result<()> {
+    require(kernel, items <= 1 << 31, || format!("{items} elements are more than 2^31 in one dispatch"))
 }

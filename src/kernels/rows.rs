@@ -16,8 +16,8 @@ const SOFTWARE_STEPS: u32 = 32;
 const STEPS: u32 = 4;
 
 /// Part that reads rows of `cols` cells.
-fn io_part(cols: usize) -> &'static str {
-    if cols.is_multiple_of(4) { "parts/io_quads" } else { "parts/io_cells" }
+fn xy_part(cols: usize) -> &'static str {
+    if cols.is_multiple_of(4) { "parts/xy_quads" } else { "parts/xy_cells" }
 }
 
 /// The reduce part and the lanes for rows of `blocks` blocks.
@@ -35,7 +35,7 @@ fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
     }
 }
 
-/// Launch of a kernel that reduces rows of `x`: roles elem, io, rows, reduce, then `parts`.
+/// Launch of a kernel that reduces rows of `x`: roles elem, xy, rows, reduce, then `parts`.
 pub(super) fn by_row(
     kernel: &dyn Kernel,
     x: &TensorType,
@@ -47,7 +47,7 @@ pub(super) fn by_row(
     let four = caps.software && rows >= FOUR_FROM;
     let (reduce, lanes) = reduce_part(cols.div_ceil(16), caps);
     let rows_part = if four { "parts/rows_four" } else { "parts/rows_one" };
-    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, io_part(cols), rows_part, reduce];
+    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, xy_part(cols), rows_part, reduce];
     files.extend(parts);
     let mut all = vec![("rows", rows as u32), ("cols", cols as u32)];
     all.extend(params);
@@ -60,7 +60,7 @@ pub(super) fn by_row(
     }])
 }
 
-/// Launch of a kernel that maps the cells of `rows` rows of `cols`: roles elem, io, then `parts`.
+/// Launch of a kernel that maps the cells of `rows` rows of `cols`: roles elem, xy, then `parts`.
 pub(super) fn by_cell(
     kernel: &dyn Kernel,
     y: &TensorType,
@@ -70,7 +70,7 @@ pub(super) fn by_cell(
 ) -> Result<Launch> {
     extents(kernel, y)?;
     let (lanes, steps) = if caps.software { (SOFTWARE_LANES, SOFTWARE_STEPS) } else { (64.min(caps.max_lanes), STEPS) };
-    let mut files = vec![kernel.name(), elem_part(y.dtype, caps)?, io_part(cols)];
+    let mut files = vec![kernel.name(), elem_part(y.dtype, caps)?, xy_part(cols)];
     files.extend(parts);
     let spans = cols.div_ceil(4).div_ceil((lanes * steps) as usize);
     Ok(Launch {

@@ -9,7 +9,7 @@ use crate::kernels::{Act, BinaryOp, UnaryOp, VALUE_CAP};
 /// and rounds `s` once. tanh: up to 0.6 a fraction of positive terms (10 roundings, cut at 6e-10), beyond it
 /// `1 - r` with `r = 2 / (exp(2 |x|) + 1)` at most 0.86 of the result and off by `14 + 5 * 2 |x|`, which falls as
 /// `r` does: 24 in all. A soft cap adds a division, a product, and no more, since tanh does not magnify
-/// relative errors.
+/// relative errors; a denormal flushed before it comes back times the cap.
 pub fn unary(op: UnaryOp, x: &Array, row: usize) -> Vec<Cell> {
     let cell = |v: &f64| {
         let (want, error) = match op {
@@ -34,7 +34,7 @@ pub fn unary(op: UnaryOp, x: &Array, row: usize) -> Vec<Cell> {
             UnaryOp::SoftCap { cap } => {
                 let cap = f64::from(cap);
                 let want = cap * (v / cap).tanh();
-                (want, want.abs() * 34.0 * F32_EPS)
+                (want, want.abs() * 34.0 * F32_EPS + cap.abs() * f64::from(f32::MIN_POSITIVE))
             }
         };
         stored(want, error + f64::from(f32::MIN_POSITIVE), x.dtype)

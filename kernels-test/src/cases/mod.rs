@@ -8,6 +8,17 @@ mod layer_norm;
 mod rms_norm;
 mod softmax;
 mod unary;
+mod advance;
+mod argmax;
+mod ceilings;
+mod embed_tokens;
+mod interpolate_rows;
+mod kv_append;
+mod matmul;
+mod rms_norm;
+mod rope;
+mod sample;
+mod splice_rows;
 
 use crate::case::Case;
 
@@ -22,4 +33,16 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("rms_norm", rms_norm::cases),
     ("softmax", softmax::cases),
     ("unary", unary::cases),
+    ("advance", advance::cases),
+    ("argmax", argmax::cases),
+    ("copy", ceilings::copy),
+    ("embed_tokens", embed_tokens::cases),
+    ("fma_chain", ceilings::fma_chain),
+    ("interpolate_rows", interpolate_rows::cases),
+    ("kv_append", kv_append::cases),
+    ("matmul", matmul::cases),
+    ("rms_norm", rms_norm::cases),
+    ("rope", rope::cases),
+    ("sample", sample::cases),
+    ("splice_rows", splice_rows::cases),
 ];

@@ -1,4 +1,4 @@
-// Role io: rows of any width, read and written cell by cell.
+// Role xy: rows of any width, read and written cell by cell.
 //
 // Promise: quad `i` of a row holds its cells 4 i .. 4 i + 3; cells beyond the row repeat its last cell (so a
 // maximum needs no mask), weigh 0 and are not written. Arithmetic is in f32. No barriers.
