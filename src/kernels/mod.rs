@@ -4,6 +4,26 @@
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
 mod act;
+mod binary;
+mod ceilings;
+mod glu;
+mod l2_norm;
+mod layer_norm;
+mod rms_norm;
+mod rows;
+mod softmax;
+mod unary;
+
+pub use act::Act;
+pub use binary::{Binary, BinaryOp};
+pub use ceilings::{Copy, FmaChain};
+pub use glu::Glu;
+pub use l2_norm::L2Norm;
+pub use layer_norm::LayerNorm;
+pub use rms_norm::RmsNorm;
+pub use softmax::Softmax;
+pub(crate) use unary::VALUE_CAP;
+pub use unary::{Unary, UnaryOp};
 mod advance;
 mod argmax;
 mod ceilings;
@@ -216,6 +236,15 @@ pub struct Entry {
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
 pub static KERNELS: &[Entry] = &[
+    binary::ENTRY,
+    ceilings::COPY,
+    ceilings::FMA_CHAIN,
+    glu::ENTRY,
+    l2_norm::ENTRY,
+    layer_norm::ENTRY,
+    rms_norm::ENTRY,
+    softmax::ENTRY,
+    unary::ENTRY,
     advance::ENTRY,
     argmax::ENTRY,
     ceilings::COPY,

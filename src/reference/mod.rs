@@ -4,6 +4,15 @@
 
 mod act;
 mod ceilings;
+mod elementwise;
+mod norm;
+mod softmax;
+
+pub use act::act;
+pub use ceilings::fma_chain;
+pub use elementwise::{binary, glu, unary};
+pub use norm::{l2_norm, layer_norm, rms_norm};
+pub use softmax::softmax;
 mod matmul;
 mod norm;
 mod patch_embed;
@@ -59,6 +68,18 @@ impl Array {
     pub fn store_ulp(&self) -> f64 {
         crate::kernels::store_ulp(self.dtype)
     }
+}
+
+/// A cell whose value before the store is off by at most `error`: the store of `dtype` rounds it, and may flush
+/// it to zero below the smallest normal number.
+pub(crate) fn stored(want: f64, error: f64, dtype: DType) -> Cell {
+    let smallest = match dtype {
+        DType::F16 => half::f16::MIN_POSITIVE.to_f64(),
+        _ => f64::from(f32::MIN_POSITIVE),
+    };
+    let flush = if want.abs() - error <= smallest { smallest } else { 0.0 };
+    let ulp = crate::kernels::store_ulp(dtype);
+    Cell { want, bound: error + (want.abs() + error) * ulp + flush }
 }
 
 /// One expected value.
