@@ -236,29 +236,26 @@ pub struct Entry {
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
 pub static KERNELS: &[Entry] = &[
-    binary::ENTRY,
-    ceilings::COPY,
-    ceilings::FMA_CHAIN,
-    glu::ENTRY,
-    l2_norm::ENTRY,
-    layer_norm::ENTRY,
-    rms_norm::ENTRY,
-    softmax::ENTRY,
-    unary::ENTRY,
     advance::ENTRY,
     argmax::ENTRY,
+    binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
+    glu::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
+    l2_norm::ENTRY,
+    layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
     patch_embed::ENTRY,
     rms_norm::ENTRY,
     rope::ENTRY,
     sample::ENTRY,
+    softmax::ENTRY,
     splice_rows::ENTRY,
+    unary::ENTRY,
 ];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
