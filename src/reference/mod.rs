@@ -5,29 +5,24 @@
 mod act;
 mod ceilings;
 mod elementwise;
-mod norm;
-mod softmax;
-
-pub use act::act;
-pub use ceilings::fma_chain;
-pub use elementwise::{binary, glu, unary};
-pub use norm::{l2_norm, layer_norm, rms_norm};
-pub use softmax::softmax;
 mod matmul;
 mod norm;
 mod patch_embed;
 mod rope;
 mod rows;
 mod sampling;
+mod softmax;
 
 pub use act::act;
 pub use ceilings::fma_chain;
+pub use elementwise::{binary, glu, unary};
 pub use matmul::matmul;
-pub use norm::rms_norm;
+pub use norm::{l2_norm, layer_norm, rms_norm};
 pub use patch_embed::patch_embed;
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, argmax, sample_ids, sample_logprob};
+pub use softmax::softmax;
 
 use crate::DType;
 
@@ -100,7 +95,7 @@ fn smallest_normal(dtype: DType) -> f64 {
 }
 
 /// Error of storing `want` as `dtype`: half an ulp, or all of a number that may be flushed to zero.
-fn stored(want: f64, dtype: DType) -> f64 {
+fn store_error(want: f64, dtype: DType) -> f64 {
     let tiny = smallest_normal(dtype);
     if want.abs() < tiny { tiny } else { want.abs() * crate::kernels::store_ulp(dtype) }
 }
@@ -113,7 +108,7 @@ fn moved(value: f64, from: DType, to: DType) -> Cell {
     let bound = match widens {
         true if value == 0.0 || value.abs() >= tiny => 0.0,
         true => value.abs(),
-        false => stored(value, to),
+        false => store_error(value, to),
     };
     Cell { want: value, bound }
 }
