@@ -6,6 +6,7 @@
 mod act;
 mod advance;
 mod argmax;
+mod attention;
 mod ceilings;
 mod embed_tokens;
 mod interpolate_rows;
@@ -19,6 +20,7 @@ mod splice_rows;
 pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
+pub use attention::Attention;
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use interpolate_rows::InterpolateRows;
@@ -214,6 +216,7 @@ pub struct Entry {
 pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
+    attention::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,

@@ -3,6 +3,7 @@
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
 mod act;
+mod attention;
 mod ceilings;
 mod matmul;
 mod norm;
@@ -11,6 +12,7 @@ mod rows;
 mod sampling;
 
 pub use act::act;
+pub use attention::attention;
 pub use ceilings::fma_chain;
 pub use matmul::matmul;
 pub use norm::rms_norm;

@@ -2,6 +2,7 @@
 
 mod advance;
 mod argmax;
+mod attention;
 mod ceilings;
 mod embed_tokens;
 mod interpolate_rows;
@@ -18,6 +19,7 @@ use crate::case::Case;
 pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
+    ("attention", attention::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
