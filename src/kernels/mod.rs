@@ -7,6 +7,7 @@ mod act;
 mod advance;
 mod argmax;
 mod binary;
+mod attention;
 mod ceilings;
 mod embed_tokens;
 mod glu;
@@ -29,6 +30,7 @@ pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
 pub use binary::{Binary, BinaryOp};
+pub use attention::Attention;
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use glu::Glu;
@@ -233,6 +235,7 @@ pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
     binary::ENTRY,
+    attention::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,

@@ -3,6 +3,7 @@
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
 mod act;
+mod attention;
 mod ceilings;
 mod elementwise;
 mod matmul;
@@ -14,6 +15,7 @@ mod sampling;
 mod softmax;
 
 pub use act::act;
+pub use attention::attention;
 pub use ceilings::fma_chain;
 pub use elementwise::{binary, glu, unary};
 pub use matmul::matmul;

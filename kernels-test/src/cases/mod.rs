@@ -3,6 +3,7 @@
 mod advance;
 mod argmax;
 mod binary;
+mod attention;
 mod ceilings;
 mod embed_tokens;
 mod glu;
@@ -27,6 +28,7 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
     ("binary", binary::cases),
+    ("attention", attention::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
