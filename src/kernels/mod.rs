@@ -6,8 +6,8 @@
 mod act;
 mod advance;
 mod argmax;
-mod binary;
 mod attention;
+mod binary;
 mod ceilings;
 mod embed_tokens;
 mod glu;
@@ -29,8 +29,8 @@ mod unary;
 pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
-pub use binary::{Binary, BinaryOp};
 pub use attention::Attention;
+pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use glu::Glu;
@@ -234,8 +234,8 @@ pub struct Entry {
 pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
-    binary::ENTRY,
     attention::ENTRY,
+    binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,

@@ -2,8 +2,8 @@
 
 mod advance;
 mod argmax;
-mod binary;
 mod attention;
+mod binary;
 mod ceilings;
 mod embed_tokens;
 mod glu;
@@ -27,8 +27,8 @@ use crate::case::Case;
 pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
-    ("binary", binary::cases),
     ("attention", attention::cases),
+    ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
