@@ -11,7 +11,8 @@ fn main() -> io::Result<()> {
     list(&root, "", &mut rows)?;
     list(&root.join("parts"), "parts/", &mut rows)?;
     rows.sort();
-    let rows: Vec<String> = rows.iter().map(|(name, file)| format!("    ({name:?}, include_str!({file:?})),")).collect();
+    let rows: Vec<String> =
+        rows.iter().map(|(name, file)| format!("    ({name:?}, include_str!({file:?})),")).collect();
     let text = format!("&[\n{}\n]", rows.join("\n"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
     fs::write(out.join("shader_list.rs"), text)

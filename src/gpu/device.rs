@@ -76,10 +76,11 @@ impl Device {
             required_limits: limits,
             ..Default::default()
         };
-        let (device, queue) = chosen.adapter.request_device(&descriptor).await.map_err(|e| Error::Device {
-            what: chosen.title(),
-            reason: e.to_string(),
-        })?;
+        let (device, queue) = chosen
+            .adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|e| Error::Device { what: chosen.title(), reason: e.to_string() })?;
         let lost = Arc::new(Mutex::new(None));
         let note = lost.clone();
         // The device is ours, so this callback takes nobody else's place.

@@ -132,7 +132,12 @@ impl Device {
     }
 
     /// Bind groups of a pipeline: `slices` by binding name. Used bindings without a slice are an error.
-    pub async fn bind(&self, pipeline: &Pipeline, name: &str, slices: &[(&str, Slice)]) -> Result<Vec<wgpu::BindGroup>> {
+    pub async fn bind(
+        &self,
+        pipeline: &Pipeline,
+        name: &str,
+        slices: &[(&str, Slice)],
+    ) -> Result<Vec<wgpu::BindGroup>> {
         let mut groups = Vec::new();
         for (group, layout) in pipeline.layouts.iter().enumerate() {
             let mut entries = Vec::new();

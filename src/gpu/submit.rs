@@ -36,7 +36,11 @@ impl<'e> Recorder<'e> {
         Self { encoder }
     }
     /// Records dispatches in one compute pass; wgpu orders those that touch the same buffer.
-    pub fn pass<'a>(&mut self, label: &str, steps: impl Iterator<Item = (&'a Pipeline, &'a [wgpu::BindGroup], [u32; 3])>) {
+    pub fn pass<'a>(
+        &mut self,
+        label: &str,
+        steps: impl Iterator<Item = (&'a Pipeline, &'a [wgpu::BindGroup], [u32; 3])>,
+    ) {
         let descriptor = wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None };
         let mut pass = self.encoder.begin_compute_pass(&descriptor);
         for (pipeline, groups, grid) in steps {

@@ -47,19 +47,23 @@ pub struct Plan {
     pub std: [f32; 3],
 }
 
-/// The integer weights of a plan's resize, and the rows of the picture that it reads.
+/// The integer weights of a plan's resize, and what it reads of the picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resampling {
     /// Weights along x, for the columns of the crop. Inputs count from the left edge of the canvas.
     pub columns: Taps,
     /// Weights along y, for the rows of the crop. Inputs count from the upper edge of the canvas.
     pub rows: Taps,
-    /// First row of the picture that the resize reads.
-    pub first_row: u32,
-    /// Rows of the picture that it reads, at least 1.
-    pub row_count: u32,
+    /// The pass along y comes first. Each pass rounds to bytes, so the order is part of the result.
+    pub vertical_first: bool,
+    /// Columns of the picture that are read: the first, and how many (at least 1).
+    pub reads_x: (u32, u32),
+    /// Rows of the picture that are read: the first, and how many (at least 1).
+    pub reads_y: (u32, u32),
     /// Columns of the crop that lie inside the resized picture, as a range; the others are black.
-    pub inside: (u32, u32),
+    pub inside_x: (u32, u32),
+    /// Rows of the crop that lie inside the resized picture, as a range; the others are black.
+    pub inside_y: (u32, u32),
 }
 
 impl Preprocess {
@@ -119,25 +123,46 @@ impl Plan {
     /// # Errors
     /// [`Error::InvalidArgument`] where the weights or the picture between the passes would exceed 128 MiB.
     pub fn resampling(&self) -> Result<Resampling> {
+        let (canvas, crop, (width, height)) = (&self.canvas, &self.crop, self.resized);
         // Any filter is the identity at the same size; nearest has the shortest weights.
-        let same = self.resized == (self.canvas.width, self.canvas.height);
+        let same = self.resized == (canvas.width, canvas.height);
         let filter = if same { Resample::Nearest } else { self.resample };
-        let crop = &self.crop;
-        let columns = Taps::new(filter, self.canvas.width, self.resized.0, crop.x.into(), crop.width)?;
-        let rows = Taps::new(filter, self.canvas.height, self.resized.1, crop.y.into(), crop.height)?;
-        // Rows of the canvas that are background only are never read.
-        let (low, high) = rows.reach().unwrap_or((0, 0));
-        let in_picture = |y: u32| (i64::from(y) + i64::from(self.canvas.y)).clamp(0, self.source.1.into()) as u32;
-        let first_row = in_picture(low).min(self.source.1 - 1);
-        let row_count = in_picture(high).saturating_sub(first_row).max(1);
-        if u64::from(row_count) * u64::from(crop.width) > MAX_PIXELS {
-            let reason = format!("{row_count} rows resized to {} columns exceed {MAX_PIXELS} pixels", crop.width);
+        let columns = Taps::new(filter, canvas.width, width, crop.x.into(), crop.width)?;
+        let rows = Taps::new(filter, canvas.height, height, crop.y.into(), crop.height)?;
+        let vertical_first = vertical_first((canvas.width, canvas.height), self.resized);
+        let reads_x = reads(&columns, canvas.x, self.source.0);
+        let reads_y = reads(&rows, canvas.y, self.source.1);
+        let between = if vertical_first { (reads_x.1, crop.height) } else { (crop.width, reads_y.1) };
+        if u64::from(between.0) * u64::from(between.1) > MAX_PIXELS {
+            let reason = format!("{}x{} pixels between the passes exceed {MAX_PIXELS}", between.0, between.1);
             return Err(Error::argument("picture size", reason));
         }
-        let edge = |x: i64| (x - i64::from(crop.x)).clamp(0, crop.width.into()) as u32;
-        let inside = (edge(0), edge(self.resized.0.into()));
-        Ok(Resampling { columns, rows, first_row, row_count, inside })
+        let inside_x = inside(crop.x, crop.width, width);
+        let inside_y = inside(crop.y, crop.height, height);
+        Ok(Resampling { columns, rows, vertical_first, reads_x, reads_y, inside_x, inside_y })
     }
+}
+
+/// Pillow 13 resizes along y first where the height shrinks by more than twice as many pixels as the width
+/// (pull request 9549); up to Pillow 12 the pass along x always came first, which differs by a level here and there.
+fn vertical_first(from: (u32, u32), to: (u32, u32)) -> bool {
+    let shrinks = |from: u32, to: u32| i64::from(from) - i64::from(to);
+    to.1 < from.1 && shrinks(from.1, to.1) > 2 * shrinks(from.0, to.0)
+}
+
+/// Samples of the picture that the weights of an axis read: the first, and how many. Inputs of the canvas that are
+/// background only are not among them.
+fn reads(taps: &Taps, canvas_start: i32, size: u32) -> (u32, u32) {
+    let (low, high) = taps.reach().unwrap_or((0, 0));
+    let in_picture = |at: u32| (i64::from(at) + i64::from(canvas_start)).clamp(0, size.into()) as u32;
+    let first = in_picture(low).min(size - 1);
+    (first, in_picture(high).saturating_sub(first).max(1))
+}
+
+/// The part of a crop along one axis that lies inside the resized picture.
+fn inside(start: i32, outputs: u32, resized: u32) -> (u32, u32) {
+    let edge = |at: i64| (at - i64::from(start)).clamp(0, outputs.into()) as u32;
+    (edge(0), edge(resized.into()))
 }
 
 /// The square around the picture; odd differences leave the larger part right of it and below.

@@ -175,7 +175,8 @@ mod tests {
         assert!(message("tiles").contains("anyres"), "{}", message("tiles"));
         assert!(message("anyres:min=2").contains("only max"), "{}", message("anyres:min=2"));
         assert!(message("pad:max=2").contains("no parameters"), "{}", message("pad:max=2"));
-        for text in ["anyres:max=0", "anyres:max=-1", "anyres:max=", "anyres:max", "anyres:", "anyres:max=99999999999"] {
+        for text in ["anyres:max=0", "anyres:max=-1", "anyres:max=", "anyres:max", "anyres:", "anyres:max=99999999999"]
+        {
             assert!(text.parse::<Policy>().is_err(), "{text}");
         }
     }

@@ -180,13 +180,17 @@ fn refuse_unknown(fields: &Fields<'_>, defaults: &Defaults) -> Result<()> {
     // Pictures are always RGB here; labels are no pictures.
     let harmless = ["do_convert_rgb", "do_reduce_labels"];
     for name in fields.names() {
-        let known = done.contains(&name) || harmless.contains(&name) || (name == "do_pad" && defaults.prefix == "Llava");
+        let known =
+            done.contains(&name) || harmless.contains(&name) || (name == "do_pad" && defaults.prefix == "Llava");
         let switched_on = name.starts_with("do_") && fields.bool(name)?.unwrap_or(false);
         let sized = ["pad_size", "size_divisor", "size_divisibility", "crop_pct"].contains(&name);
         if (switched_on && !known) || (sized && fields.get(name).is_some()) {
             let what = format!("{name} of a {}ImageProcessor", defaults.prefix);
-            return Err(Error::unsupported(what, "it would change the pixels; supported: resize, centre crop, \
-                                                 rescale, normalise"));
+            return Err(Error::unsupported(
+                what,
+                "it would change the pixels; supported: resize, centre crop, \
+                                                 rescale, normalise",
+            ));
         }
     }
     Ok(())
@@ -239,7 +243,9 @@ fn read_crop(fields: &Fields<'_>, defaults: &Defaults) -> Result<Option<(u32, u3
     let wrong = || fields.wrong("crop_size", "a number, [height, width] or {height, width}");
     match fields.get("crop_size") {
         // Types without a crop of their own have no default size either.
-        None => defaults.crop.map(|c| Some((c, c))).ok_or_else(|| Error::malformed(fields.path, "`crop_size` is missing")),
+        None => {
+            defaults.crop.map(|c| Some((c, c))).ok_or_else(|| Error::malformed(fields.path, "`crop_size` is missing"))
+        }
         Some(value @ Value::Number(_)) => side(value).map(|s| Some((s, s))),
         Some(Value::Array(list)) if list.len() == 2 => Ok(Some((side(&list[0])?, side(&list[1])?))),
         Some(value) => match (value.get("height"), value.get("width")) {

@@ -201,14 +201,8 @@ fn nearest_spans(input: u32, output: u32, start: i64, outputs: u32) -> Vec<Span>
 mod tests {
     use super::*;
 
-    const FILTERS: [Resample; 6] = [
-        Resample::Nearest,
-        Resample::Lanczos,
-        Resample::Bilinear,
-        Resample::Bicubic,
-        Resample::Box,
-        Resample::Hamming,
-    ];
+    const FILTERS: [Resample; 6] =
+        [Resample::Nearest, Resample::Lanczos, Resample::Bilinear, Resample::Bicubic, Resample::Box, Resample::Hamming];
 
     #[test]
     fn same_size_is_the_identity() {

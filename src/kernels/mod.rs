@@ -3,8 +3,12 @@
 //! A kernel is one file in `shaders/`, one file here, one oracle in `reference`, one case list in
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
+mod normalize;
+mod resize;
 mod rms_norm;
 
+pub use normalize::Normalize;
+pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 
 use crate::reference::{Array, Cell};
@@ -188,7 +192,7 @@ pub struct Entry {
 }
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
-pub static KERNELS: &[Entry] = &[rms_norm::ENTRY];
+pub static KERNELS: &[Entry] = &[normalize::ENTRY, resize::COLUMNS, resize::ROWS, rms_norm::ENTRY];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.

@@ -3,8 +3,10 @@
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
 mod norm;
+mod resize;
 
 pub use norm::rms_norm;
+pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 
 use crate::DType;
 

@@ -3,8 +3,8 @@
 
 use super::Linked;
 use crate::{Caps, Error, Result};
-use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::proc::IndexableLength;
+use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 /// How a buffer is bound.
