@@ -15,6 +15,8 @@ mod taps;
 
 #[cfg(test)]
 mod goldens;
+#[cfg(test)]
+mod tests;
 
 pub use picture::{Limits, Picture};
 pub use plan::{Plan, Resampling, Window};
