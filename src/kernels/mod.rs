@@ -18,6 +18,8 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod patch_embed;
+mod normalize;
+mod resize;
 mod rms_norm;
 mod rope;
 mod rows;
@@ -41,6 +43,8 @@ pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use normalize::Normalize;
+pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
@@ -254,6 +258,7 @@ pub static KERNELS: &[Entry] = &[
     splice_rows::ENTRY,
     unary::ENTRY,
 ];
+pub static KERNELS: &[Entry] = &[normalize::ENTRY, resize::COLUMNS, resize::ROWS, rms_norm::ENTRY];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.

@@ -25,6 +25,10 @@ pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, argmax, sample_ids, sample_logprob};
 pub use softmax::softmax;
+mod resize;
+
+pub use norm::rms_norm;
+pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 
 use crate::DType;
 
