@@ -17,8 +17,8 @@ mod l2_norm;
 mod layer_norm;
 mod matmul;
 mod matvec;
-mod patch_embed;
 mod normalize;
+mod patch_embed;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -42,8 +42,8 @@ pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
-pub use patch_embed::{PatchEmbed, Pixels};
 pub use normalize::Normalize;
+pub use patch_embed::{PatchEmbed, Pixels};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -240,6 +240,7 @@ pub static KERNELS: &[Entry] = &[
     argmax::ENTRY,
     attention::ENTRY,
     binary::ENTRY,
+    resize::COLUMNS,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
@@ -250,15 +251,16 @@ pub static KERNELS: &[Entry] = &[
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
+    normalize::ENTRY,
     patch_embed::ENTRY,
     rms_norm::ENTRY,
     rope::ENTRY,
+    resize::ROWS,
     sample::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
     unary::ENTRY,
 ];
-pub static KERNELS: &[Entry] = &[normalize::ENTRY, resize::COLUMNS, resize::ROWS, rms_norm::ENTRY];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.

@@ -9,6 +9,7 @@ mod elementwise;
 mod matmul;
 mod norm;
 mod patch_embed;
+mod resize;
 mod rope;
 mod rows;
 mod sampling;
@@ -21,14 +22,11 @@ pub use elementwise::{binary, glu, unary};
 pub use matmul::matmul;
 pub use norm::{l2_norm, layer_norm, rms_norm};
 pub use patch_embed::patch_embed;
+pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, argmax, sample_ids, sample_logprob};
 pub use softmax::softmax;
-mod resize;
-
-pub use norm::rms_norm;
-pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 
 use crate::DType;
 
