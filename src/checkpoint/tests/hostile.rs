@@ -11,21 +11,31 @@ fn one(name: &str, dtype: &str, shape: &str, begin: &str, end: &str) -> String {
     format!(r#"{{"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}}}"#)
 }
 
+type Lie<'a> = (&'a str, Vec<u8>, &'a [&'a str]);
+
+fn refuse(lies: Vec<Lie<'_>>) {
+    for (what, bytes, texts) in lies {
+        let error = open_bytes(&bytes).expect_err(what);
+        assert!(matches!(error, Error::Malformed { .. }), "{what}: {error:?}");
+        let text = error.to_string();
+        assert!(text.contains("made/model.safetensors") && !text.contains('\n') && text.len() < 700, "{what}: {text}");
+        for wanted in texts {
+            assert!(text.contains(wanted), "{what}: `{wanted}` is not in: {text}");
+        }
+        let remote = Arc::new(Remote(MemoryFile::new("made/model.safetensors", bytes)));
+        assert_eq!(wait(Checkpoint::of_file(remote)).expect_err(what), error, "{what}");
+    }
+}
+
 #[test]
-fn lying_headers_are_refused_by_name() {
+fn lying_lengths_and_broken_json_are_refused() {
     let good = file_of(&one("w", "F32", "[2,3]", "0", "24"), 24);
     assert_eq!(open_bytes(&good).unwrap().entry("w").unwrap().shape, [2, 3]);
     let mut long = good.clone();
     long[..8].copy_from_slice(&1000u64.to_le_bytes());
     let mut absurd = good.clone();
     absurd[..8].copy_from_slice(&(u64::MAX - 3).to_le_bytes());
-    let w = |dtype, shape, begin, end| file_of(&one("w", dtype, shape, begin, end), 24);
-    let pair = |a: [u64; 2], b: [u64; 2]| {
-        let t = |[x, y]: [u64; 2]| format!(r#"{{"dtype":"U8","shape":[{}],"data_offsets":[{x},{y}]}}"#, y - x);
-        file_of(&format!(r#"{{"a":{},"w":{}}}"#, t(a), t(b)), 24)
-    };
-    let t = r#"{"dtype":"U8","shape":[24],"data_offsets":[0,24]}"#;
-    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
+    refuse(vec![
         ("empty", vec![], &["truncated"]),
         ("seven bytes", vec![0; 7], &["truncated"]),
         ("cut in the header", good[..20].to_vec(), &["truncated"]),
@@ -39,6 +49,21 @@ fn lying_headers_are_refused_by_name() {
         ("text after the JSON", file_of("{} {}", 0), &["header", "trailing"]),
         ("deep", file_of(&format!("{{\"w\":{}", "[".repeat(100_000)), 0), &["`w`"]),
         ("deep in a field that is ignored", file_of(&format!("{{\"w\":{{\"x\":{}", "[".repeat(100_000)), 0), &["`w`"]),
+    ]);
+}
+
+#[test]
+fn lying_tensors_are_refused_by_name() {
+    let w = |dtype, shape, begin, end| file_of(&one("w", dtype, shape, begin, end), 24);
+    let pair = |a: [u64; 2], b: [u64; 2]| {
+        let t = |[x, y]: [u64; 2]| format!(r#"{{"dtype":"U8","shape":[{}],"data_offsets":[{x},{y}]}}"#, y - x);
+        file_of(&format!(r#"{{"a":{},"w":{}}}"#, t(a), t(b)), 24)
+    };
+    let twice = |count: usize| {
+        let t = format!(r#"{{"dtype":"U8","shape":[{count}],"data_offsets":[0,{count}]}}"#);
+        file_of(&format!(r#"{{"w":{t},"w":{t}}}"#), count)
+    };
+    refuse(vec![
         ("no dtype", file_of(r#"{"w":{"shape":[1],"data_offsets":[0,4]}}"#, 4), &["`w`", "dtype"]),
         ("two dtypes", file_of(r#"{"w":{"dtype":"U8","dtype":"I8"}}"#, 0), &["`w`", "duplicate"]),
         ("negative axis", w("F32", "[-6]", "0", "24"), &["`w`", "-6"]),
@@ -58,28 +83,11 @@ fn lying_headers_are_refused_by_name() {
         ("hole", pair([0, 10], [14, 24]), &["`w`", "4 bytes before"]),
         ("hole in front", pair([2, 10], [10, 24]), &["`a`", "2 bytes before"]),
         ("rest", pair([0, 10], [10, 20]), &["4 bytes at the end"]),
-        ("twice", file_of(&format!(r#"{{"w":{t},"w":{t}}}"#), 24), &["`w`", "twice"]),
-        (
-            "twice and empty",
-            {
-                let t = r#"{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"#;
-                file_of(&format!(r#"{{"w":{t},"w":{t}}}"#), 0)
-            },
-            &["`w`", "twice"],
-        ),
+        ("twice", twice(24), &["`w`", "twice"]),
+        ("twice and empty", twice(0), &["`w`", "twice"]),
+        ("metadata twice", file_of(r#"{"__metadata__":{},"__metadata__":{}}"#, 0), &["duplicate"]),
         ("metadata that is no text", file_of(r#"{"__metadata__":{"a":1}}"#, 0), &["header"]),
-    ];
-    for (what, bytes, texts) in cases {
-        let error = open_bytes(&bytes).expect_err(what);
-        assert!(matches!(error, Error::Malformed { .. }), "{what}: {error:?}");
-        let text = error.to_string();
-        assert!(text.contains("made/model.safetensors") && !text.contains('\n') && text.len() < 700, "{what}: {text}");
-        for wanted in texts {
-            assert!(text.contains(wanted), "{what}: `{wanted}` is not in: {text}");
-        }
-        let remote = Arc::new(Remote(MemoryFile::new("made/model.safetensors", bytes)));
-        assert_eq!(wait(Checkpoint::of_file(remote)).expect_err(what), error, "{what}");
-    }
+    ]);
 }
 
 #[test]
@@ -104,7 +112,7 @@ fn odd_but_valid_headers_are_read() {
     assert_eq!(wait(checkpoint.load_f32("e")).unwrap(), [0.0; 0]);
     assert_eq!(checkpoint.total_bytes(), 11);
     let error = checkpoint.entry("a\ne").unwrap_err().to_string();
-    assert!(!error.contains("a\ne") && error.contains("nearest"), "{error}");
+    assert!(!error.contains('\n') && error.contains("nearest"), "{error}");
 }
 
 fn small() -> Vec<u8> {
