@@ -1,48 +1,43 @@
 //! The case lists, one file a kernel.
 
-mod binary;
-mod ceilings;
-mod glu;
-mod l2_norm;
-mod layer_norm;
-mod rms_norm;
-mod softmax;
-mod unary;
 mod advance;
 mod argmax;
+mod binary;
 mod ceilings;
 mod embed_tokens;
+mod glu;
 mod interpolate_rows;
 mod kv_append;
+mod l2_norm;
+mod layer_norm;
 mod matmul;
 mod rms_norm;
 mod rope;
 mod sample;
+mod softmax;
 mod splice_rows;
+mod unary;
 
 use crate::case::Case;
 
 /// Cases of every registered kernel, by kernel name, in the order of the registry.
 pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
-    ("binary", binary::cases),
-    ("copy", ceilings::copy),
-    ("fma_chain", ceilings::fma_chain),
-    ("glu", glu::cases),
-    ("l2_norm", l2_norm::cases),
-    ("layer_norm", layer_norm::cases),
-    ("rms_norm", rms_norm::cases),
-    ("softmax", softmax::cases),
-    ("unary", unary::cases),
     ("advance", advance::cases),
     ("argmax", argmax::cases),
+    ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
+    ("glu", glu::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
+    ("l2_norm", l2_norm::cases),
+    ("layer_norm", layer_norm::cases),
     ("matmul", matmul::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
     ("sample", sample::cases),
+    ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("unary", unary::cases),
 ];
