@@ -241,6 +241,7 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     binary::ENTRY,
     resize::COLUMNS,
+    binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,

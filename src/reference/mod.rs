@@ -69,18 +69,6 @@ impl Array {
     }
 }
 
-/// A cell whose value before the store is off by at most `error`: the store of `dtype` rounds it, and may flush
-/// it to zero below the smallest normal number.
-pub(crate) fn stored(want: f64, error: f64, dtype: DType) -> Cell {
-    let smallest = match dtype {
-        DType::F16 => half::f16::MIN_POSITIVE.to_f64(),
-        _ => f64::from(f32::MIN_POSITIVE),
-    };
-    let flush = if want.abs() - error <= smallest { smallest } else { 0.0 };
-    let ulp = crate::kernels::store_ulp(dtype);
-    Cell { want, bound: error + (want.abs() + error) * ulp + flush }
-}
-
 /// One expected value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cell {
@@ -102,6 +90,13 @@ fn smallest_normal(dtype: DType) -> f64 {
 fn store_error(want: f64, dtype: DType) -> f64 {
     let tiny = smallest_normal(dtype);
     if want.abs() < tiny { tiny } else { want.abs() * crate::kernels::store_ulp(dtype) }
+}
+
+/// A value that a kernel computes in f32 to within `error`, then stores as `dtype`.
+fn computed(want: f64, error: f64, dtype: DType) -> Cell {
+    let small = want.abs() - error < smallest_normal(dtype);
+    let store = if small { smallest_normal(dtype) } else { stored(want, dtype) };
+    Cell { want, bound: error * (1.0 + crate::kernels::store_ulp(dtype)) + store }
 }
 
 /// A value that is copied from a tensor of type `from` to one of type `to`: exact where `to` holds every value of
