@@ -241,7 +241,6 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     binary::ENTRY,
     resize::COLUMNS,
-    binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
