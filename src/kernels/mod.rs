@@ -3,12 +3,15 @@
 //! A kernel is one file in `shaders/`, one file here, one oracle in `reference`, one case list in
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
+mod ceilings;
 mod rms_norm;
 
+pub use ceilings::{Copy, FmaChain};
 pub use rms_norm::RmsNorm;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
+use std::any::Any;
 use std::fmt;
 
 /// How the elements of a tensor lie in its buffer.
@@ -152,7 +155,7 @@ impl Cost {
 }
 
 /// A kernel with its attributes. Implementations are small structs; they are data, and pure.
-pub trait Kernel: fmt::Debug + Send + Sync {
+pub trait Kernel: Any + fmt::Debug + Send + Sync {
     /// Name of the operation = name of the shader file.
     fn name(&self) -> &'static str;
     /// WGSL binding names of the inputs, in port order.
@@ -188,7 +191,7 @@ pub struct Entry {
 }
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
-pub static KERNELS: &[Entry] = &[rms_norm::ENTRY];
+pub static KERNELS: &[Entry] = &[ceilings::COPY, ceilings::FMA_CHAIN, rms_norm::ENTRY];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.

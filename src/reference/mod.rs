@@ -2,8 +2,10 @@
 //! sampled rows. They share no helper with the kernels. Each cell comes with the error bound that the
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
+mod ceilings;
 mod norm;
 
+pub use ceilings::fma_chain;
 pub use norm::rms_norm;
 
 use crate::DType;

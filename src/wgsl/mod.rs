@@ -1,1 +1,13 @@
-//! To come.
+//! Shader sources, the linker, reflection and the checks of limits.
+//!
+//! A shader is a list of whole files: the kernel first, then the parts that fill its roles. Linking is
+//! concatenation with `enable` lines hoisted; numbers are `override` constants. No preprocessor. This is
+//! the one module that names `naga`; it touches no device.
+
+mod link;
+mod reflect;
+mod sources;
+
+pub use link::{Linked, link};
+pub use reflect::{Access, Binding, Reflection, Word, reflect};
+pub use sources::{SHADERS, source};

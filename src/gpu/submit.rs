@@ -1,0 +1,73 @@
+//! Recording dispatches into an encoder (ours or the host's) and handing them to the queue.
+
+use super::{Device, Pipeline, Slice};
+use crate::{Error, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Asks running work to stop at its next piece. Clones share the request.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    /// Takes the request back, before the next run.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+    /// [`Error::Cancelled`] if asked.
+    pub fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Records dispatches and copies into one command encoder.
+#[derive(Debug)]
+pub struct Recorder<'e> {
+    encoder: &'e mut wgpu::CommandEncoder,
+}
+
+impl<'e> Recorder<'e> {
+    /// Over an encoder, which may be the host's.
+    pub fn new(encoder: &'e mut wgpu::CommandEncoder) -> Self {
+        Self { encoder }
+    }
+    /// Records dispatches in one compute pass; wgpu orders those that touch the same buffer.
+    pub fn pass<'a>(
+        &mut self,
+        label: &str,
+        steps: impl Iterator<Item = (&'a Pipeline, &'a [wgpu::BindGroup], [u32; 3])>,
+    ) {
+        let descriptor = wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None };
+        let mut pass = self.encoder.begin_compute_pass(&descriptor);
+        for (pipeline, groups, grid) in steps {
+            pass.set_pipeline(&pipeline.raw);
+            for (i, group) in groups.iter().enumerate() {
+                pass.set_bind_group(i as u32, group, &[]);
+            }
+            pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
+        }
+    }
+    /// Records a copy of `bytes` bytes.
+    pub fn copy(&mut self, from: &Slice, to: &Slice, bytes: u64) {
+        let (source, target) = (&from.buffer.raw, &to.buffer.raw);
+        self.encoder.copy_buffer_to_buffer(source, from.offset, target, to.offset, bytes);
+    }
+}
+
+impl Device {
+    /// Records with `record` into an encoder of ours and submits it; what the device reports is an error.
+    pub async fn submit(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> Result<wgpu::SubmissionIndex> {
+        self.scoped(label, || self.submit_now(label, record)).await
+    }
+    /// [`Device::submit`] without awaiting the device's reports, for a hot loop whose programs were checked
+    /// when they were built.
+    pub fn submit_now(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> wgpu::SubmissionIndex {
+        let mut encoder = self.wgpu().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
+        record(&mut Recorder::new(&mut encoder));
+        self.queue().submit([encoder.finish()])
+    }
+}
