@@ -45,7 +45,7 @@ impl Array {
     }
     /// Relative rounding when the device stores a value of this type: half an ulp.
     pub fn store_ulp(&self) -> f64 {
-        crate::kernels::store_ulp(self.dtype)
+        self.dtype.store_ulp()
     }
 }
 

@@ -147,7 +147,7 @@ fn rust_file(name: &str, text: &str) -> Vec<Finding> {
 fn panics(name: &str, code: &str) -> Option<Finding> {
     let is_call = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
     let calls = |p: &&str| code.match_indices(*p).filter(|(at, _)| p.starts_with('.') || is_call(*at)).count();
-    let value: usize = PANICS.iter().map(|p| calls(p)).sum();
+    let value: usize = PANICS.iter().map(calls).sum();
     let at = PANICS.iter().filter_map(|p| code.find(p)).min()?;
     let message = format!("{value} calls of unwrap, panic or print in library code; return an error");
     let line = rust::line_of(code, at);
