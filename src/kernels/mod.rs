@@ -3,11 +3,33 @@
 //! A kernel is one file in `shaders/`, one file here, one oracle in `reference`, one case list in
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
+mod act;
 mod ceilings;
+mod matmul;
+mod advance;
+mod argmax;
+mod ceilings;
+mod embed_tokens;
+mod interpolate_rows;
+mod kv_append;
 mod rms_norm;
+mod rope;
+mod sample;
+mod splice_rows;
 
+pub use act::Act;
 pub use ceilings::{Copy, FmaChain};
+pub use matmul::MatMul;
+pub use advance::Advance;
+pub use argmax::Argmax;
+pub use ceilings::{Copy, FmaChain};
+pub use embed_tokens::EmbedTokens;
+pub use interpolate_rows::InterpolateRows;
+pub use kv_append::KvAppend;
 pub use rms_norm::RmsNorm;
+pub use rope::Rope;
+pub use sample::{Sample, SampleSettings};
+pub use splice_rows::SpliceRows;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -191,7 +213,20 @@ pub struct Entry {
 }
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
-pub static KERNELS: &[Entry] = &[ceilings::COPY, ceilings::FMA_CHAIN, rms_norm::ENTRY];
+pub static KERNELS: &[Entry] = &[ceilings::COPY, ceilings::FMA_CHAIN, matmul::ENTRY, rms_norm::ENTRY];
+pub static KERNELS: &[Entry] = &[
+    advance::ENTRY,
+    argmax::ENTRY,
+    ceilings::COPY,
+    embed_tokens::ENTRY,
+    ceilings::FMA_CHAIN,
+    interpolate_rows::ENTRY,
+    kv_append::ENTRY,
+    rms_norm::ENTRY,
+    rope::ENTRY,
+    sample::ENTRY,
+    splice_rows::ENTRY,
+];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.
@@ -226,4 +261,9 @@ pub fn elem_part(dtype: DType, caps: &Caps) -> Result<&'static str> {
 /// Checks operand count and the like with one message form.
 pub(crate) fn require(kernel: &dyn Kernel, ok: bool, reason: impl FnOnce() -> String) -> Result<()> {
     if ok { Ok(()) } else { Err(Error::graph(kernel.name(), reason())) }
+}
+
+/// Kernels with one lane an item count their items in u32, folded over two grid dimensions with room to spare.
+pub(crate) fn flat_limit(kernel: &dyn Kernel, items: usize) -> Result<()> {
+    require(kernel, items <= 1 << 31, || format!("{items} elements are more than 2^31 in one dispatch"))
 }

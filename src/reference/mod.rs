@@ -2,11 +2,21 @@
 //! sampled rows. They share no helper with the kernels. Each cell comes with the error bound that the
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
+mod act;
 mod ceilings;
+mod matmul;
 mod norm;
+mod rope;
+mod rows;
+mod sampling;
 
+pub use act::act;
 pub use ceilings::fma_chain;
+pub use matmul::matmul;
 pub use norm::rms_norm;
+pub use rope::rope;
+pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
+pub use sampling::{advance, argmax, sample_ids, sample_logprob};
 
 use crate::DType;
 
@@ -56,4 +66,31 @@ pub struct Cell {
     pub want: f64,
     /// Largest absolute error that the kernel's arithmetic may make.
     pub bound: f64,
+}
+
+/// Smallest normal number of a type: below it devices may flush to zero.
+fn smallest_normal(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => f64::powi(2.0, -14),
+        _ => f64::from(f32::MIN_POSITIVE),
+    }
+}
+
+/// Error of storing `want` as `dtype`: half an ulp, or all of a number that may be flushed to zero.
+fn stored(want: f64, dtype: DType) -> f64 {
+    let tiny = smallest_normal(dtype);
+    if want.abs() < tiny { tiny } else { want.abs() * crate::kernels::store_ulp(dtype) }
+}
+
+/// A value that is copied from a tensor of type `from` to one of type `to`: exact where `to` holds every value of
+/// `from`, but denormal numbers may become zero.
+fn moved(value: f64, from: DType, to: DType) -> Cell {
+    let tiny = smallest_normal(from).max(smallest_normal(to));
+    let widens = from == to || to == DType::F32;
+    let bound = match widens {
+        true if value == 0.0 || value.abs() >= tiny => 0.0,
+        true => value.abs(),
+        false => stored(value, to),
+    };
+    Cell { want: value, bound }
 }
