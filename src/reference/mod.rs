@@ -79,7 +79,7 @@ fn smallest_normal(dtype: DType) -> f64 {
 /// Error of storing `want` as `dtype`: half an ulp, or all of a number that may be flushed to zero.
 fn stored(want: f64, dtype: DType) -> f64 {
     let tiny = smallest_normal(dtype);
-    if want.abs() < tiny { tiny } else { want.abs() * crate::kernels::store_ulp(dtype) }
+    if want.abs() < tiny { tiny } else { want.abs() * dtype.store_ulp() }
 }
 
 /// A value that is copied from a tensor of type `from` to one of type `to`: exact where `to` holds every value of

@@ -34,8 +34,11 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("gpu", "wgsl"),          // a pipeline is made of a linked shader and its reflection
 ];
 
-/// Single plain types that a lower layer may name.
+/// Single plain types that a module may name although their home is not below it. An oracle is asked with the
+/// attributes of its kernel; it may read them, and computes everything else itself.
 const PLAIN: &[(&str, &str)] = &[
+    ("reference", "kernels::Act"),
+    ("reference", "kernels::Rope"),
     ("gpu", "kernels::Launch"), // a dispatch, fully decided: what a pipeline and a submit are made from
 ];
 
