@@ -4,28 +4,50 @@
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
 mod act;
+mod binary;
 mod ceilings;
-mod matmul;
+mod glu;
+mod l2_norm;
+mod layer_norm;
+mod rms_norm;
+mod rows;
+mod softmax;
+mod unary;
+
+pub use act::Act;
+pub use binary::{Binary, BinaryOp};
+pub use ceilings::{Copy, FmaChain};
+pub use glu::Glu;
+pub use l2_norm::L2Norm;
+pub use layer_norm::LayerNorm;
+pub use rms_norm::RmsNorm;
+pub use softmax::Softmax;
+pub(crate) use unary::VALUE_CAP;
+pub use unary::{Unary, UnaryOp};
 mod advance;
 mod argmax;
 mod ceilings;
 mod embed_tokens;
 mod interpolate_rows;
 mod kv_append;
+mod matmul;
+mod matvec;
+mod patch_embed;
 mod rms_norm;
 mod rope;
 mod sample;
 mod splice_rows;
 
 pub use act::Act;
-pub use ceilings::{Copy, FmaChain};
-pub use matmul::MatMul;
 pub use advance::Advance;
 pub use argmax::Argmax;
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
+pub use matmul::MatMul;
+pub use matvec::MatVec;
+pub use patch_embed::{PatchEmbed, Pixels};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
@@ -213,19 +235,27 @@ pub struct Entry {
 }
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
-pub static KERNELS: &[Entry] = &[ceilings::COPY, ceilings::FMA_CHAIN, matmul::ENTRY, rms_norm::ENTRY];
 pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
+    binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
+    glu::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
+    l2_norm::ENTRY,
+    layer_norm::ENTRY,
+    matmul::ENTRY,
+    matvec::ENTRY,
+    patch_embed::ENTRY,
     rms_norm::ENTRY,
     rope::ENTRY,
     sample::ENTRY,
+    softmax::ENTRY,
     splice_rows::ENTRY,
+    unary::ENTRY,
 ];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as

@@ -4,8 +4,18 @@
 
 mod act;
 mod ceilings;
+mod elementwise;
+mod norm;
+mod softmax;
+
+pub use act::act;
+pub use ceilings::fma_chain;
+pub use elementwise::{binary, glu, unary};
+pub use norm::{l2_norm, layer_norm, rms_norm};
+pub use softmax::softmax;
 mod matmul;
 mod norm;
+mod patch_embed;
 mod rope;
 mod rows;
 mod sampling;
@@ -14,6 +24,7 @@ pub use act::act;
 pub use ceilings::fma_chain;
 pub use matmul::matmul;
 pub use norm::rms_norm;
+pub use patch_embed::patch_embed;
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, argmax, sample_ids, sample_logprob};
@@ -57,6 +68,18 @@ impl Array {
     pub fn store_ulp(&self) -> f64 {
         self.dtype.store_ulp()
     }
+}
+
+/// A cell whose value before the store is off by at most `error`: the store of `dtype` rounds it, and may flush
+/// it to zero below the smallest normal number.
+pub(crate) fn stored(want: f64, error: f64, dtype: DType) -> Cell {
+    let smallest = match dtype {
+        DType::F16 => half::f16::MIN_POSITIVE.to_f64(),
+        _ => f64::from(f32::MIN_POSITIVE),
+    };
+    let flush = if want.abs() - error <= smallest { smallest } else { 0.0 };
+    let ulp = crate::kernels::store_ulp(dtype);
+    Cell { want, bound: error + (want.abs() + error) * ulp + flush }
 }
 
 /// One expected value.
