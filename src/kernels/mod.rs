@@ -292,15 +292,6 @@ pub fn elem_part(dtype: DType, caps: &Caps) -> Result<&'static str> {
     }
 }
 
-/// Relative rounding of one store of an activation: half an ulp of its type.
-pub fn store_ulp(dtype: DType) -> f64 {
-    match dtype {
-        DType::F16 => f64::powi(2.0, -11),
-        DType::BF16 => f64::powi(2.0, -8),
-        _ => f64::powi(2.0, -24),
-    }
-}
-
 /// Checks operand count and the like with one message form.
 pub(crate) fn require(kernel: &dyn Kernel, ok: bool, reason: impl FnOnce() -> String) -> Result<()> {
     if ok { Ok(()) } else { Err(Error::graph(kernel.name(), reason())) }

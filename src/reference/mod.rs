@@ -65,7 +65,7 @@ impl Array {
     }
     /// Relative rounding when the device stores a value of this type: half an ulp.
     pub fn store_ulp(&self) -> f64 {
-        crate::kernels::store_ulp(self.dtype)
+        self.dtype.store_ulp()
     }
 }
 
@@ -89,7 +89,7 @@ fn smallest_normal(dtype: DType) -> f64 {
 /// Error of storing `want` as `dtype`: half an ulp, or all of a number that may be flushed to zero.
 fn store_error(want: f64, dtype: DType) -> f64 {
     let tiny = smallest_normal(dtype);
-    if want.abs() < tiny { tiny } else { want.abs() * crate::kernels::store_ulp(dtype) }
+    if want.abs() < tiny { tiny } else { want.abs() * dtype.store_ulp() }
 }
 
 /// A value that a kernel computes in f32 to within `error`, then stores as `dtype`.
