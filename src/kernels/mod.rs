@@ -7,6 +7,7 @@ mod act;
 mod advance;
 mod argmax;
 mod attention;
+mod attention_decode;
 mod ceilings;
 mod embed_tokens;
 mod interpolate_rows;
@@ -21,6 +22,7 @@ pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
+pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use interpolate_rows::InterpolateRows;
@@ -217,6 +219,8 @@ pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
     attention::ENTRY,
+    attention_decode::ENTRY,
+    attention_decode::MERGE,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,

@@ -12,7 +12,7 @@ mod rows;
 mod sampling;
 
 pub use act::act;
-pub use attention::attention;
+pub use attention::{attention, attention_decode, attention_merge};
 pub use ceilings::fma_chain;
 pub use matmul::matmul;
 pub use norm::rms_norm;
