@@ -8,6 +8,7 @@ mod advance;
 mod argmax;
 mod attention;
 mod binary;
+mod attention_decode;
 mod ceilings;
 mod embed_tokens;
 mod glu;
@@ -33,6 +34,7 @@ pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
 pub use binary::{Binary, BinaryOp};
+pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use glu::Glu;
@@ -241,6 +243,8 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     binary::ENTRY,
     resize::COLUMNS,
+    attention_decode::ENTRY,
+    attention_decode::MERGE,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,

@@ -4,6 +4,8 @@ mod advance;
 mod argmax;
 mod attention;
 mod binary;
+mod attention_decode;
+mod attention_merge;
 mod ceilings;
 mod embed_tokens;
 mod glu;
@@ -29,6 +31,8 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("argmax", argmax::cases),
     ("attention", attention::cases),
     ("binary", binary::cases),
+    ("attention_decode", attention_decode::cases),
+    ("attention_merge", attention_merge::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
