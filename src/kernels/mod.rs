@@ -7,8 +7,8 @@ mod act;
 mod advance;
 mod argmax;
 mod attention;
-mod binary;
 mod attention_decode;
+mod binary;
 mod ceilings;
 mod embed_tokens;
 mod glu;
@@ -33,8 +33,8 @@ pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
-pub use binary::{Binary, BinaryOp};
 pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use glu::Glu;
@@ -52,8 +52,8 @@ pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
-pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
+pub(crate) use unary::VALUE_CAP;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -241,10 +241,9 @@ pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
     attention::ENTRY,
+    attention_decode::ENTRY,
     binary::ENTRY,
     resize::COLUMNS,
-    attention_decode::ENTRY,
-    attention_decode::MERGE,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
@@ -255,6 +254,7 @@ pub static KERNELS: &[Entry] = &[
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
+    attention_decode::MERGE,
     normalize::ENTRY,
     patch_embed::ENTRY,
     rms_norm::ENTRY,

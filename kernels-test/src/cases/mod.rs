@@ -3,9 +3,9 @@
 mod advance;
 mod argmax;
 mod attention;
-mod binary;
 mod attention_decode;
 mod attention_merge;
+mod binary;
 mod ceilings;
 mod embed_tokens;
 mod glu;
@@ -30,9 +30,9 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
     ("attention", attention::cases),
-    ("binary", binary::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
+    ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
