@@ -16,7 +16,7 @@ mod sampling;
 mod softmax;
 
 pub use act::act;
-pub use attention::attention;
+pub use attention::{attention, attention_decode, attention_merge};
 pub use ceilings::fma_chain;
 pub use elementwise::{binary, glu, unary};
 pub use matmul::matmul;
