@@ -144,6 +144,7 @@ pub(super) fn free_character<'t>(texts: impl Iterator<Item = &'t str>) -> Result
 /// Takes the sentinels out; the character behind each becomes literal.
 pub(super) fn take_marks(marked: &str, sentinel: char) -> Prompt {
     let mut prompt = Prompt::default();
+    prompt.distrust();
     let mut parts = marked.split(sentinel);
     prompt.push_text(parts.next().unwrap_or_default());
     for part in parts {

@@ -159,7 +159,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_prompt(&self, prompt: &Prompt, add_special_tokens: bool) -> Result<Vec<u32>> {
-        if !prompt.has_literal() {
+        if !prompt.is_untrusted() {
             return self.encode(prompt.text(), add_special_tokens);
         }
         check_length(prompt.text())?;
