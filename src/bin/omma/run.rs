@@ -11,7 +11,7 @@ use super::common::Common;
 use case::{Case, Sample};
 use dump::Dump;
 use inputs::Inputs;
-use omma::Result;
+use omma::{DType, Result};
 use omma::checkpoint::{Config, Directory};
 use omma::generate::{LoadOptions, Model, OpenModel};
 use std::path::{Path, PathBuf};
@@ -68,6 +68,12 @@ pub struct Context {
 async fn load(device: &omma::gpu::Device, args: &Args) -> Result<Model> {
     let mut open = OpenModel::default();
     let case = &args.case;
+    // The half copies were made by converting the whole model, frequencies included.
+    open.rotary = match args.checkpoint.as_deref() {
+        Some("f16") => Some(DType::F16),
+        Some("bf16") => Some(DType::BF16),
+        _ => None,
+    };
     // Half and sharded copies have config and weights; the other files are the case's.
     let files: Box<dyn omma::checkpoint::Files> = match args.checkpoint.as_deref() {
         Some(copy @ ("f16" | "bf16" | "sharded")) => {
