@@ -12,6 +12,7 @@ pub mod wgsl;
 
 pub mod gpu;
 pub mod graph;
+pub mod measure;
 
 pub mod blocks;
 pub mod generate;

@@ -1,8 +1,8 @@
 //! A case: a kernel with its attributes, the types of its inputs, and how they are filled.
 
+use omma::DType;
 use omma::kernels::{Kernel, TensorType};
 use omma::reference::Array;
-use omma::DType;
 
 /// How an input is filled. All draws come from the case's seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +90,7 @@ pub struct Case {
     /// Unique within the kernel; shows the shape, e.g. `"577x1024"`.
     pub name: String,
     /// Kernel and attributes.
-    pub kernel: Box<dyn Kernel>,
+    pub kernel: std::sync::Arc<dyn Kernel>,
     /// Inputs in port order.
     pub inputs: Vec<Input>,
     /// Also a row of the benchmarks: a shape of a real model.
@@ -102,7 +102,7 @@ pub struct Case {
 impl Case {
     /// A case of the tests.
     pub fn new(name: impl Into<String>, kernel: impl Kernel + 'static, inputs: Vec<Input>) -> Self {
-        Self { name: name.into(), kernel: Box::new(kernel), inputs, bench: false, bench_only: false }
+        Self { name: name.into(), kernel: std::sync::Arc::new(kernel), inputs, bench: false, bench_only: false }
     }
     /// Also a row of the benchmarks.
     #[must_use]

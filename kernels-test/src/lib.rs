@@ -2,3 +2,6 @@
 
 pub mod case;
 pub mod cases;
+pub mod report;
+pub mod run;
+pub mod wgsl_dump;

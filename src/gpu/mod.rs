@@ -20,3 +20,4 @@ pub use pipeline::{Pipeline, PipelineKey};
 pub use submit::{Cancel, Recorder};
 
 pub use wgpu;
+pub use wgpu::{BindGroup, CommandEncoder};

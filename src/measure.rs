@@ -1,0 +1,87 @@
+//! Timing programs, and an adapter's own ceilings to hold them against.
+
+use crate::Result;
+use crate::gpu::{Device, Slice, Use};
+use crate::graph::{Graph, Plan, Pool, Program, Store};
+use crate::kernels::{Copy, FmaChain, Kernel, TensorType};
+use std::time::Instant;
+
+/// What an adapter reaches on kernels that do nothing else.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ceilings {
+    /// 1e9 flops a second: eight independent vec4 fma chains a lane.
+    pub gflops: f64,
+    /// 1e9 bytes a second, read and written: a copy of 16 bytes a lane.
+    pub gbps: f64,
+}
+
+impl Ceilings {
+    /// The larger of each.
+    #[must_use]
+    pub fn max(&self, other: &Self) -> Self {
+        Self { gflops: self.gflops.max(other.gflops), gbps: self.gbps.max(other.gbps) }
+    }
+}
+
+/// Runs in a sample, after one that is not counted.
+const RUNS: usize = 5;
+/// A sample repeats the program until it takes about this long, so that a submit's overhead does not count.
+const SAMPLE_MS: f64 = 30.0;
+const MOST_REPEATS: f64 = 256.0;
+
+/// Median milliseconds of a run of the whole program.
+pub async fn time(device: &Device, program: &Program) -> Result<f64> {
+    let first = sample(device, program, 1).await?;
+    let repeats = (SAMPLE_MS / first.max(1e-3)).clamp(1.0, MOST_REPEATS) as usize;
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        times.push(sample(device, program, repeats).await?);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[RUNS / 2])
+}
+
+async fn sample(device: &Device, program: &Program, repeats: usize) -> Result<f64> {
+    device.idle().await?;
+    let start = Instant::now();
+    for _ in 0..repeats {
+        device.submit("time", |r| program.record_into(r, 0..program.steps())).await?;
+    }
+    device.idle().await?;
+    Ok(start.elapsed().as_secs_f64() * 1e3 / repeats as f64)
+}
+
+/// A program of one kernel on zero-filled operands.
+pub async fn single(device: &Device, kernel: impl Kernel + 'static, inputs: &[TensorType]) -> Result<Program> {
+    let mut graph = Graph::new();
+    let mut store = Store::new();
+    let mut ids = Vec::new();
+    for (i, ty) in inputs.iter().enumerate() {
+        let name = format!("in{i}");
+        let buffer = device.buffer(&name, ty.bytes(), Use::Storage).await?;
+        store.put(&name, vec![Slice::first(buffer, ty.bytes())]);
+        ids.push(graph.state(&name, ty.clone()));
+    }
+    graph.add(kernel, &ids)?;
+    let plan = Plan::new(graph, device.caps())?;
+    Program::build(device, plan, &store, &mut Pool::new()).await
+}
+
+/// Measures the ceilings: the best of the samples, since whatever disturbs a ceiling only lowers it.
+pub async fn ceilings(device: &Device) -> Result<Ceilings> {
+    let rounds = if device.caps().software { 2000 } else { 20_000 };
+    let count = if device.caps().software { 8192 } else { 1 << 20 };
+    let quads = if device.caps().software { 1 << 20 } else { 8 << 20 };
+    let fma = single(device, FmaChain { rounds }, &[TensorType::f32(&[count])]).await?;
+    let copy = single(device, Copy, &[TensorType::f32(&[quads, 4])]).await?;
+    Ok(Ceilings { gflops: best(device, &fma, |c| c.flops).await?, gbps: best(device, &copy, |c| c.bytes).await? })
+}
+
+async fn best(device: &Device, program: &Program, work: impl Fn(&crate::kernels::Cost) -> u64) -> Result<f64> {
+    sample(device, program, 1).await?;
+    let mut best = f64::INFINITY;
+    for _ in 0..RUNS {
+        best = best.min(sample(device, program, 2).await?);
+    }
+    Ok(work(&program.plan().cost()) as f64 / best / 1e6)
+}
