@@ -36,9 +36,9 @@ pub struct ResizeRows(pub ResizePass);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResizeColumns(pub ResizePass);
 
-pub(super) const ROWS: Entry =
+pub(super) const RESIZE_ROWS: Entry =
     Entry { name: "resize_rows", about: "horizontal pass of a PIL-exact resize, integers only" };
-pub(super) const COLUMNS: Entry =
+pub(super) const RESIZE_COLUMNS: Entry =
     Entry { name: "resize_columns", about: "vertical pass of a PIL-exact resize, integers only" };
 
 const LANES: u32 = 64;
@@ -130,7 +130,7 @@ fn fits(kernel: &dyn Kernel, what: &str, ty: &TensorType, caps: &Caps) -> Result
 
 impl Kernel for ResizeRows {
     fn name(&self) -> &'static str {
-        ROWS.name
+        RESIZE_ROWS.name
     }
     fn inputs(&self) -> Vec<&'static str> {
         vec!["x", "first", "count", "weights"]
@@ -190,7 +190,7 @@ impl Kernel for ResizeRows {
 
 impl Kernel for ResizeColumns {
     fn name(&self) -> &'static str {
-        COLUMNS.name
+        RESIZE_COLUMNS.name
     }
     fn inputs(&self) -> Vec<&'static str> {
         vec!["x", "first", "count", "weights"]
