@@ -7,6 +7,7 @@ mod act;
 mod advance;
 mod argmax;
 mod attention;
+mod attention_decode;
 mod binary;
 mod ceilings;
 mod embed_tokens;
@@ -32,6 +33,7 @@ pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
+pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
@@ -239,6 +241,7 @@ pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
     attention::ENTRY,
+    attention_decode::ENTRY,
     binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
@@ -250,6 +253,7 @@ pub static KERNELS: &[Entry] = &[
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
+    attention_decode::MERGE,
     normalize::ENTRY,
     patch_embed::ENTRY,
     resize::RESIZE_COLUMNS,
