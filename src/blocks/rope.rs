@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn position_zero_is_the_identity_and_pairs_stay_on_the_circle() {
-        let spec = RopeSpec { theta: 1e4, rotary_dim: 8, interleaved: false, scaling: RopeScaling::None, rounded: None };
+        let spec =
+            RopeSpec { theta: 1e4, rotary_dim: 8, interleaved: false, scaling: RopeScaling::None, rounded: None };
         let table = rope_table(&spec, 5);
         assert_eq!(table[..8], [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
         for row in table.chunks(8) {

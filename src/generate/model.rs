@@ -120,7 +120,14 @@ pub struct OpenModel {
 
 impl Default for OpenModel {
     fn default() -> Self {
-        Self { compute: DType::F32, kv: DType::F32, weights: None, renames: BTreeMap::new(), config: None, rotary: None }
+        Self {
+            compute: DType::F32,
+            kv: DType::F32,
+            weights: None,
+            renames: BTreeMap::new(),
+            config: None,
+            rotary: None,
+        }
     }
 }
 

@@ -11,9 +11,9 @@ use super::common::Common;
 use case::{Case, Sample};
 use dump::Dump;
 use inputs::Inputs;
-use omma::{DType, Result};
 use omma::checkpoint::{Config, Directory};
 use omma::generate::{LoadOptions, Model, OpenModel};
+use omma::{DType, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
