@@ -2,6 +2,7 @@
 
 mod advance;
 mod argmax;
+mod as_gpu;
 mod binary;
 mod ceilings;
 mod embed_tokens;
