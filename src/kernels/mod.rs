@@ -6,6 +6,7 @@
 mod act;
 mod advance;
 mod argmax;
+mod attention;
 mod binary;
 mod ceilings;
 mod embed_tokens;
@@ -15,6 +16,10 @@ mod kv_append;
 mod l2_norm;
 mod layer_norm;
 mod matmul;
+mod matvec;
+mod normalize;
+mod patch_embed;
+mod resize;
 mod rms_norm;
 mod rope;
 mod rows;
@@ -26,6 +31,7 @@ mod unary;
 pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
+pub use attention::Attention;
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
@@ -35,6 +41,10 @@ pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
+pub use matvec::MatVec;
+pub use normalize::Normalize;
+pub use patch_embed::{PatchEmbed, Pixels};
+pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
@@ -228,7 +238,9 @@ pub struct Entry {
 pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
+    attention::ENTRY,
     binary::ENTRY,
+    resize::COLUMNS,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
@@ -238,8 +250,12 @@ pub static KERNELS: &[Entry] = &[
     l2_norm::ENTRY,
     layer_norm::ENTRY,
     matmul::ENTRY,
+    matvec::ENTRY,
+    normalize::ENTRY,
+    patch_embed::ENTRY,
     rms_norm::ENTRY,
     rope::ENTRY,
+    resize::ROWS,
     sample::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
@@ -273,15 +289,6 @@ pub fn elem_part(dtype: DType, caps: &Caps) -> Result<&'static str> {
             has: "no shader-f16; use f32 activations".into(),
         }),
         other => Err(Error::graph("activations", format!("{other} is not an activation type (f32, f16)"))),
-    }
-}
-
-/// Relative rounding of one store of an activation: half an ulp of its type.
-pub fn store_ulp(dtype: DType) -> f64 {
-    match dtype {
-        DType::F16 => f64::powi(2.0, -11),
-        DType::BF16 => f64::powi(2.0, -8),
-        _ => f64::powi(2.0, -24),
     }
 }
 

@@ -3,6 +3,7 @@
 mod advance;
 mod argmax;
 mod as_gpu;
+mod attention;
 mod binary;
 mod ceilings;
 mod embed_tokens;
@@ -12,6 +13,8 @@ mod kv_append;
 mod l2_norm;
 mod layer_norm;
 mod matmul;
+mod matvec;
+mod patch_embed;
 mod rms_norm;
 mod rope;
 mod sample;
@@ -25,6 +28,7 @@ use crate::case::Case;
 pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
+    ("attention", attention::cases),
     ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
@@ -35,6 +39,8 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
     ("matmul", matmul::cases),
+    ("matvec", matvec::cases),
+    ("patch_embed", patch_embed::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
     ("sample", sample::cases),
