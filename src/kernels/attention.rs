@@ -1,5 +1,5 @@
 //! Attention with an online softmax (Milakov & Gimelshein 2018, Dao et al. 2022) over ragged batches: memory does
-//! not grow with tokens squared. One query against a cache is `AttentionDecode`.
+//! not grow with tokens squared. One query against a cache is [`AttentionDecode`](super::AttentionDecode).
 
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};

@@ -7,6 +7,7 @@ mod act;
 mod advance;
 mod argmax;
 mod attention;
+mod attention_decode;
 mod binary;
 mod ceilings;
 mod embed_tokens;
@@ -32,6 +33,7 @@ pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
+pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
@@ -50,8 +52,8 @@ pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
-pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
+pub(crate) use unary::VALUE_CAP;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -239,6 +241,7 @@ pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
     attention::ENTRY,
+    attention_decode::ENTRY,
     binary::ENTRY,
     resize::COLUMNS,
     ceilings::COPY,
@@ -251,6 +254,7 @@ pub static KERNELS: &[Entry] = &[
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
+    attention_decode::MERGE,
     normalize::ENTRY,
     patch_embed::ENTRY,
     rms_norm::ENTRY,

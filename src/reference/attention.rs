@@ -2,7 +2,7 @@
 
 use super::{Array, Cell, F32_EPS};
 use crate::DType;
-use crate::kernels::Attention;
+use crate::kernels::{Attention, AttentionDecode, AttentionMerge};
 
 /// Row `row` of [`Attention`]; `inputs` in port order. Rows outside every span have an infinite bound.
 pub fn attention(spec: &Attention, inputs: &[Array], row: usize) -> Vec<Cell> {
@@ -101,4 +101,160 @@ fn mean(scores: &[Score], span: usize, value: impl Fn(usize) -> f64, stored: &Ar
 /// What a store may lose near zero.
 fn smallest(y: &Array) -> f64 {
     if y.dtype == DType::F16 { f64::powi(2.0, -14) } else { f64::from(f32::MIN_POSITIVE) }
+}
+
+/// Row `row` (a split of a head of a sequence) of [`AttentionDecode`]: the sum by column, peak and total.
+///
+/// Bound: as for [`attention`], but nothing is divided, so that the error of the largest score (no more than the
+/// largest error of any) stays in every weight, and the rounding of every weight counts in full.
+pub fn attention_decode(spec: &AttentionDecode, inputs: &[Array], row: usize) -> Vec<Cell> {
+    let [q, k, v, lens] = [&inputs[0], &inputs[1], &inputs[2], &inputs[3]];
+    let (split, head) = (row % spec.splits, row / spec.splits % spec.heads);
+    let batch = row / spec.splits / spec.heads;
+    let len = (lens.data[batch] as usize).min(spec.max_len);
+    let seen = spec.window.map_or(len, |w| len.min(w as usize));
+    // The seen keys go to the splits in order, in equal multiples of 256.
+    let chunk = seen.div_ceil(spec.splits * 256) * 256;
+    let begin = (len - seen + split * chunk).min(len);
+    let end = (begin + chunk).min(len);
+    let keys: Vec<usize> = (begin..end).map(|j| batch * spec.max_len + j).collect();
+    let column = head / (spec.heads / spec.kv_heads) * spec.head_dim;
+    let query = &q.row(batch)[spec.q_offset + head * spec.head_dim..][..spec.head_dim];
+    let scores = scores(query, k, column, &keys, f64::from(spec.scale));
+    let exact = |want: f64| Cell { want, bound: 0.0 };
+    if scores.is_empty() {
+        let lowest = exact(f64::from(-1e38_f32));
+        return [vec![exact(0.0); spec.head_dim], vec![lowest, exact(0.0)]].concat();
+    }
+    let peak = scores.iter().fold(f64::NEG_INFINITY, |m, s| m.max(s.value));
+    let peak_error = scores.iter().fold(0.0, |m: f64, s| m.max(s.error));
+    let weighted = |value: &dyn Fn(usize) -> f64| {
+        let (mut want, mut bound) = (0.0, 0.0);
+        for (n, score) in scores.iter().enumerate() {
+            let weight = (score.value - peak).exp();
+            let x = ((peak - score.value) * std::f64::consts::LOG2_E).min(150.0);
+            let growths = 7.0 * (scores.len() as f64 / 256.0).ceil();
+            let roundings = 6.0 + 6.0 * x + growths + scores.len() as f64 + 16.0;
+            let relative = (score.error + peak_error).min(50.0).exp_m1() + roundings * F32_EPS;
+            want += weight * value(n);
+            bound += (weight * relative + f64::from(f32::MIN_POSITIVE)) * value(n).abs();
+        }
+        Cell { want, bound: bound + f64::from(f32::MIN_POSITIVE) }
+    };
+    let mut cells: Vec<Cell> = (0..spec.head_dim).map(|d| weighted(&|n| v.row(keys[n])[column + d])).collect();
+    let log2e = std::f64::consts::LOG2_E;
+    cells.push(Cell { want: peak * log2e, bound: (peak_error + 2.0 * F32_EPS * peak.abs()) * log2e });
+    cells.push(weighted(&|_| 1.0));
+    cells
+}
+
+/// Row `row` (a sequence) of [`AttentionMerge`].
+///
+/// Bound: peaks are exact inputs; a scale rounds its difference (half an ulp, times ln 2) and errs by 3 + 2 |x| ulp;
+/// both sums round twice a split, the division and the store follow.
+pub fn attention_merge(spec: &AttentionMerge, partials: &Array, row: usize) -> Vec<Cell> {
+    let d = spec.head_dim;
+    let store = crate::kernels::store_ulp(spec.dtype);
+    let least = if spec.dtype == DType::F16 { f64::powi(2.0, -14) } else { f64::from(f32::MIN_POSITIVE) };
+    let cell = |head: usize, column: usize| {
+        let first = (row * spec.heads + head) * spec.splits;
+        let rows: Vec<&[f64]> = (first..first + spec.splits).map(|s| partials.row(s)).collect();
+        let peak = rows.iter().fold(f64::NEG_INFINITY, |m, r| m.max(r[d]));
+        let scale = |r: &[f64]| (r[d] - peak).exp2();
+        let total: f64 = rows.iter().map(|r| scale(r) * r[d + 1]).sum();
+        if total == 0.0 {
+            return Cell { want: 0.0, bound: 0.0 };
+        }
+        let want = rows.iter().map(|r| scale(r) * r[column]).sum::<f64>() / total;
+        let error = |r: &&[f64]| {
+            let x = (peak - r[d]).min(150.0);
+            let roundings = (12.0 + 6.0 * x + 2.0 * spec.splits as f64) * F32_EPS;
+            (scale(r) * roundings + f64::from(f32::MIN_POSITIVE)) * (r[column].abs() + want.abs() * r[d + 1])
+        };
+        let moved = rows.iter().map(error).sum::<f64>() / total;
+        Cell { want, bound: moved + want.abs() * (6.0 * F32_EPS + store) + least }
+    };
+    (0..spec.heads).flat_map(|head| (0..d).map(move |column| (head, column))).map(|(h, c)| cell(h, c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(shape: &[usize], value: impl Fn(usize) -> f64) -> Array {
+        Array::new(DType::F32, shape, (0..shape.iter().product()).map(value).collect())
+    }
+
+    fn one_head(dim: usize) -> Attention {
+        Attention { k_offset: 0, v_offset: 0, ..Attention::fused(1, dim) }
+    }
+
+    /// Weights 1/4 and 3/4: the scores differ by ln 3.
+    #[test]
+    fn attention_by_hand() {
+        let q = array(&[2, 1], |_| 1.0);
+        let k = array(&[2, 1], |j| j as f64 * 3f64.ln());
+        let v = array(&[2, 1], |j| 4.0 * j as f64);
+        let spans = array(&[1, 4], |i| [0.0, 2.0, 0.0, 2.0][i]);
+        let both = attention(&one_head(1), &[q.clone(), k.clone(), v.clone(), spans.clone()], 0);
+        assert!((both[0].want - 3.0).abs() < 1e-15 && both[0].bound < 1e-5, "{both:?}");
+        let causal = Attention { causal: true, ..one_head(1) };
+        let first = attention(&causal, &[q.clone(), k.clone(), v.clone(), spans.clone()], 0);
+        assert_eq!(first[0].want, 0.0);
+        let window = Attention { window: Some(1), ..causal };
+        let last = attention(&window, &[q.clone(), k.clone(), v.clone(), spans.clone()], 1);
+        assert_eq!(last[0].want, 4.0);
+        let masked = Attention { key_mask: true, ..one_head(1) };
+        let none = attention(&masked, &[q, k, v, spans, array(&[2], |_| 0.0)], 0);
+        assert_eq!((none[0].want, none[0].bound), (0.0, 0.0));
+    }
+
+    /// The plain softmax in f32, in another order, stays within the bound; a changed score does not.
+    #[test]
+    fn bound_covers_f32_and_no_more() {
+        let (keys, dim) = (300, 16);
+        let noise = |i: usize| f64::from(((i * 7919) % 1009) as f32 / 504.5 - 1.0);
+        let q = array(&[1, dim], noise);
+        let k = array(&[keys, dim], |i| noise(i + 5));
+        let v = array(&[keys, dim], |i| noise(3 * i + 1));
+        let spans = array(&[1, 4], |i| [0.0, 1.0, 0.0, keys as f64][i]);
+        let spec = one_head(dim);
+        let in_f32 = |scale: f32| {
+            let score = |j: usize| (0..dim).rev().fold(0f32, |s, d| s + q.data[d] as f32 * k.row(j)[d] as f32) * scale;
+            let (mut sum, mut total) = (0f32, 0f32);
+            for j in (0..keys).rev() {
+                let weight = score(j).exp();
+                sum += weight * v.row(j)[2] as f32;
+                total += weight;
+            }
+            f64::from(sum / total)
+        };
+        let cell = attention(&spec, &[q.clone(), k.clone(), v.clone(), spans], 0)[2];
+        assert!((in_f32(spec.scale) - cell.want).abs() < cell.bound, "{cell:?}");
+        assert!((in_f32(spec.scale * 1.01) - cell.want).abs() > cell.bound, "{cell:?}");
+    }
+
+    /// Decoding in splits and merging them is attention of the last token.
+    #[test]
+    fn decode_and_merge_agree_with_attention() {
+        let (dim, len, max_len) = (4, 700, 800);
+        let q = array(&[1, 2 * dim], |i| (i as f64).sin());
+        let k = array(&[max_len, dim], |i| (1.3 * i as f64).cos());
+        let v = array(&[max_len, dim], |i| (0.7 * i as f64).sin());
+        let whole = Attention { kv_heads: 1, causal: true, window: Some(650), ..one_head(dim) };
+        let whole = Attention { heads: 2, ..whole };
+        let spans = array(&[1, 4], |i| [0.0, 1.0, 0.0, len as f64][i]);
+        let want = attention(&whole, &[q.clone(), k.clone(), v.clone(), spans], 0);
+        let Attention { heads, kv_heads, head_dim, scale, window, .. } = whole;
+        let splits = 2;
+        let decode = AttentionDecode { heads, kv_heads, head_dim, scale, window, max_len, splits, q_offset: 0 };
+        let inputs = [q, k, v, array(&[1], |_| len as f64)];
+        let rows: Vec<f64> =
+            (0..4).flat_map(|row| attention_decode(&decode, &inputs, row)).map(|cell| cell.want).collect();
+        let partials = Array::new(DType::F32, &[4, dim + 2], rows);
+        let merge = AttentionMerge { heads, head_dim, splits, dtype: DType::F32 };
+        for (a, b) in want.iter().zip(attention_merge(&merge, &partials, 0)) {
+            assert!((a.want - b.want).abs() < 1e-12, "{a:?} {b:?}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ mod sampling;
 mod softmax;
 
 pub use act::act;
-pub use attention::attention;
+pub use attention::{attention, attention_decode, attention_merge};
 pub use ceilings::fma_chain;
 pub use elementwise::{binary, glu, unary};
 pub use matmul::matmul;
@@ -95,8 +95,8 @@ fn store_error(want: f64, dtype: DType) -> f64 {
 /// A value that a kernel computes in f32 to within `error`, then stores as `dtype`.
 fn computed(want: f64, error: f64, dtype: DType) -> Cell {
     let small = want.abs() - error < smallest_normal(dtype);
-    let store = if small { smallest_normal(dtype) } else { stored(want, dtype) };
-    Cell { want, bound: error * (1.0 + crate::kernels::store_ulp(dtype)) + store }
+    let store = if small { smallest_normal(dtype) } else { store_error(want, dtype) };
+    Cell { want, bound: error * (1.0 + dtype.store_ulp()) + store }
 }
 
 /// A value that is copied from a tensor of type `from` to one of type `to`: exact where `to` holds every value of

@@ -4,6 +4,8 @@ mod advance;
 mod argmax;
 mod as_gpu;
 mod attention;
+mod attention_decode;
+mod attention_merge;
 mod binary;
 mod ceilings;
 mod embed_tokens;
@@ -29,6 +31,8 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
     ("attention", attention::cases),
+    ("attention_decode", attention_decode::cases),
+    ("attention_merge", attention_merge::cases),
     ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
