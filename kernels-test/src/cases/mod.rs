@@ -2,6 +2,7 @@
 
 mod advance;
 mod argmax;
+mod as_gpu;
 mod attention;
 mod attention_decode;
 mod attention_merge;
