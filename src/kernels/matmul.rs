@@ -174,7 +174,7 @@ impl Tile {
     pub fn pick(rows: usize, caps: &Caps) -> Self {
         if lavapipe_like(caps) {
             let rows = rows.div_ceil(8).clamp(1, 4) * 8;
-            return Self { part: "parts/tile_subgroup", rows, cols: 32, rows_vary: true };
+            return Self { part: "parts/tile_subgroup", rows, cols: 64, rows_vary: true };
         }
         if caps.software {
             return Self { part: "parts/tile_direct", rows: 16, cols: 64, rows_vary: false };
@@ -187,7 +187,7 @@ impl Tile {
         if lavapipe_like(caps) {
             return match rows {
                 1 => Self { part: "parts/tile_vec_subgroup", rows: 1, cols: 32, rows_vary: false },
-                _ => Self { part: "parts/tile_subgroup", rows: 8, cols: 32, rows_vary: true },
+                _ => Self { part: "parts/tile_subgroup", rows: 8, cols: 64, rows_vary: true },
             };
         }
         Self { part: "parts/tile_vec_shared", rows, cols: 16, rows_vary: true }
