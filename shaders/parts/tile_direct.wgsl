@@ -1,7 +1,8 @@
 // Role tile, for software adapters without subgroups, and wherever nothing better is known.
 //
 // A tile is 16 x 8 LANES: each lane keeps eight neighbouring columns of every row, two vec4 a row, and loads
-// 24 quads for 512 multiply-adds. x and w are not staged in workgroup memory: on a software adapter it costs as much as a buffer.
+// 24 quads for 512 multiply-adds. x and w are not staged in workgroup memory: on a software adapter it costs as
+// much as a buffer.
 // Rows and columns beyond the end repeat the last one.
 
 const TILE_ROWS = 16u;
