@@ -4,18 +4,56 @@
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
 mod act;
+mod advance;
+mod argmax;
+mod attention;
+mod attention_decode;
+mod binary;
 mod ceilings;
+mod embed_tokens;
+mod glu;
+mod interpolate_rows;
+mod kv_append;
+mod l2_norm;
+mod layer_norm;
 mod matmul;
 mod matvec;
+mod normalize;
 mod patch_embed;
+mod resize;
 mod rms_norm;
+mod rope;
+mod rows;
+mod sample;
+mod softmax;
+mod splice_rows;
+mod unary;
 
 pub use act::Act;
+pub use advance::Advance;
+pub use argmax::Argmax;
+pub use attention::Attention;
+pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
+pub use embed_tokens::EmbedTokens;
+pub use glu::Glu;
+pub use interpolate_rows::InterpolateRows;
+pub use kv_append::KvAppend;
+pub use l2_norm::L2Norm;
+pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
+pub use normalize::Normalize;
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
+pub use rope::Rope;
+pub use sample::{Sample, SampleSettings};
+pub use softmax::Softmax;
+pub use splice_rows::SpliceRows;
+pub use unary::{Unary, UnaryOp};
+pub(crate) use unary::VALUE_CAP;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -199,8 +237,34 @@ pub struct Entry {
 }
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
-pub static KERNELS: &[Entry] =
-    &[ceilings::COPY, ceilings::FMA_CHAIN, matmul::ENTRY, matvec::ENTRY, patch_embed::ENTRY, rms_norm::ENTRY];
+pub static KERNELS: &[Entry] = &[
+    advance::ENTRY,
+    argmax::ENTRY,
+    attention::ENTRY,
+    attention_decode::ENTRY,
+    binary::ENTRY,
+    resize::COLUMNS,
+    ceilings::COPY,
+    embed_tokens::ENTRY,
+    ceilings::FMA_CHAIN,
+    glu::ENTRY,
+    interpolate_rows::ENTRY,
+    kv_append::ENTRY,
+    l2_norm::ENTRY,
+    layer_norm::ENTRY,
+    matmul::ENTRY,
+    matvec::ENTRY,
+    attention_decode::MERGE,
+    normalize::ENTRY,
+    patch_embed::ENTRY,
+    rms_norm::ENTRY,
+    rope::ENTRY,
+    resize::ROWS,
+    sample::ENTRY,
+    softmax::ENTRY,
+    splice_rows::ENTRY,
+    unary::ENTRY,
+];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
 /// `group.x + group.y * groups.x` and leave early beyond their count.
@@ -232,16 +296,12 @@ pub fn elem_part(dtype: DType, caps: &Caps) -> Result<&'static str> {
     }
 }
 
-/// Relative rounding of one store of an activation: half an ulp of its type.
-pub fn store_ulp(dtype: DType) -> f64 {
-    match dtype {
-        DType::F16 => f64::powi(2.0, -11),
-        DType::BF16 => f64::powi(2.0, -8),
-        _ => f64::powi(2.0, -24),
-    }
-}
-
 /// Checks operand count and the like with one message form.
 pub(crate) fn require(kernel: &dyn Kernel, ok: bool, reason: impl FnOnce() -> String) -> Result<()> {
     if ok { Ok(()) } else { Err(Error::graph(kernel.name(), reason())) }
+}
+
+/// Kernels with one lane an item count their items in u32, folded over two grid dimensions with room to spare.
+pub(crate) fn flat_limit(kernel: &dyn Kernel, items: usize) -> Result<()> {
+    require(kernel, items <= 1 << 31, || format!("{items} elements are more than 2^31 in one dispatch"))
 }

@@ -1,0 +1,57 @@
+//! rope: half-split and interleaved, partial, out of a fused q, k, v matrix, positions beyond the table.
+
+use crate::case::{Case, Fill, Input};
+use omma::DType;
+use omma::kernels::{Rope, TensorType};
+
+/// Cosines and sines of `positions` rows, as LLaMA computes them (base 10000).
+fn table(positions: usize, rotary_dim: usize) -> Input {
+    let half = rotary_dim / 2;
+    let mut values = Vec::with_capacity(positions * rotary_dim);
+    for position in 0..positions {
+        let angle = |i: usize| position as f64 / 10_000f64.powf(2.0 * i as f64 / rotary_dim as f64);
+        values.extend((0..half).map(|i| angle(i).cos()));
+        values.extend((0..half).map(|i| angle(i).sin()));
+    }
+    Input::new(TensorType::f32(&[positions, rotary_dim]), Fill::Values(values))
+}
+
+fn rope(heads: usize, head_dim: usize) -> Rope {
+    Rope { heads, head_dim, rotary_dim: head_dim, x_offset: 0, interleaved: false }
+}
+
+fn case(name: &str, rope: Rope, tokens: usize, cols: usize, dtype: DType) -> Case {
+    let positions = Input::new(TensorType::u32(&[tokens]), Fill::Index(50));
+    // Fewer rows than positions: the last ones are clamped.
+    let table = table(47, rope.rotary_dim);
+    Case::new(name, rope, vec![Input::float(dtype, &[tokens, cols]), positions, table])
+}
+
+pub fn cases() -> Vec<Case> {
+    let f32 = DType::F32;
+    let far = [0, u32::MAX, 1 << 31, 46, 47];
+    vec![
+        case("1x1x2", rope(1, 2), 1, 2, f32),
+        case("5x3x8", rope(3, 8), 5, 24, f32),
+        case("7x3x8 interleaved", Rope { interleaved: true, ..rope(3, 8) }, 7, 24, f32),
+        case("5x2x10 rotary 6 offset 3", Rope { rotary_dim: 6, x_offset: 3, ..rope(2, 10) }, 5, 29, f32),
+        case(
+            "5x2x11 rotary 6 offset 3 interleaved",
+            Rope { rotary_dim: 6, x_offset: 3, interleaved: true, ..rope(2, 11) },
+            5,
+            29,
+            f32,
+        ),
+        case("9x4x64 f16", rope(4, 64), 9, 256, DType::F16),
+        case("13x2x80 fused offset 160", Rope { x_offset: 160, ..rope(2, 80) }, 13, 480, f32),
+        case("70001x1x2", rope(1, 2), 70_001, 3, f32),
+        case("70001x1x130", rope(1, 130), 70_001, 130, f32).bench_only(),
+        Case::new("positions beyond", rope(1, 4), vec![Input::f32(&[5, 4]), Input::u32(&[5], &far), table(47, 4)]),
+        Case::new(
+            "512x32x128",
+            rope(32, 128),
+            vec![Input::f32(&[512, 4096]), Input::new(TensorType::u32(&[512]), Fill::Index(512)), table(512, 128)],
+        )
+        .bench(),
+    ]
+}

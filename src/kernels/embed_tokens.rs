@@ -1,0 +1,82 @@
+//! Token embedding: rows of a table, by token id.
+
+use super::{Cost, Entry, Io, Kernel, Launch, Layout, TensorType, chunks, elem_part, grid_2d, require};
+use crate::reference::{self, Array, Cell};
+use crate::{Caps, DType, Error, Result};
+
+/// `ids` u32 \[tokens\], `table` a weight \[vocab, cols\] in panels of f32, f16 or bf16 -> `y` \[tokens, cols\].
+///
+/// Ids beyond the vocabulary take its last row. A table over the binding limit is kept in chunks of rows (each a
+/// panel tensor of its own), one dispatch a chunk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbedTokens {
+    /// Type of `y`.
+    pub dtype: DType,
+}
+
+pub(super) const ENTRY: Entry = Entry { name: "embed_tokens", about: "rows of an embedding table by token id" };
+
+const LANES: u32 = 64;
+
+fn table_part(dtype: DType) -> Result<&'static str> {
+    match dtype {
+        DType::F32 => Ok("parts/table_f32"),
+        DType::F16 => Ok("parts/table_f16"),
+        DType::BF16 => Ok("parts/table_bf16"),
+        other => Err(Error::graph(ENTRY.name, format!("a table of {other} is not f32, f16 or bf16"))),
+    }
+}
+
+impl Kernel for EmbedTokens {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+    fn inputs(&self) -> Vec<&'static str> {
+        vec!["ids", "table"]
+    }
+    fn outputs(&self) -> Vec<&'static str> {
+        vec!["y"]
+    }
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let (ids, table) = (&inputs[0], &inputs[1]);
+        require(self, ids.dtype == DType::U32, || format!("ids {ids} are not u32"))?;
+        let panels = table.layout == Layout::Panels && table.shape.len() == 2 && table.elements() > 0;
+        require(self, panels, || format!("table {table} is not a filled weight in panels"))?;
+        table_part(table.dtype)?;
+        super::flat_limit(self, ids.elements() * table.cols())?;
+        Ok(vec![TensorType::new(self.dtype, &[ids.elements(), table.cols()])])
+    }
+    fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
+        let (ids, table) = (&io.inputs[0], &io.inputs[1]);
+        let quads = table.cols().div_ceil(4);
+        let total = ids.elements() * quads;
+        let parts = chunks(table, caps);
+        let whole = parts.len() == 1;
+        let dispatch = |(index, chunk): (usize, &super::Chunk)| {
+            Ok(Launch {
+                files: vec!["embed_tokens", elem_part(self.dtype, caps)?, table_part(table.dtype)?],
+                overrides: vec![("LANES", LANES.into())],
+                params: vec![
+                    ("total", total as u32),
+                    ("quads", quads as u32),
+                    ("cols", table.cols() as u32),
+                    ("vocab", table.rows() as u32),
+                    ("first_row", chunk.first as u32),
+                    ("rows", chunk.rows as u32),
+                ],
+                grid: grid_2d(total.div_ceil(LANES as usize), caps)?,
+                chunk: (!whole).then_some((1, index)),
+            })
+        };
+        parts.iter().enumerate().map(dispatch).collect()
+    }
+    fn cost(&self, io: &Io<'_>) -> Cost {
+        // One row of the table a token.
+        let (ids, table) = (&io.inputs[0], &io.inputs[1]);
+        let rows = (ids.elements() * table.row_bytes()) as u64;
+        Cost { flops: 0, bytes: rows + ids.bytes() + io.outputs[0].bytes() }
+    }
+    fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
+        reference::embed_tokens(&inputs[0], &inputs[1], self.dtype, row)
+    }
+}

@@ -1,0 +1,100 @@
+//! Rotary position embedding (Su et al. 2021) of queries or keys, by a table of cosines and sines.
+
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use crate::reference::{self, Array, Cell};
+use crate::{Caps, DType, Result};
+
+/// `x` \[tokens, x_cols\], `positions` u32 \[tokens\], `table` f32 \[max_positions, rotary_dim\] (of every position
+/// rotary_dim / 2 cosines, then as many sines) -> `y` \[tokens, heads * head_dim\].
+///
+/// Scaled variants differ in their table only. Positions beyond the table take its last row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rope {
+    /// Heads to turn.
+    pub heads: usize,
+    /// Elements of a head.
+    pub head_dim: usize,
+    /// Leading elements of a head that turn; the others pass through. Even.
+    pub rotary_dim: usize,
+    /// Column of `x` at which the first head starts (`x` may be a fused q, k, v matrix).
+    pub x_offset: usize,
+    /// Pairs are (2 i, 2 i + 1), as in GPT-J and the original LLaMA, instead of (i, i + rotary_dim / 2).
+    pub interleaved: bool,
+}
+
+pub(super) const ENTRY: Entry = Entry { name: "rope", about: "rotary position embedding by a cos/sin table" };
+
+const LANES: u32 = 64;
+
+impl Rope {
+    /// Work items of a head: its pairs and its passing elements.
+    fn items(&self) -> usize {
+        self.head_dim - self.rotary_dim / 2
+    }
+    fn check_attributes(&self) -> Result<()> {
+        let fits = self.rotary_dim % 2 == 0 && self.rotary_dim <= self.head_dim && self.heads * self.head_dim > 0;
+        require(self, fits, || format!("heads {} of {}, rotary {}", self.heads, self.head_dim, self.rotary_dim))
+    }
+}
+
+impl Kernel for Rope {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+    fn inputs(&self) -> Vec<&'static str> {
+        vec!["x", "positions", "table"]
+    }
+    fn outputs(&self) -> Vec<&'static str> {
+        vec!["y"]
+    }
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let (x, positions, table) = (&inputs[0], &inputs[1], &inputs[2]);
+        self.check_attributes()?;
+        let cols = self.heads * self.head_dim;
+        require(self, self.x_offset + cols <= x.cols(), || {
+            format!("{cols} columns from {} are not in x {x}", self.x_offset)
+        })?;
+        let listed = positions.dtype == DType::U32 && positions.elements() == x.rows();
+        require(self, listed, || format!("positions {positions} do not match x {x}"))?;
+        let tabled = table.dtype == DType::F32 && table.cols() == self.rotary_dim && table.rows() > 0;
+        require(self, tabled || self.rotary_dim == 0, || {
+            format!("table {table} does not match rotary_dim {}", self.rotary_dim)
+        })?;
+        super::flat_limit(self, x.rows() * cols)?;
+        Ok(vec![TensorType::new(x.dtype, &[x.rows(), cols])])
+    }
+    fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
+        let (x, table) = (&io.inputs[0], &io.inputs[2]);
+        let total = x.rows() * self.heads * self.items();
+        Ok(vec![Launch {
+            files: vec!["rope", elem_part(x.dtype, caps)?],
+            overrides: vec![("LANES", LANES.into()), ("INTERLEAVED", f64::from(u8::from(self.interleaved)))],
+            params: vec![
+                ("total", total as u32),
+                ("items", self.items() as u32),
+                ("heads", self.heads as u32),
+                ("head_dim", self.head_dim as u32),
+                ("half", (self.rotary_dim / 2) as u32),
+                ("x_cols", x.cols() as u32),
+                ("x_offset", self.x_offset as u32),
+                ("max_positions", table.rows() as u32),
+            ],
+            grid: grid_2d(total.div_ceil(LANES as usize), caps)?,
+            chunk: None,
+        }])
+    }
+    fn cost(&self, io: &Io<'_>) -> Cost {
+        // Of x only the columns that turn are read, of the table one row a token.
+        let tokens = io.inputs[0].rows() as u64;
+        let row = self.rotary_dim as u64 * 4 + 4;
+        Cost { flops: 0, bytes: 2 * io.outputs[0].bytes() + tokens * row }
+    }
+    fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
+        reference::rope(&inputs[0], &inputs[1], &inputs[2], self, row)
+    }
+    fn show(&self) -> String {
+        let pairs = if self.interleaved { "interleaved" } else { "half-split" };
+        let Self { heads, head_dim, rotary_dim, x_offset, .. } = self;
+        format!("heads={heads}x{head_dim} rotary={rotary_dim} offset={x_offset} {pairs}")
+    }
+}

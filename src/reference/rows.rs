@@ -1,0 +1,70 @@
+//! Moving rows: caches, embedding tables, splices, planned interpolation. Indices are clamped as the kernels do.
+
+use super::{Array, Cell, F32_EPS, moved, store_error};
+use crate::DType;
+
+/// `list[at]` as an index below `rows`.
+fn clamped(list: &Array, at: usize, rows: usize) -> usize {
+    (list.data[at] as usize).min(rows - 1)
+}
+
+/// Row `row` of the cache after `cache[slots[t]] = x[t, x_offset ..]`; the old row where no slot names it.
+pub fn kv_append(x: &Array, slots: &Array, cache: &Array, x_offset: usize, row: usize) -> Vec<Cell> {
+    let token = slots.data.iter().position(|slot| *slot == row as f64);
+    let values = match token {
+        Some(token) => &x.row(token)[x_offset..][..cache.cols()],
+        None => cache.row(row),
+    };
+    values.iter().map(|v| moved(*v, cache.dtype, cache.dtype)).collect()
+}
+
+/// Row `ids[row]` of `table`, stored as `dtype`.
+pub fn embed_tokens(ids: &Array, table: &Array, dtype: DType, row: usize) -> Vec<Cell> {
+    let id = clamped(ids, row, table.rows());
+    table.row(id).iter().map(|v| moved(*v, table.dtype, dtype)).collect()
+}
+
+/// Row `index[row]` of `a` followed by `b`, plus row `extra_index[row]` of `extra`.
+///
+/// Bound: exact without `extra`, else one sum in f32 and the store.
+pub fn splice_rows(
+    a: &Array,
+    b: Option<&Array>,
+    index: &Array,
+    extra: Option<(&Array, &Array)>,
+    row: usize,
+) -> Vec<Cell> {
+    let rows = a.rows() + b.map_or(0, Array::rows);
+    let i = clamped(index, row, rows);
+    let picked = match b {
+        Some(b) if i >= a.rows() => b.row(i - a.rows()),
+        _ => a.row(i),
+    };
+    let Some((table, chosen)) = extra else {
+        return picked.iter().map(|v| moved(*v, a.dtype, a.dtype)).collect();
+    };
+    let added = table.row(clamped(chosen, row, table.rows()));
+    let sum = |(v, e): (&f64, &f64)| {
+        let want = v + e;
+        Cell { want, bound: F32_EPS * want.abs() + store_error(want, a.dtype) }
+    };
+    picked.iter().zip(added).map(sum).collect()
+}
+
+/// `sum_j weight[row, j] * table[index[row, j]]`.
+///
+/// Bound: every product and every sum rounds once, each at most `F32_EPS` of the sum of magnitudes; terms are
+/// added one after the other, so `taps + 1` of them at most.
+pub fn interpolate_rows(table: &Array, index: &Array, weight: &Array, row: usize) -> Vec<Cell> {
+    let taps = index.cols();
+    let cell = |col: usize| {
+        let (mut want, mut magnitude) = (0.0, 0.0);
+        for j in row * taps..(row + 1) * taps {
+            let term = weight.data[j] * table.row(clamped(index, j, table.rows()))[col];
+            want += term;
+            magnitude += term.abs();
+        }
+        Cell { want, bound: (taps as f64 + 1.0) * F32_EPS * magnitude + f64::from(f32::MIN_POSITIVE) }
+    };
+    (0..table.cols()).map(cell).collect()
+}
