@@ -13,9 +13,9 @@
 
 override ACT: u32 = 6u;
 
-// 1 / (1 + e^-s); beyond 87 the true value is below the smallest normal number.
+// 1 / (1 + e^-s); beyond 88 the true value is below the smallest normal number.
 fn act_sigmoid(s: vec4<f32>) -> vec4<f32> {
-    return 1.0 / (1.0 + exp(min(-s, vec4<f32>(87.0))));
+    return 1.0 / (1.0 + exp(min(-s, vec4<f32>(88.0))));
 }
 
 // Phi(x) = erfc(-x / sqrt(2)) / 2. With a = |x| / sqrt(2) and t = 1 / (1 + a / 2), erfc(a) = e^(-a^2) t P(t);

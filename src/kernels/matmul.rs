@@ -3,7 +3,7 @@
 //! Here: the descriptor, and the choice of tile that `patch_embed` shares. For few rows see `matvec`.
 
 use super::act::ACT_PART;
-use super::{Act, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, chunks, elem_part, grid_2d, require};
+use super::{Act, Chunk, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, chunks, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Error, Result};
 
@@ -35,31 +35,7 @@ impl Kernel for MatMul {
         self.infer_for(self, inputs)
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        let (x, w) = (&io.inputs[0], &io.inputs[1]);
-        let (rows, inner) = (x.rows(), x.cols());
-        let tile = Tile::pick(rows, caps);
-        let mut launches = Vec::new();
-        let pieces = chunks(w, caps);
-        for (i, piece) in pieces.iter().enumerate() {
-            let mut files = vec!["matmul", elem_part(x.dtype, caps)?, x_part(inner), weight_part(w)?, tile.part];
-            files.extend(self.epilogue_parts(pieces.iter().all(|p| p.first % 4 == 0 && p.rows % 4 == 0)));
-            let mut overrides = tile.overrides();
-            overrides.push(("ACT", Act::code(self.act)));
-            launches.push(Launch {
-                files,
-                overrides,
-                params: vec![
-                    ("rows", rows as u32),
-                    ("cols", w.rows() as u32),
-                    ("inner", inner as u32),
-                    ("first_col", piece.first as u32),
-                    ("chunk_cols", piece.rows as u32),
-                ],
-                grid: tile.grid(rows, piece.rows, caps)?,
-                chunk: (pieces.len() > 1).then_some((1, i)),
-            });
-        }
-        Ok(launches)
+        self.launches(ENTRY.name, Tile::pick(io.inputs[0].rows(), caps), io, caps)
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         self.product_cost(io)
@@ -79,6 +55,30 @@ impl MatMul {
         ports.extend(self.bias.then_some("bias"));
         ports.extend(self.residual.then_some("residual"));
         ports
+    }
+
+    /// One dispatch a chunk of the weight.
+    pub(super) fn launches(&self, file: &'static str, tile: Tile, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
+        let (x, w) = (&io.inputs[0], &io.inputs[1]);
+        let (rows, inner) = (x.rows(), x.cols());
+        let pieces = chunks(w, caps);
+        let mut files = vec![file, elem_part(x.dtype, caps)?, x_part(inner), weight_part(w)?, tile.part];
+        files.extend(self.epilogue_parts(pieces.iter().all(|p| p.first % 4 == 0 && p.rows % 4 == 0)));
+        let mut overrides = tile.overrides();
+        overrides.push(("ACT", Act::code(self.act)));
+        let dispatch = |(i, piece): (usize, &Chunk)| {
+            let params = vec![
+                ("rows", rows as u32),
+                ("cols", w.rows() as u32),
+                ("inner", inner as u32),
+                ("first_col", piece.first as u32),
+                ("chunk_cols", piece.rows as u32),
+            ];
+            let grid = tile.grid(rows, piece.rows, caps)?;
+            let chunk = (pieces.len() > 1).then_some((1, i));
+            Ok(Launch { files: files.clone(), overrides: overrides.clone(), params, grid, chunk })
+        };
+        pieces.iter().enumerate().map(dispatch).collect()
     }
 
     pub(super) fn infer_for(&self, kernel: &dyn Kernel, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
@@ -165,7 +165,6 @@ pub(super) struct Tile {
     pub part: &'static str,
     rows: usize,
     cols: usize,
-    lanes: usize,
     /// TILE_ROWS is an override of the part, not a constant.
     rows_vary: bool,
 }
@@ -173,16 +172,28 @@ pub(super) struct Tile {
 impl Tile {
     /// The tile for `rows` rows of output.
     pub fn pick(rows: usize, caps: &Caps) -> Self {
-        if caps.software && caps.subgroup == Some((8, 8)) {
+        if lavapipe_like(caps) {
             let rows = rows.div_ceil(8).clamp(1, 4) * 8;
-            return Self { part: "parts/tile_subgroup", rows, cols: 32, lanes: 8, rows_vary: true };
+            return Self { part: "parts/tile_subgroup", rows, cols: 32, rows_vary: true };
         }
-        if caps.software || caps.max_lanes < 128 || caps.max_workgroup_bytes < 8 << 10 {
-            return Self { part: "parts/tile_direct", rows: 16, cols: 64, lanes: 8, rows_vary: false };
+        if caps.software {
+            return Self { part: "parts/tile_direct", rows: 16, cols: 64, rows_vary: false };
         }
-        Self { part: "parts/tile_shared", rows: 64, cols: 64, lanes: 128, rows_vary: false }
+        Self { part: "parts/tile_shared", rows: 64, cols: 64, rows_vary: false }
     }
 
+    /// The tile of `matvec` for `rows` <= 8.
+    pub fn pick_vec(rows: usize, caps: &Caps) -> Self {
+        if lavapipe_like(caps) {
+            return match rows {
+                1 => Self { part: "parts/tile_vec_subgroup", rows: 1, cols: 32, rows_vary: false },
+                _ => Self { part: "parts/tile_subgroup", rows: 8, cols: 32, rows_vary: true },
+            };
+        }
+        Self { part: "parts/tile_vec_shared", rows, cols: 16, rows_vary: true }
+    }
+
+    /// Values of the part's overrides.
     pub fn overrides(&self) -> Vec<(&'static str, f64)> {
         if self.rows_vary { vec![("TILE_ROWS", self.rows as f64)] } else { Vec::new() }
     }
@@ -191,9 +202,9 @@ impl Tile {
     pub fn grid(&self, rows: usize, cols: usize, caps: &Caps) -> Result<[u32; 3]> {
         grid_2d(rows.div_ceil(self.rows) * cols.div_ceil(self.cols), caps)
     }
+}
 
-    #[cfg(test)]
-    pub fn lanes(&self) -> usize {
-        self.lanes
-    }
+/// The subgroup parts promise their result for subgroups of exactly 8 lanes only.
+fn lavapipe_like(caps: &Caps) -> bool {
+    caps.software && caps.subgroup == Some((8, 8))
 }

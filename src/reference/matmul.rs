@@ -1,6 +1,7 @@
 //! Matrix products with their epilogues.
 
 use super::{Array, Cell, F32_EPS, act};
+use crate::DType;
 use crate::kernels::Act;
 
 /// Row `row` of `act(x w^T + bias) + residual`; `x` \[.., k\], `w` \[n, k\] row-major.
@@ -18,7 +19,7 @@ pub fn matmul(
     row: usize,
 ) -> Vec<Cell> {
     let values = x.row(row);
-    let store = (x.store_ulp(), smallest(x));
+    let store = (x.store_ulp(), smallest_of(x.dtype));
     let cell = |n: usize| {
         let (mut sum, mut size) = (0.0, 0.0);
         for (a, b) in values.iter().zip(w.row(n)) {
@@ -57,10 +58,10 @@ pub(super) fn epilogue(sum: Sum, kind: Option<Act>, residual: Option<f64>, store
     Cell { want, bound: (cell.bound + rounding) * (1.0 + store.0) + want.abs() * store.0 + store.1 }
 }
 
-/// Half of the smallest step of the output type, which a store may lose near zero; for f32 a flushed denormal.
-pub(super) fn smallest(y: &Array) -> f64 {
-    match y.dtype {
-        crate::DType::F16 => f64::powi(2.0, -14),
+/// The smallest normal value of an output type: what a store may lose where denormals are flushed.
+pub(super) fn smallest_of(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => f64::powi(2.0, -14),
         _ => f64::from(f32::MIN_POSITIVE),
     }
 }
@@ -68,7 +69,6 @@ pub(super) fn smallest(y: &Array) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DType;
 
     #[test]
     fn matmul_by_hand() {
