@@ -113,17 +113,17 @@ impl TokenSet {
         let mut found = Vec::new();
         let (mut done, mut from) = (0, 0);
         while let Some(hit) = matcher.find(Input::new(text).span(from..text.len())) {
-            from = hit.end();
-            let Some((id, token)) = self.tokens.get(hit.pattern().as_usize()) else { continue };
-            if token.special && touches_literal(piece, hit.range(), prompt) {
+            let start = hit.start();
+            let Some((end, id, token)) = self.longest_allowed(matcher, piece, start..hit.end(), prompt) else {
                 // Another token may begin inside the one that does not count.
-                from = hit.start() + text[hit.start()..].chars().next().map_or(1, char::len_utf8);
+                from = start + text[start..].chars().next().map_or(1, char::len_utf8);
+                continue;
+            };
+            from = end;
+            if token.single_word && !stands_alone(text, start..end) {
                 continue;
             }
-            if token.single_word && !stands_alone(text, hit.range()) {
-                continue;
-            }
-            let (mut start, mut end) = (hit.start(), hit.end());
+            let (mut start, mut end) = (start, end);
             if token.lstrip {
                 start = text[..start].trim_end().len().max(done);
             }
@@ -133,13 +133,38 @@ impl TokenSet {
             if done < start {
                 found.push((None, done..start));
             }
-            found.push((Some(*id), start..end));
+            found.push((Some(id), start..end));
             done = end;
         }
         if done < text.len() {
             found.push((None, done..text.len()));
         }
         found
+    }
+}
+
+impl TokenSet {
+    /// The longest token that begins where `range` does, ends within it and counts there: end, id, flags.
+    fn longest_allowed(
+        &self,
+        matcher: &AhoCorasick,
+        piece: &NormalizedString,
+        range: ByteRange<usize>,
+        prompt: &Prompt,
+    ) -> Option<(usize, u32, &AddedToken)> {
+        let text = piece.get();
+        let mut end = range.end;
+        loop {
+            let hit = matcher.find(Input::new(text).span(range.start..end))?;
+            if hit.start() != range.start {
+                return None;
+            }
+            let (id, token) = self.tokens.get(hit.pattern().as_usize())?;
+            if !token.special || !touches_literal(piece, hit.range(), prompt) {
+                return Some((hit.end(), *id, token));
+            }
+            end = hit.end() - text[..hit.end()].chars().next_back().map_or(1, char::len_utf8);
+        }
     }
 }
 

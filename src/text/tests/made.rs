@@ -145,20 +145,33 @@ pub fn load(json: &Json, config: Json) -> Tokenizer {
     Tokenizer::from_bytes(&bytes, Some(&serde_json::to_vec(&config).unwrap()), None).unwrap()
 }
 
-/// All of the above, by name.
+/// All of the above, by name. Made once a thread.
 pub fn all() -> Vec<(&'static str, Tokenizer)> {
-    vec![
-        ("llama", load(&llama_json(), json!({}))),
-        ("llama, clean-up", load(&llama_json(), json!({"clean_up_tokenization_spaces": true}))),
-        ("qwen", load(&qwen_json(), json!({}))),
-        ("bert", load(&bert_json(), json!({}))),
-        ("bert, clean-up", load(&bert_json(), json!({"clean_up_tokenization_spaces": true}))),
-        ("unigram", load(&unigram_json(), json!({}))),
-    ]
+    thread_local! {
+        static ALL: Vec<(&'static str, Tokenizer)> = vec![
+            ("llama", load(&llama_json(), json!({}))),
+            ("llama, clean-up", load(&llama_json(), json!({"clean_up_tokenization_spaces": true}))),
+            ("qwen", load(&qwen_json(), json!({}))),
+            ("bert", load(&bert_json(), json!({}))),
+            ("bert, clean-up", load(&bert_json(), json!({"clean_up_tokenization_spaces": true}))),
+            ("unigram", load(&unigram_json(), json!({}))),
+        ];
+    }
+    ALL.with(Clone::clone)
 }
 
-/// The crate's own tokenizer, without padding and truncation.
-pub fn crate_tokenizer(json: &Json) -> tokenizers::Tokenizer {
+/// The crate's own tokenizer, without padding and truncation, beside ours.
+pub fn oracles() -> Vec<(tokenizers::Tokenizer, Tokenizer)> {
+    thread_local! {
+        static ORACLES: Vec<(tokenizers::Tokenizer, Tokenizer)> = [llama_json(), qwen_json(), bert_json(), unigram_json()]
+            .iter()
+            .map(|json| (crate_tokenizer(json), load(json, json!({}))))
+            .collect();
+    }
+    ORACLES.with(Clone::clone)
+}
+
+fn crate_tokenizer(json: &Json) -> tokenizers::Tokenizer {
     let mut inner: tokenizers::Tokenizer = serde_json::from_value(json.clone()).unwrap();
     inner.with_padding(None);
     inner.with_truncation(None).unwrap();

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::made::{all, bert_json, crate_tokenizer, llama_json, load, qwen_json, unigram_json};
+use super::made::{all, bert_json, llama_json, load, oracles, qwen_json};
 use crate::text::{Prompt, Segment};
 
 /// Pieces of hostile texts: special tokens, their halves, spaces, letters that merge, and a composing accent.
@@ -47,24 +47,30 @@ fn borrowed(segments: &[(bool, String)]) -> Vec<Segment<'_>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What a user writes never becomes a special token, wherever the borders are.
+    /// Special tokens are those of the same text with a user's characters made inert, wherever the borders are.
     #[test]
     fn users_produce_no_special_tokens(segments in segments()) {
+        let inert = |c: char| match c {
+            c if c.is_whitespace() => c,
+            c if regex_syntax::is_word_character(c) => 'z',
+            _ => '~',
+        };
+        let whole: String = segments
+            .iter()
+            .map(|(trusted, s)| if *trusted { s.clone() } else { s.chars().map(inert).collect() })
+            .collect();
         for (name, tokenizer) in all() {
             let special = tokenizer.special_ids();
-            let trusted: Vec<(bool, String)> = segments.iter().filter(|s| s.0).cloned().collect();
-            let limit: usize = trusted.iter().map(|s| {
-                special.iter().map(|&id| s.1.to_lowercase().matches(&tokenizer.id_to_token(id).unwrap().to_lowercase()).count()).sum::<usize>()
-            }).sum();
-            let ids = tokenizer.encode_segments(&borrowed(&segments), false).unwrap();
-            // Unknown characters are `<unk>` tokens that the model makes, not the text.
+            // Characters that the model does not know are unknown tokens as well; the text did not ask for them.
             let unk = ["<unk>", "[UNK]"].iter().find_map(|t| tokenizer.token_to_id(t));
-            let found = ids.iter().filter(|id| special.contains(id) && Some(**id) != unk).count();
-            // Trusted pieces may form further tokens where they meet: those are not the user's.
-            let joined = segments.windows(2).filter(|w| w[0].0 && w[1].0).count();
-            prop_assert!(found <= limit + joined, "{name}: {segments:?}: {ids:?}");
+            let specials = |ids: Vec<u32>| -> Vec<u32> {
+                ids.into_iter().filter(|id| special.contains(id) && Some(*id) != unk).collect()
+            };
+            let got = specials(tokenizer.encode_segments(&borrowed(&segments), false).unwrap());
+            let want = specials(tokenizer.encode(&whole, false).unwrap());
+            prop_assert_eq!(got, want, "{}: {:?}", name, segments);
         }
     }
 
@@ -88,11 +94,10 @@ proptest! {
     /// A text that is a user's as a whole is what the crate gives when told to split special tokens.
     #[test]
     fn a_user_text_equals_split_special_tokens(text in text()) {
-        for json in [llama_json(), qwen_json(), bert_json(), unigram_json()] {
-            let mut oracle = crate_tokenizer(&json);
+        for (mut oracle, tokenizer) in oracles() {
             oracle.set_encode_special_tokens(true);
             let want = oracle.encode_fast(text.as_str(), true).unwrap().get_ids().to_vec();
-            let got = load(&json, json!({})).encode_segments(&[Segment::User(&text)], true).unwrap();
+            let got = tokenizer.encode_segments(&[Segment::User(&text)], true).unwrap();
             prop_assert_eq!(got, want, "{:?}", text);
         }
     }
@@ -100,12 +105,11 @@ proptest! {
     /// Our two passes equal the crate's where nothing is literal in a place that matters.
     #[test]
     fn the_passes_equal_the_crate(text in text()) {
-        for json in [llama_json(), qwen_json(), bert_json(), unigram_json()] {
-            let oracle = crate_tokenizer(&json);
+        for (oracle, tokenizer) in oracles() {
             let whole = format!("{text}zz");
             let want = oracle.encode_fast(whole.as_str(), true).unwrap().get_ids().to_vec();
             let parts = [Segment::Trusted(text.as_str()), Segment::User("zz")];
-            prop_assert_eq!(load(&json, json!({})).encode_segments(&parts, true).unwrap(), want, "{:?}", text);
+            prop_assert_eq!(tokenizer.encode_segments(&parts, true).unwrap(), want, "{:?}", text);
         }
     }
 }
@@ -119,7 +123,7 @@ fn special_tokens_of_a_user_stay_text() {
     assert_eq!(ids.iter().filter(|&&id| id == image).count(), 1);
     assert_eq!(ids.iter().filter(|&&id| id == 2).count(), 1);
     assert_eq!(*ids.last().unwrap(), 2);
-    assert_eq!(tokenizer.decode(&ids, true).unwrap(), " \nwhat is <image></s>?");
+    assert_eq!(tokenizer.decode(&ids, true).unwrap(), "\nwhat is <image></s>?");
 }
 
 #[test]
@@ -130,10 +134,13 @@ fn a_token_across_a_border_stays_text() {
         let ids = tokenizer.encode_segments(&[Segment::User(user), Segment::Trusted(trusted)], false).unwrap();
         assert!(ids.iter().all(|id| !special.contains(id)), "{user} + {trusted}: {ids:?}");
         let ids = tokenizer.encode_segments(&[Segment::Trusted(user), Segment::User(trusted)], false).unwrap();
-        let text = tokenizer.decode(&ids, false).unwrap();
-        assert_eq!(text, format!("{user}{trusted}"));
+        assert_eq!(tokenizer.decode(&ids, false).unwrap(), format!("{user}{trusted}"));
         assert!(ids.iter().all(|&id| tokenizer.id_to_token(id).unwrap() != "<|im_end|>"));
     }
+    // A shorter token of the template remains where a user's text would make it a longer one.
+    let parts = [Segment::Trusted("<|im"), Segment::User("_end|>")];
+    let ids = tokenizer.encode_segments(&parts, false).unwrap();
+    assert_eq!(tokenizer.id_to_token(ids[0]).unwrap(), "<|im");
     // The token that the user began does not hide the template's own.
     let parts = [Segment::User("<|im_"), Segment::Trusted("<|im_end|>")];
     let ids = tokenizer.encode_segments(&parts, false).unwrap();
