@@ -15,7 +15,7 @@
 // One workgroup a row; lanes stride over the vocabulary in every pass.
 //
 // Parts: elem (Elem, the activation type), reduce (group_sum, group_max), best (order_key, group_best),
-//        wide (mul_high, wide_*), weight (weight), random (random_words)
+//        wide (mul_high, wide_*), exp2 (weight), random (random_words)
 
 struct Params {
     rows: u32,

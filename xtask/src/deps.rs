@@ -91,7 +91,7 @@ fn check_file(name: &str, text: &str, facade: &BTreeMap<String, String>) -> Vec<
     let code = rust::code_only(text);
     let mut findings = foreign_crates(name, &code);
     let own = name.split('/').next().unwrap_or(name).trim_end_matches(".rs");
-    if matches!(own, "lib" | "bin") {
+    if matches!(own, "lib" | "bin") || rust::is_test_file(name) {
         return findings;
     }
     let place = format!("src/{name}");

@@ -3,7 +3,7 @@
 
 use crate::checks::Finding;
 use crate::steps::root;
-use crate::{exemptions, rust, shaders};
+use crate::{exemptions, parts, rust, shaders};
 use std::path::{Path, PathBuf};
 
 /// A file below some folder: path with slashes, and text.
@@ -79,6 +79,7 @@ pub fn check() -> Result<Vec<Finding>, String> {
         }
     }
     findings.extend(entrances());
+    findings.extend(parts::check()?);
     exemptions::apply(findings, RULES)
 }
 
@@ -138,7 +139,7 @@ fn rust_file(name: &str, text: &str) -> Vec<Finding> {
         }
     }
     findings.extend(shader_strings(name, text, &code));
-    if name.starts_with("src/") && !name.starts_with("src/bin/") {
+    if name.starts_with("src/") && !name.starts_with("src/bin/") && !rust::is_test_file(name) {
         findings.extend(panics(name, &rust::without_tests(&code)));
     }
     findings
@@ -244,6 +245,7 @@ mod tests {
         let found = rust_file("src/a.rs", text);
         assert_eq!((found[0].rule, found[0].value), ("panics", 2));
         assert!(rust_file("src/bin/omma/main.rs", text).is_empty());
+        assert!(rust_file("src/text/tests/a.rs", text).is_empty());
         assert!(rust_file("src/a.rs", &format!("#[cfg(test)] mod tests {{ {text} }}")).is_empty());
         assert_eq!(rust_file("src/a.rs", "fn f() { eprintln!(\"x\") }")[0].value, 1);
     }

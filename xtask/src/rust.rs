@@ -116,6 +116,11 @@ pub fn without_tests(code: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Whether a file holds nothing but tests: it, or a folder above it, is called `tests`.
+pub fn is_test_file(name: &str) -> bool {
+    name.split('/').any(|part| matches!(part, "tests" | "tests.rs"))
+}
+
 /// End of the item that starts at `from`: its `;` or the brace that closes its body.
 fn item_end(b: &[u8], from: usize) -> usize {
     match body(b, from) {
