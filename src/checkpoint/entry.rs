@@ -65,7 +65,7 @@ impl Checkpoint {
         self.find(name).ok_or_else(|| Error::MissingTensor {
             path: self.label.clone(),
             name: super::clip(name),
-            near: nearest(self.names(), name, 3),
+            near: nearest(self.names(), name, 3).iter().map(|near| super::clip(near)).collect(),
         })
     }
     /// The tensor of that name, if it is there.

@@ -227,8 +227,12 @@ impl<'de> Visitor<'de> for HeaderVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut header = RawHeader { tensors: Vec::new(), metadata: BTreeMap::new() };
+        let mut with_metadata = false;
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
+                if std::mem::replace(&mut with_metadata, true) {
+                    return Err(A::Error::duplicate_field("__metadata__"));
+                }
                 header.metadata = map.next_value::<Option<_>>()?.unwrap_or_default();
                 continue;
             }

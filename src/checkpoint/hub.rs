@@ -1,6 +1,6 @@
 //! Checkpoints by hub id: downloaded by crate `hf-hub` into the cache that other tools share, then an ordinary
-//! [`Directory`]. Only configuration, tokenizer and safetensors files are fetched. Without network the copy that is
-//! in the cache is used.
+//! [`Directory`]. Only configuration, tokenizer and safetensors files are fetched. Without network the copy that is in
+//! the cache is used. The crate runs a thread of its own while it downloads.
 
 use hf_hub::{HFClientSync, split_id};
 

@@ -4,54 +4,56 @@
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
 mod act;
-mod binary;
-mod ceilings;
-mod glu;
-mod l2_norm;
-mod layer_norm;
-mod rms_norm;
-mod rows;
-mod softmax;
-mod unary;
-
-pub use act::Act;
-pub use binary::{Binary, BinaryOp};
-pub use ceilings::{Copy, FmaChain};
-pub use glu::Glu;
-pub use l2_norm::L2Norm;
-pub use layer_norm::LayerNorm;
-pub use rms_norm::RmsNorm;
-pub use softmax::Softmax;
-pub(crate) use unary::VALUE_CAP;
-pub use unary::{Unary, UnaryOp};
 mod advance;
 mod argmax;
+mod attention;
+mod attention_decode;
+mod binary;
 mod ceilings;
 mod embed_tokens;
+mod glu;
 mod interpolate_rows;
 mod kv_append;
+mod l2_norm;
+mod layer_norm;
 mod matmul;
 mod matvec;
+mod normalize;
 mod patch_embed;
+mod resize;
 mod rms_norm;
 mod rope;
+mod rows;
 mod sample;
+mod softmax;
 mod splice_rows;
+mod unary;
 
 pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
+pub use attention::Attention;
+pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
+pub use glu::Glu;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
+pub use l2_norm::L2Norm;
+pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
+pub use normalize::Normalize;
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
+pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub use unary::{Unary, UnaryOp};
+pub(crate) use unary::VALUE_CAP;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -238,7 +240,10 @@ pub struct Entry {
 pub static KERNELS: &[Entry] = &[
     advance::ENTRY,
     argmax::ENTRY,
+    attention::ENTRY,
+    attention_decode::ENTRY,
     binary::ENTRY,
+    resize::COLUMNS,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
@@ -249,9 +254,12 @@ pub static KERNELS: &[Entry] = &[
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
+    attention_decode::MERGE,
+    normalize::ENTRY,
     patch_embed::ENTRY,
     rms_norm::ENTRY,
     rope::ENTRY,
+    resize::ROWS,
     sample::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,

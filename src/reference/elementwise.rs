@@ -1,6 +1,6 @@
 //! Functions of single cells: unary, binary with broadcasting, gated linear units.
 
-use super::{Array, Cell, F32_EPS, act, stored};
+use super::{Array, Cell, F32_EPS, act, computed};
 use crate::kernels::{Act, BinaryOp, UnaryOp, VALUE_CAP};
 
 /// Row `row` of `op(x)`.
@@ -37,7 +37,7 @@ pub fn unary(op: UnaryOp, x: &Array, row: usize) -> Vec<Cell> {
                 (want, want.abs() * 34.0 * F32_EPS + cap.abs() * f64::from(f32::MIN_POSITIVE))
             }
         };
-        stored(want, error + f64::from(f32::MIN_POSITIVE), x.dtype)
+        computed(want, error + f64::from(f32::MIN_POSITIVE), x.dtype)
     };
     x.row(row).iter().map(cell).collect()
 }
@@ -64,7 +64,7 @@ pub fn binary(op: BinaryOp, x: &Array, b: &Array, row: usize) -> Vec<Cell> {
             BinaryOp::Max => (v.max(o), tiny),
             BinaryOp::Min => (v.min(o), tiny),
         };
-        stored(want, error, x.dtype)
+        computed(want, error, x.dtype)
     };
     x.row(row).iter().enumerate().map(cell).collect()
 }
@@ -80,7 +80,7 @@ pub fn glu(kind: Act, x: &Array, up: Option<&Array>, row: usize) -> Vec<Cell> {
     let cell = |(g, u): (&f64, &f64)| {
         let gate = act(kind, *g, 0.0);
         let want = gate.want * u;
-        stored(want, gate.bound * u.abs() + want.abs() * F32_EPS + f64::from(f32::MIN_POSITIVE), x.dtype)
+        computed(want, gate.bound * u.abs() + want.abs() * F32_EPS + f64::from(f32::MIN_POSITIVE), x.dtype)
     };
     gate.iter().zip(up).map(cell).collect()
 }

@@ -4,7 +4,7 @@
 //! streams, four lanes, or four streams over a longer workgroup), so each adds at most [`terms`] values before a
 //! tree joins them; WGSL allows inverseSqrt 2 ulp and a division 2.5 ulp.
 
-use super::{Array, Cell, F32_EPS, stored};
+use super::{Array, Cell, F32_EPS, computed};
 
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
@@ -26,7 +26,7 @@ pub fn rms_norm(x: &Array, gain: &Array, eps: f64, row: usize) -> Vec<Cell> {
     let relative = (terms(n) / 2.0 + 8.0) * F32_EPS;
     let cell = |(v, g): (&f64, &f64)| {
         let want = v * scale * g;
-        stored(want, want.abs() * relative + TINY * scale * (g.abs() + TINY), x.dtype)
+        computed(want, want.abs() * relative + TINY * scale * (g.abs() + TINY), x.dtype)
     };
     values.iter().zip(&gain.data).map(cell).collect()
 }
@@ -45,7 +45,7 @@ pub fn l2_norm(x: &Array, eps: f64, row: usize) -> Vec<Cell> {
     let relative = (terms(n) / 2.0 + 8.0) * F32_EPS;
     let cell = |v: &f64| {
         let want = v * scale;
-        stored(want, want.abs() * relative + v.abs() * lost + TINY * scale, x.dtype)
+        computed(want, want.abs() * relative + v.abs() * lost + TINY * scale, x.dtype)
     };
     values.iter().map(cell).collect()
 }
@@ -75,7 +75,7 @@ pub fn layer_norm(x: &Array, gain: &Array, bias: Option<&Array>, eps: f64, row: 
         let want = away * scale * g + bias(i);
         let product = away.abs() * ds + (dm + away.abs() * F32_EPS) * widest + 2.0 * (away * scale).abs() * F32_EPS;
         let error = g.abs() * product + 2.0 * (away * scale * g).abs() * F32_EPS + want.abs() * F32_EPS;
-        stored(want, error + TINY, x.dtype)
+        computed(want, error + TINY, x.dtype)
     };
     values.iter().enumerate().map(cell).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::matmul::{Sum, epilogue, smallest_of};
 use super::{Array, Cell, F32_EPS};
-use crate::kernels::{PatchEmbed, Pixels, store_ulp};
+use crate::kernels::{PatchEmbed, Pixels};
 
 /// Patch `row` of `kernel`; `pixels` as `kernel.source` says, `w` \[dim, channels * patch * patch\] row-major.
 ///
@@ -39,7 +39,7 @@ pub fn patch_embed(kernel: &PatchEmbed, pixels: &Array, w: &Array, bias: Option<
         }
         let bias = bias.map_or(0.0, |b| b.data[d]);
         let sum = Sum { value: sum + bias, size: size + bias.abs(), terms: values.len() };
-        let cell = epilogue(sum, None, None, (store_ulp(dtype), smallest_of(dtype)));
+        let cell = epilogue(sum, None, None, (dtype.store_ulp(), smallest_of(dtype)));
         Cell { bound: cell.bound + 1.001 * error, ..cell }
     };
     (0..w.rows()).map(cell).collect()

@@ -1,6 +1,6 @@
 //! Softmax over the last axis.
 
-use super::{Array, Cell, F32_EPS, stored};
+use super::{Array, Cell, F32_EPS, computed};
 
 /// `exp(x - top) / sum(exp(x - top))` with the largest cell as `top`.
 ///
@@ -20,7 +20,7 @@ pub fn softmax(x: &Array, row: usize) -> Vec<Cell> {
     let relative = |t: f64| (one(t) + terms + 8.0 * steps + 6.0) * F32_EPS;
     let cell = |v: &f64| {
         let want = (v - top).exp() / sum;
-        stored(want, want * relative(top - v) + f64::from(f32::MIN_POSITIVE), x.dtype)
+        computed(want, want * relative(top - v) + f64::from(f32::MIN_POSITIVE), x.dtype)
     };
     values.iter().map(cell).collect()
 }

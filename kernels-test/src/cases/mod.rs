@@ -2,6 +2,9 @@
 
 mod advance;
 mod argmax;
+mod attention;
+mod attention_decode;
+mod attention_merge;
 mod binary;
 mod ceilings;
 mod embed_tokens;
@@ -26,6 +29,9 @@ use crate::case::Case;
 pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
+    ("attention", attention::cases),
+    ("attention_decode", attention_decode::cases),
+    ("attention_merge", attention_merge::cases),
     ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
