@@ -154,7 +154,7 @@ pub fn attention_decode(spec: &AttentionDecode, inputs: &[Array], row: usize) ->
 /// both sums round twice a split, the division and the store follow.
 pub fn attention_merge(spec: &AttentionMerge, partials: &Array, row: usize) -> Vec<Cell> {
     let d = spec.head_dim;
-    let store = crate::kernels::store_ulp(spec.dtype);
+    let store = spec.dtype.store_ulp();
     let least = if spec.dtype == DType::F16 { f64::powi(2.0, -14) } else { f64::from(f32::MIN_POSITIVE) };
     let cell = |head: usize, column: usize| {
         let first = (row * spec.heads + head) * spec.splits;
