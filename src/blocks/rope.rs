@@ -73,9 +73,8 @@ pub fn rope_table(spec: &RopeSpec, positions: usize) -> Vec<f32> {
 
 fn frequencies(spec: &RopeSpec, positions: usize) -> (Vec<f32>, f32) {
     let dim = spec.rotary_dim;
-    let base = |theta: f32| -> Vec<f32> {
-        (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32)).collect()
-    };
+    let base =
+        |theta: f32| -> Vec<f32> { (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32)).collect() };
     let plain = base(spec.theta);
     match spec.scaling {
         RopeScaling::None => (plain, 1.0),

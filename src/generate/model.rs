@@ -6,7 +6,9 @@ use crate::gpu::Device;
 use crate::graph::{Graph, Store};
 use crate::image::Preprocess;
 use crate::kernels::TensorType;
-use crate::models::{DecodeShape, Dtypes, Spec, UniformDtype, decode_graph, encode_graph, read_spec, score_graph, text_graph};
+use crate::models::{
+    DecodeShape, Dtypes, Spec, UniformDtype, decode_graph, encode_graph, read_spec, score_graph, text_graph,
+};
 use crate::text::{ChatTemplate, TemplateSources, Tokenizer};
 use crate::{DType, Error, Result};
 use std::collections::BTreeMap;
