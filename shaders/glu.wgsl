@@ -15,8 +15,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Cell>; // the gate [rows, cols], or gate and up [rows, 2 cols]
-@group(0) @binding(2) var<storage, read_write> y: array<Cell>; // [rows, cols]
+@group(0) @binding(1) var<storage, read> x: array<XCell>; // the gate [rows, cols], or gate and up [rows, 2 cols]
+@group(0) @binding(2) var<storage, read_write> y: array<YCell>; // [rows, cols]
 
 override LANES: u32 = 64;
 override STEPS: u32 = 4;

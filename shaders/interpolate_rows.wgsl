@@ -2,13 +2,15 @@
 //
 //     y[t, c] = sum_j weight[t, j] * table[index[t, j], c]
 //
-// One lane an element; the taps are added in order, in f32. Indices are clamped.
+// A workgroup takes 4 * LANES columns of a row, a lane four of them, LANES apart. The taps are added in order, in
+// f32. Indices are clamped.
 //
 // Parts: none
 
 struct Params {
-    total: u32, // tokens * cols
+    tokens: u32,
     cols: u32,
+    blocks: u32, // workgroups a row
     taps: u32,
     rows: u32,
 }
@@ -27,15 +29,22 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = (group.x + group.y * groups.x) * LANES + lane;
-    if i >= params.total {
+    let block = group.x + group.y * groups.x;
+    let token = block / params.blocks;
+    if token >= params.tokens {
         return;
     }
-    let col = i % params.cols;
-    let first = i / params.cols * params.taps;
-    var sum = 0.0;
-    for (var j = first; j < first + params.taps; j++) {
-        sum += weight[j] * table[min(index[j], params.rows - 1u) * params.cols + col];
+    let first = block % params.blocks * 4u * LANES + lane;
+    let col = first + vec4<u32>(0u, 1u, 2u, 3u) * LANES;
+    let safe = min(col, vec4<u32>(params.cols - 1u));
+    var sum = vec4<f32>(0.0);
+    for (var j = token * params.taps; j < (token + 1u) * params.taps; j++) {
+        let at = min(index[j], params.rows - 1u) * params.cols + safe;
+        sum += weight[j] * vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
     }
-    y[i] = sum;
+    for (var k = 0u; k < 4u; k++) {
+        if col[k] < params.cols {
+            y[token * params.cols + col[k]] = sum[k];
+        }
+    }
 }

@@ -4,13 +4,14 @@
 //
 // A slot beyond the cache is skipped: padding rows carry u32 max. Slots that are not skipped are distinct.
 //
-// One lane an element.
+// A workgroup takes SPAN * LANES columns of a row, a lane every LANES-th of them.
 //
 // Parts: elem (Elem, the activation type)
 
 struct Params {
-    total: u32, // tokens * cols
+    tokens: u32,
     cols: u32,
+    blocks: u32, // workgroups a row
     x_cols: u32,
     x_offset: u32,
     rows: u32,
@@ -23,21 +24,27 @@ struct Params {
 
 override LANES: u32 = 64;
 
+const SPAN: u32 = 4u;
+
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = (group.x + group.y * groups.x) * LANES + lane;
-    if i >= params.total {
+    let block = group.x + group.y * groups.x;
+    let token = block / params.blocks;
+    if token >= params.tokens {
         return;
     }
-    let token = i / params.cols;
-    let col = i % params.cols;
+    let first = block % params.blocks * SPAN * LANES + lane;
     let slot = slots[token];
     if slot >= params.rows {
         return;
     }
-    cache[slot * params.cols + col] = x[token * params.x_cols + params.x_offset + col];
+    let from_row = token * params.x_cols + params.x_offset;
+    let to_row = slot * params.cols;
+    for (var col = first; col < min(params.cols, first + SPAN * LANES); col += LANES) {
+        cache[to_row + col] = x[from_row + col];
+    }
 }

@@ -14,8 +14,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Cell>; // [rows, cols]
-@group(0) @binding(2) var<storage, read_write> y: array<Cell>; // [rows, cols]
+@group(0) @binding(1) var<storage, read> x: array<XCell>; // [rows, cols]
+@group(0) @binding(2) var<storage, read_write> y: array<YCell>; // [rows, cols]
 
 // Of each stream, the sum of the squares of a block.
 fn block_squares(v: mat4x4<f32>, w: mat4x4<f32>) -> vec4<f32> {
@@ -36,7 +36,7 @@ fn main(
     }
     var squares = vec4<f32>(0.0);
     for (var i = lane; i < blocks(); i += LANES) {
-        squares += block_squares(block_load(row, i), block_weight(i));
+        squares += block_squares(block_load(row, i), block_weight(row, i));
     }
     let total = merge_sum(group_sum4(squares, lane));
     let scale = inverseSqrt(max(total, vec4<f32>(params.eps * params.eps)));

@@ -36,8 +36,8 @@ fn main(
     }
     let bytes = (vec3<u32>(x[pixel]) >> vec3<u32>(0u, 8u, 16u)) & vec3<u32>(255u);
     let mean = vec3<f32>(params.mean_red, params.mean_green, params.mean_blue);
-    let std = vec3<f32>(params.std_red, params.std_green, params.std_blue);
-    let value = (vec3<f32>(bytes) * params.rescale - mean) / std;
+    let deviation = vec3<f32>(params.std_red, params.std_green, params.std_blue);
+    let value = (vec3<f32>(bytes) * params.rescale - mean) / deviation;
     let first = pixel / params.plane * 3u * params.plane + pixel % params.plane;
     y[first] = Elem(value.x);
     y[first + params.plane] = Elem(value.y);

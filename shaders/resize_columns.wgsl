@@ -46,16 +46,25 @@ fn main(
         return;
     }
     let shifts = vec3<u32>(params.red, 8u, 16u - params.red);
-    let background = pixel_channels(params.background, vec3<u32>(0u, 8u, 16u));
+    // Of the taps 0 .. taps, those from `low` to `high` meet pixels that are held; the others meet background.
     let start = i32(first[row]) + params.origin;
+    let first_held = start - i32(params.held);
+    let taps = i32(min(count[row], params.taps));
+    let low = clamp(max(-start, -first_held), 0, taps);
+    let high = clamp(min(i32(params.size) - start, i32(params.x_rows) - first_held), low, taps);
     var sum = vec3<i32>(PIXEL_HALF);
-    for (var t = 0u; t < min(count[row], params.taps); t++) {
-        let at = start + i32(t);
-        let in_picture = at >= 0 && at < i32(params.size);
-        let held = clamp(at - i32(params.held), 0, i32(params.x_rows) - 1);
-        let sample = pixel_channels(x[u32(held) * params.pitch + params.line + col], shifts);
-        sum += weights[t * params.rows + row] * select(background, sample, in_picture);
+    for (var t = low; t < high; t++) {
+        let word = x[u32(first_held + t) * params.pitch + params.line + col];
+        sum += weights[u32(t) * params.rows + row] * pixel_channels(word, shifts);
     }
+    var outside = 0;
+    for (var t = 0; t < low; t++) {
+        outside += weights[u32(t) * params.rows + row];
+    }
+    for (var t = high; t < taps; t++) {
+        outside += weights[u32(t) * params.rows + row];
+    }
+    sum += outside * pixel_channels(params.background, vec3<u32>(0u, 8u, 16u));
     let inside = col >= params.inside_first && col < params.inside_end;
     y[row * params.cols + col] = pixel_word(select(vec3<i32>(0), sum, inside));
 }

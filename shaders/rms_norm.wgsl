@@ -14,9 +14,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Cell>; // [rows, cols]
+@group(0) @binding(1) var<storage, read> x: array<XCell>; // [rows, cols]
 @group(0) @binding(2) var<storage, read> gain: array<f32>; // [cols]
-@group(0) @binding(3) var<storage, read_write> y: array<Cell>; // [rows, cols]
+@group(0) @binding(3) var<storage, read_write> y: array<YCell>; // [rows, cols]
 
 fn gain_quad(i: u32) -> vec4<f32> {
     let c = min(vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.cols - 1u));
@@ -42,7 +42,7 @@ fn main(
     }
     var squares = vec4<f32>(0.0);
     for (var i = lane; i < blocks(); i += LANES) {
-        squares += block_squares(block_load(row, i), block_weight(i));
+        squares += block_squares(block_load(row, i), block_weight(row, i));
     }
     let mean = merge_sum(group_sum4(squares, lane)) / f32(params.cols);
     let scale = inverseSqrt(mean + params.eps);

@@ -5,14 +5,15 @@
 // with half = rotary_dim / 2 pairs: (i, i + half) half-split, (2 i, 2 i + 1) interleaved. The dims beyond
 // rotary_dim pass through.
 //
-// One lane an item of a head: its pairs first, then its passing dims, `items` in all. Positions are clamped.
+// A workgroup takes SPAN heads of a token, a lane every LANES-th pair and passing dim, the same in all the heads.
+// Positions are clamped.
 //
 // Parts: elem (Elem, the activation type)
 
 struct Params {
-    total: u32, // tokens * heads * items
-    items: u32, // half + head_dim - rotary_dim
+    tokens: u32,
     heads: u32,
+    blocks: u32, // workgroups a token
     head_dim: u32,
     half: u32,
     x_cols: u32,
@@ -29,34 +30,41 @@ struct Params {
 override LANES: u32 = 64;
 override INTERLEAVED: bool = false;
 
+const SPAN: u32 = 4u;
+
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = (group.x + group.y * groups.x) * LANES + lane;
-    if i >= params.total {
+    let block = group.x + group.y * groups.x;
+    let token = block / params.blocks;
+    if token >= params.tokens {
         return;
     }
-    let item = i % params.items;
-    let row = i / params.items; // token * heads + head
-    let token = row / params.heads;
-    let head = row % params.heads;
-    let from_head = token * params.x_cols + params.x_offset + head * params.head_dim;
-    let to_head = row * params.head_dim;
-    if item >= params.half {
-        let dim = item + params.half;
-        y[to_head + dim] = x[from_head + dim];
-        return;
+    let first = block % params.blocks * SPAN;
+    let last = min(first + SPAN, params.heads);
+    let turns = min(positions[token], params.max_positions - 1u) * 2u * params.half;
+    let from_row = token * params.x_cols + params.x_offset;
+    let to_row = token * params.heads * params.head_dim;
+    for (var item = lane; item < params.half; item += LANES) {
+        let c = table[turns + item];
+        let s = table[turns + params.half + item];
+        let one = select(item, 2u * item, INTERLEAVED);
+        let two = select(item + params.half, 2u * item + 1u, INTERLEAVED);
+        for (var head = first; head < last; head++) {
+            let from_head = from_row + head * params.head_dim;
+            let to_head = to_row + head * params.head_dim;
+            let a = f32(x[from_head + one]);
+            let b = f32(x[from_head + two]);
+            y[to_head + one] = Elem(a * c - b * s);
+            y[to_head + two] = Elem(b * c + a * s);
+        }
     }
-    let angle = min(positions[token], params.max_positions - 1u) * 2u * params.half + item;
-    let c = table[angle];
-    let s = table[angle + params.half];
-    let first = select(item, 2u * item, INTERLEAVED);
-    let second = select(item + params.half, 2u * item + 1u, INTERLEAVED);
-    let a = f32(x[from_head + first]);
-    let b = f32(x[from_head + second]);
-    y[to_head + first] = Elem(a * c - b * s);
-    y[to_head + second] = Elem(b * c + a * s);
+    for (var dim = 2u * params.half + lane; dim < params.head_dim; dim += LANES) {
+        for (var head = first; head < last; head++) {
+            y[to_row + head * params.head_dim + dim] = x[from_row + head * params.head_dim + dim];
+        }
+    }
 }

@@ -9,13 +9,16 @@
 //     w[i] = 2^(31 - z[i])                                   by a polynomial in fixed point; 0 from 31 octaves on
 //
 // Tokens are ordered by (z, index). Each cut, and the draw, is the first token of that order at which a running
-// sum (of 1 or of w) reaches a target. No sorting: the token's 42 bits are found 7 at a time, each by one pass
-// that sums into 128 bins. The draw's target is random of (seed, step).
+// sum (of 1 or of w) reaches a target. The draw's target is random of (seed, step).
 //
 // One workgroup a row; lanes stride over the vocabulary in every pass.
 //
 // Parts: elem (Elem, the activation type), reduce (group_sum, group_max), best (order_key, group_best),
-//        wide (mul_high, wide_*), weight (weight), random (random_words)
+<<<<<<< HEAD
+//        wide (mul_high, wide_*), weight (weight), search (mass, search), random (random_words)
+=======
+//        wide (mul_high, wide_*), exp2 (weight), random (random_words)
+>>>>>>> xtask
 
 struct Params {
     rows: u32,
@@ -55,15 +58,6 @@ struct Row {
     top: i32, // max q
 }
 
-struct Found {
-    z: u32,
-    index: u32,
-    below: vec2<u32>, // sum over the tokens before, in the order (z, index)
-    upto: vec2<u32>, // sum over the tokens up to this one, or up to its z if the index was not searched
-}
-
-var<workgroup> found: Found;
-
 fn penalized(row: Row, i: u32) -> f32 {
     let value = f32(logits[row.logits + i]);
     let hit = (seen[row.seen + i / 32u] >> (i % 32u)) & 1u;
@@ -80,71 +74,15 @@ fn depth_of(row: Row, i: u32) -> u32 {
     return select(0xffffffffu, (high << 12u) | ((below * row.scale) >> 20u), high < 512u);
 }
 
-// Sum of the weights of the tokens that are not below `limit`.
-fn mass(row: Row, limit: u32, lane: u32) -> vec2<u32> {
-    wide_clear(lane);
-    var sum = vec2<u32>(0u);
-    for (var i = lane; i < params.cols; i += LANES) {
-        let z = depth_of(row, i);
-        if z <= limit {
-            sum = wide_add(sum, vec2<u32>(weight(z), 0u));
-        }
-    }
-    wide_tally(0u, sum);
-    workgroupBarrier();
-    if lane == 0u {
-        found.upto = wide_bin(0u);
-    }
-    return workgroupUniformLoad(&found).upto;
-}
-
-// The first token, of those not below `limit`, at which the running sum reaches `goal`: its z by 3 digits, and
-// its index by 3 more.
-fn search(row: Row, limit: u32, goal: vec2<u32>, counting: bool, digits: u32, lane: u32) -> Found {
-    var at = Found(0u, 0u, vec2<u32>(0u), vec2<u32>(0u));
-    for (var digit = 0u; digit < digits; digit++) {
-        let shift = 14u - 7u * (digit % 3u);
-        let by_index = digit >= 3u;
-        wide_clear(lane);
-        for (var i = lane; i < params.cols; i += LANES) {
-            let z = depth_of(row, i);
-            let bits = select(z, i, by_index);
-            let known = select(at.z, at.index, by_index);
-            if z <= limit && (!by_index || z == at.z) && (bits >> shift >> 7u) == (known >> shift >> 7u) {
-                wide_tally((bits >> shift) % WIDE_BINS, vec2<u32>(select(weight(z), 1u, counting), 0u));
-            }
-        }
-        workgroupBarrier();
-        if lane == 0u {
-            settle(at, goal, shift, by_index);
-        }
-        at = workgroupUniformLoad(&found);
-    }
-    return at;
-}
-
-// Adds up the bins until the goal is reached, and notes the digit.
-fn settle(at: Found, goal: vec2<u32>, shift: u32, by_index: bool) {
-    var next = at;
-    next.upto = wide_add(at.below, wide_bin(0u));
-    var bin = 0u;
-    for (; bin < WIDE_BINS - 1u && wide_less(next.upto, goal); bin++) {
-        next.below = next.upto;
-        next.upto = wide_add(next.upto, wide_bin(bin + 1u));
-    }
-    next.z |= select(bin << shift, 0u, by_index);
-    next.index |= select(0u, bin << shift, by_index);
-    found = next;
-}
-
 fn draw(row: Row, wish: Settings, step: u32, lane: u32) -> u32 {
+    search_start(lane);
     var limit = DEEPEST;
     if wish.top_k != 0u {
-        limit = min(limit, search(row, limit, vec2<u32>(wish.top_k, 0u), true, 3u, lane).z);
+        limit = min(limit, search(row, limit, vec2<u32>(wish.top_k, 0u), true, false, lane).z);
     }
     var total = mass(row, limit, lane);
     if wish.top_p != 0u {
-        let cut = search(row, limit, wide_share(total, wish.top_p), false, 3u, lane);
+        let cut = search(row, limit, wide_share(total, wish.top_p), false, false, lane);
         limit = min(limit, cut.z);
         total = cut.upto;
     }
@@ -154,7 +92,7 @@ fn draw(row: Row, wish: Settings, step: u32, lane: u32) -> u32 {
     }
     let random = random_words(vec4<u32>(step, 0u, 0u, 0u), vec2<u32>(wish.seed_low, wish.seed_high)).x;
     let goal = wide_add(wide_share(total, random), vec2<u32>(1u, 0u));
-    return min(search(row, limit, goal, false, 6u, lane).index, params.cols - 1u);
+    return min(search(row, limit, goal, false, true, lane).index, params.cols - 1u);
 }
 
 @compute @workgroup_size(LANES)

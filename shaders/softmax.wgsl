@@ -16,8 +16,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Cell>; // [rows, cols]
-@group(0) @binding(2) var<storage, read_write> y: array<Cell>; // [rows, cols]
+@group(0) @binding(1) var<storage, read> x: array<XCell>; // [rows, cols]
+@group(0) @binding(2) var<storage, read_write> y: array<YCell>; // [rows, cols]
 
 // No logit or mask is below it.
 const LOWEST: f32 = -3.4028234e38;
@@ -25,13 +25,19 @@ const LOWEST: f32 = -3.4028234e38;
 // e^-104 is below half the smallest denormal: what is further down counts as 0.
 const FAR: f32 = -104.0;
 
-fn block_max(v: mat4x4<f32>) -> vec4<f32> {
-    let t = transpose(v);
-    return max(max(t[0], t[1]), max(t[2], t[3]));
+fn quad_max(v: vec4<f32>, w: vec4<f32>) -> f32 {
+    let own = select(vec4<f32>(LOWEST), v, w > vec4<f32>(0.0));
+    return max(max(own.x, own.y), max(own.z, own.w));
 }
 
+// Of each stream, the largest cell that weighs anything.
+fn block_max(v: mat4x4<f32>, w: mat4x4<f32>) -> vec4<f32> {
+    return vec4<f32>(quad_max(v[0], w[0]), quad_max(v[1], w[1]), quad_max(v[2], w[2]), quad_max(v[3], w[3]));
+}
+
+// exp(v - top) for v <= top, and no more than 1 for cells that are not of the row.
 fn exp_below(v: vec4<f32>, top: f32) -> vec4<f32> {
-    return exp(max(v - top, vec4<f32>(FAR)));
+    return exp(clamp(v - top, vec4<f32>(FAR), vec4<f32>(0.0)));
 }
 
 // Of each stream, the weighted sum of exp(v - top).
@@ -65,8 +71,9 @@ fn main(
     var sum = vec4<f32>(0.0);
     for (var i = lane; i < blocks(); i += LANES) {
         let v = block_load(row, i);
-        let larger = max(top, block_max(v));
-        sum = sum * rescale(top, larger) + block_exp_sum(v, block_weight(i), larger);
+        let w = block_weight(row, i);
+        let larger = max(top, block_max(v, w));
+        sum = sum * rescale(top, larger) + block_exp_sum(v, w, larger);
         top = larger;
     }
     let row_top = merge_max(group_max4(top, lane));

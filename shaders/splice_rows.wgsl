@@ -4,14 +4,15 @@
 //
 // Splices image rows into a token sequence, drops rows, sets a class token before patches, adds position rows.
 //
-// One lane an element. Indices are clamped.
+// A workgroup takes SPAN * LANES columns of a row, a lane every LANES-th of them. Indices are clamped.
 //
 // Parts: elem (Elem, the activation type), pick (pick, an element of the sources as f32),
 //        extra (extra_at, what is added)
 
 struct Params {
-    total: u32, // tokens * cols
+    tokens: u32,
     cols: u32,
+    blocks: u32, // workgroups a row
     a_rows: u32,
     b_rows: u32,
     extra_rows: u32,
@@ -23,17 +24,22 @@ struct Params {
 
 override LANES: u32 = 64;
 
+const SPAN: u32 = 4u;
+
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = (group.x + group.y * groups.x) * LANES + lane;
-    if i >= params.total {
+    let block = group.x + group.y * groups.x;
+    let token = block / params.blocks;
+    if token >= params.tokens {
         return;
     }
-    let token = i / params.cols;
-    let col = i % params.cols;
-    y[i] = Elem(pick(index[token], col) + extra_at(token, col));
+    let first = block % params.blocks * SPAN * LANES + lane;
+    let i = index[token];
+    for (var col = first; col < min(params.cols, first + SPAN * LANES); col += LANES) {
+        y[token * params.cols + col] = Elem(pick(i, col) + extra_at(token, col));
+    }
 }

@@ -23,9 +23,9 @@ fn block_load(row: u32, i: u32) -> mat4x4<f32> {
     return mat4x4<f32>(x_quad(r.x, i), x_quad(r.y, i), x_quad(r.z, i), x_quad(r.w, i));
 }
 
-fn block_weight(i: u32) -> mat4x4<f32> {
-    let w = quad_weight(i);
-    return mat4x4<f32>(w, w, w, w);
+fn block_weight(row: u32, i: u32) -> mat4x4<f32> {
+    let r = block_rows(row);
+    return mat4x4<f32>(quad_weight(r.x, i), quad_weight(r.y, i), quad_weight(r.z, i), quad_weight(r.w, i));
 }
 
 fn block_put(row: u32, i: u32, v: mat4x4<f32>) {

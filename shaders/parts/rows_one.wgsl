@@ -19,14 +19,14 @@ fn block_load(row: u32, i: u32) -> mat4x4<f32> {
     return mat4x4<f32>(x_quad(row, q.x), x_quad(row, q.y), x_quad(row, q.z), x_quad(row, q.w));
 }
 
-fn block_weight(i: u32) -> mat4x4<f32> {
+fn block_weight(row: u32, i: u32) -> mat4x4<f32> {
     let q = block_quads(i);
     let in_row = select(vec4<f32>(0.0), vec4<f32>(1.0), q < vec4<u32>(quads()));
     return mat4x4<f32>(
-        quad_weight(q.x) * in_row.x,
-        quad_weight(q.y) * in_row.y,
-        quad_weight(q.z) * in_row.z,
-        quad_weight(q.w) * in_row.w,
+        quad_weight(row, q.x) * in_row.x,
+        quad_weight(row, q.y) * in_row.y,
+        quad_weight(row, q.z) * in_row.z,
+        quad_weight(row, q.w) * in_row.w,
     );
 }
 

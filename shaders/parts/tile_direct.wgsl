@@ -1,12 +1,15 @@
 // Role tile, for software adapters without subgroups, and wherever nothing better is known.
 //
 // A tile is 16 x 8 LANES: each lane keeps eight neighbouring columns of every row, two vec4 a row, and loads
-// 24 quads for 512 multiply-adds. No workgroup memory: on a software adapter it costs as much as a buffer.
+// 24 quads for 512 multiply-adds. x and w are not staged in workgroup memory: on a software adapter it costs as
+// much as a buffer.
 // Rows and columns beyond the end repeat the last one.
 
 const TILE_ROWS = 16u;
 const LANES = 8u;
 const TILE_COLS = 8u * LANES;
+
+var<workgroup> tile_sums: array<vec4<f32>, 2u * TILE_ROWS * LANES>;
 
 // a + b . w, w as columns of four k each
 fn tile_madd(a: vec4<f32>, b: vec4<f32>, w: mat4x4<f32>) -> vec4<f32> {
@@ -21,6 +24,11 @@ fn tile_weights(quad: u32, n: u32) -> mat4x4<f32> {
         w_quad(quad, min(n + 2u, last)),
         w_quad(quad, min(n + 3u, last)),
     ));
+}
+
+fn tile_keep(row: u32, lane: u32, a: vec4<f32>, b: vec4<f32>) {
+    tile_sums[2u * row * LANES + lane] = a;
+    tile_sums[(2u * row + 1u) * LANES + lane] = b;
 }
 
 fn tile_product(row: u32, col: u32, lane: u32) {
@@ -86,36 +94,26 @@ fn tile_product(row: u32, col: u32, lane: u32) {
         a15 = tile_madd(a15, x15, v);
         b15 = tile_madd(b15, x15, w);
     }
-    finish(row + 0u, n, a0);
-    finish(row + 0u, n + 4u, b0);
-    finish(row + 1u, n, a1);
-    finish(row + 1u, n + 4u, b1);
-    finish(row + 2u, n, a2);
-    finish(row + 2u, n + 4u, b2);
-    finish(row + 3u, n, a3);
-    finish(row + 3u, n + 4u, b3);
-    finish(row + 4u, n, a4);
-    finish(row + 4u, n + 4u, b4);
-    finish(row + 5u, n, a5);
-    finish(row + 5u, n + 4u, b5);
-    finish(row + 6u, n, a6);
-    finish(row + 6u, n + 4u, b6);
-    finish(row + 7u, n, a7);
-    finish(row + 7u, n + 4u, b7);
-    finish(row + 8u, n, a8);
-    finish(row + 8u, n + 4u, b8);
-    finish(row + 9u, n, a9);
-    finish(row + 9u, n + 4u, b9);
-    finish(row + 10u, n, a10);
-    finish(row + 10u, n + 4u, b10);
-    finish(row + 11u, n, a11);
-    finish(row + 11u, n + 4u, b11);
-    finish(row + 12u, n, a12);
-    finish(row + 12u, n + 4u, b12);
-    finish(row + 13u, n, a13);
-    finish(row + 13u, n + 4u, b13);
-    finish(row + 14u, n, a14);
-    finish(row + 14u, n + 4u, b14);
-    finish(row + 15u, n, a15);
-    finish(row + 15u, n + 4u, b15);
+    // Through memory and a loop, so that the epilogue is compiled twice and not 32 times. A lane reads only what
+    // it wrote, so no barrier is needed.
+    tile_keep(0u, lane, a0, b0);
+    tile_keep(1u, lane, a1, b1);
+    tile_keep(2u, lane, a2, b2);
+    tile_keep(3u, lane, a3, b3);
+    tile_keep(4u, lane, a4, b4);
+    tile_keep(5u, lane, a5, b5);
+    tile_keep(6u, lane, a6, b6);
+    tile_keep(7u, lane, a7, b7);
+    tile_keep(8u, lane, a8, b8);
+    tile_keep(9u, lane, a9, b9);
+    tile_keep(10u, lane, a10, b10);
+    tile_keep(11u, lane, a11, b11);
+    tile_keep(12u, lane, a12, b12);
+    tile_keep(13u, lane, a13, b13);
+    tile_keep(14u, lane, a14, b14);
+    tile_keep(15u, lane, a15, b15);
+    for (var i = 0u; i < min(TILE_ROWS, params.rows - row); i++) {
+        finish(row + i, n, tile_sums[2u * i * LANES + lane]);
+        finish(row + i, n + 4u, tile_sums[(2u * i + 1u) * LANES + lane]);
+    }
 }

@@ -2,7 +2,8 @@
 //
 // Promise: quad `i` of a row holds its cells 4 i .. 4 i + 3; arithmetic is in f32. No barriers.
 
-alias Cell = Elem4;
+alias XCell = Elem4;
+alias YCell = Elem4;
 
 fn quads() -> u32 {
     return params.cols / 4u;
@@ -14,10 +15,10 @@ fn x_quad(row: u32, i: u32) -> vec4<f32> {
 }
 
 // 1 for each cell of the quad that exists, else 0.
-fn quad_weight(i: u32) -> vec4<f32> {
+fn quad_weight(row: u32, i: u32) -> vec4<f32> {
     return vec4<f32>(1.0);
 }
 
 fn y_put(row: u32, i: u32, v: vec4<f32>) {
-    y[row * quads() + i] = Cell(v);
+    y[row * quads() + i] = YCell(v);
 }

@@ -1,10 +1,10 @@
 //! From pixels to rows: patch embedding, class tokens and learned positions.
 
 use super::splice;
+use crate::DType;
 use crate::Result;
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{PatchEmbed, Pixels, TensorType};
-use crate::DType;
 
 /// The patch embedding of a ViT: a convolution whose stride is its size.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,8 @@
 //! Rotary position tables, computed on the host in f32 as the reference does, so that the angles agree to the
 //! last bit: frequencies, then position times frequency, then cosine and sine, each rounded to f32.
 
+use crate::DType;
+
 /// How frequencies are scaled beyond the trained context.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
@@ -57,11 +59,20 @@ pub struct RopeSpec {
     pub interleaved: bool,
     /// Scaling.
     pub scaling: RopeScaling,
+    /// Frequencies are rounded to this type, as a model that was converted whole (`model.half()`) has them.
+    pub rounded: Option<DType>,
 }
 
 /// `[positions, rotary_dim]`: cosines of the frequencies, then their sines.
 pub fn rope_table(spec: &RopeSpec, positions: usize) -> Vec<f32> {
-    let (frequencies, factor) = frequencies(spec, positions);
+    let (mut frequencies, factor) = frequencies(spec, positions);
+    for f in &mut frequencies {
+        *f = match spec.rounded {
+            Some(DType::F16) => half::f16::from_f32(*f).to_f32(),
+            Some(DType::BF16) => half::bf16::from_f32(*f).to_f32(),
+            _ => *f,
+        };
+    }
     let mut table = Vec::with_capacity(positions * spec.rotary_dim);
     for position in 0..positions {
         let angle = |f: &f32| f * position as f32;
@@ -73,9 +84,8 @@ pub fn rope_table(spec: &RopeSpec, positions: usize) -> Vec<f32> {
 
 fn frequencies(spec: &RopeSpec, positions: usize) -> (Vec<f32>, f32) {
     let dim = spec.rotary_dim;
-    let base = |theta: f32| -> Vec<f32> {
-        (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32)).collect()
-    };
+    let base =
+        |theta: f32| -> Vec<f32> { (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32)).collect() };
     let plain = base(spec.theta);
     match spec.scaling {
         RopeScaling::None => (plain, 1.0),
@@ -137,7 +147,8 @@ mod tests {
 
     #[test]
     fn position_zero_is_the_identity_and_pairs_stay_on_the_circle() {
-        let spec = RopeSpec { theta: 1e4, rotary_dim: 8, interleaved: false, scaling: RopeScaling::None };
+        let spec =
+            RopeSpec { theta: 1e4, rotary_dim: 8, interleaved: false, scaling: RopeScaling::None, rounded: None };
         let table = rope_table(&spec, 5);
         assert_eq!(table[..8], [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
         for row in table.chunks(8) {

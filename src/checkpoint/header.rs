@@ -82,11 +82,11 @@ pub(crate) fn parse_header(file: &str, json: &[u8], start: u64, data: u64) -> Re
     let broken = |error: serde_json::Error| Error::malformed(file, format!("header: {error}"));
     let raw = RawHeader::deserialize(&mut json_reader).map_err(broken)?;
     json_reader.end().map_err(broken)?;
+    check_names(file, &raw)?;
     let mut tensors = Vec::with_capacity(raw.tensors.len());
     for (name, tensor) in raw.tensors {
         tensors.push(check_tensor(file, name, &tensor, start, data)?);
     }
-    check_names(file, &tensors)?;
     tensors.sort_by_key(|tensor| (tensor.offset, tensor.bytes));
     check_cover(file, &tensors, start, data)?;
     Ok(Header { tensors, metadata: raw.metadata })
@@ -120,8 +120,8 @@ fn check_tensor(file: &str, name: String, raw: &RawTensor<'_>, start: u64, data:
     Ok(HeaderTensor { dtype, shape, offset: start + begin, bytes, name })
 }
 
-fn check_names(file: &str, tensors: &[HeaderTensor]) -> Result<()> {
-    let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+fn check_names(file: &str, raw: &RawHeader<'_>) -> Result<()> {
+    let mut names: Vec<&str> = raw.tensors.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(Error::malformed(file, format!("tensor `{}` is there twice", clip(pair[0])))),

@@ -6,7 +6,9 @@ use crate::gpu::Device;
 use crate::graph::{Graph, Store};
 use crate::image::Preprocess;
 use crate::kernels::TensorType;
-use crate::models::{DecodeShape, Dtypes, Spec, UniformDtype, decode_graph, encode_graph, read_spec, score_graph, text_graph};
+use crate::models::{
+    DecodeShape, Dtypes, Spec, UniformDtype, decode_graph, encode_graph, read_spec, score_graph, text_graph,
+};
 use crate::text::{ChatTemplate, TemplateSources, Tokenizer};
 use crate::{DType, Error, Result};
 use std::collections::BTreeMap;
@@ -111,11 +113,21 @@ pub struct OpenModel {
     pub renames: BTreeMap<String, String>,
     /// Replaces config.json.
     pub config: Option<Config>,
+    /// Rounds the rotary frequencies to this type. `from_pretrained` of the reference keeps them in f32 whatever
+    /// the weights are; a model converted whole, by `model.half()` or `.bfloat16()`, has them rounded.
+    pub rotary: Option<DType>,
 }
 
 impl Default for OpenModel {
     fn default() -> Self {
-        Self { compute: DType::F32, kv: DType::F32, weights: None, renames: BTreeMap::new(), config: None }
+        Self {
+            compute: DType::F32,
+            kv: DType::F32,
+            weights: None,
+            renames: BTreeMap::new(),
+            config: None,
+            rotary: None,
+        }
     }
 }
 
@@ -166,7 +178,10 @@ impl Model {
         let checkpoint = if open.renames.is_empty() { checkpoint } else { checkpoint.with_renames(&open.renames)? };
         let checkpoint = checkpoint.canonical(scheme)?;
         let dtypes = CheckpointDtypes { checkpoint: &checkpoint, weights: open.weights };
-        let spec = read_spec(&read.config, &dtypes)?;
+        let mut spec = read_spec(&read.config, &dtypes)?;
+        if let Some(decoder) = &mut spec.decoder {
+            decoder.rope.rounded = open.rotary;
+        }
         let wanted = weight_list(&spec, open.compute, open.kv)?;
         let mut weights = Store::new();
         load_weights(device, &checkpoint, &wanted, &mut weights, load).await?;

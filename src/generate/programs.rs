@@ -1,8 +1,8 @@
 //! Programs by shape, sharing one pool of slots. The least recently used ones are let go.
 
-use crate::Result;
 use crate::gpu::Device;
 use crate::graph::{FuseOptions, Graph, Plan, Pool, Program, Store, fuse};
+use crate::{Error, Result};
 use std::collections::VecDeque;
 
 /// Programs kept for another run of the same shape.
@@ -19,14 +19,15 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// The program of `key`, built from `graph` on first use. The store gains buffers for states that it lacks.
-    pub async fn get(
+    /// Makes the program of `key` the newest, built from `graph` on first use. The store gains buffers for states
+    /// that it lacks.
+    pub async fn prepare(
         &mut self,
         device: &Device,
         store: &mut Store,
         key: &str,
         graph: impl FnOnce() -> Result<Graph>,
-    ) -> Result<&Program> {
+    ) -> Result<()> {
         let found = self.programs.iter().position(|(k, _)| k == key);
         let (name, mut program) = match found.and_then(|i| self.programs.remove(i)) {
             Some(kept) => kept,
@@ -41,7 +42,12 @@ impl Programs {
         program.refresh(device, store, &self.pool).await?;
         self.programs.push_front((name, program));
         self.programs.truncate(KEPT);
-        Ok(&self.programs[0].1)
+        Ok(())
+    }
+    /// The program that was used last.
+    pub fn newest(&self) -> Result<&Program> {
+        let newest = self.programs.front().map(|(_, program)| program);
+        newest.ok_or_else(|| Error::graph("programs", "none was prepared"))
     }
     /// Forgets all programs: buffers of the store were replaced.
     pub fn clear(&mut self) {

@@ -75,7 +75,9 @@ pub fn is_bgra(texture: &wgpu::Texture) -> Result<bool> {
     match texture.format() {
         wgpu::TextureFormat::Rgba8Unorm | wgpu::TextureFormat::Rgba8UnormSrgb => Ok(false),
         wgpu::TextureFormat::Bgra8Unorm | wgpu::TextureFormat::Bgra8UnormSrgb => Ok(true),
-        other => Err(Error::unsupported(format!("texture format {other:?}"), "Rgba8Unorm and Bgra8Unorm, also sRGB, are")),
+        other => {
+            Err(Error::unsupported(format!("texture format {other:?}"), "Rgba8Unorm and Bgra8Unorm, also sRGB, are"))
+        }
     }
 }
 

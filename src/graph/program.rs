@@ -74,7 +74,11 @@ impl Program {
 
     /// Binds again if the pool or the store has changed since; call before a run of a program that shares its pool.
     pub async fn refresh(&mut self, device: &Device, store: &Store, pool: &Pool) -> Result<()> {
-        if self.generation == (pool.generation, store.generation) { Ok(()) } else { self.bind(device, store, pool).await }
+        if self.generation == (pool.generation, store.generation) {
+            Ok(())
+        } else {
+            self.bind(device, store, pool).await
+        }
     }
 
     async fn bind(&mut self, device: &Device, store: &Store, pool: &Pool) -> Result<()> {

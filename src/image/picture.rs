@@ -1,9 +1,11 @@
 //! Bytes of a picture file -> RGB pixels, as PIL's `Image.open(..).convert("RGB")` gives them.
 //!
-//! Same as PIL, bit for bit: everything lossless (PNG, GIF, BMP, TIFF, PNM, lossless WebP), alpha dropped and not
-//! composited, grey replicated, palettes expanded, 16-bit colour cut to its high byte, 16-bit grey clipped at 255
-//! (PIL's own, odd rule), the first frame of an animation, no colour management. Not bit for bit: JPEG and lossy
-//! WebP, whose standards leave the rounding of the inverse transform and the chroma upsampling to the decoder.
+//! Same as PIL, bit for bit: PNG, GIF, BMP, TIFF, PNM and WebP; alpha dropped and not composited, grey replicated,
+//! palettes expanded, 16-bit colour cut to its high byte, 16-bit grey clipped at 255 (PIL's own, odd rule), the
+//! first frame of an animation, no colour management. Not bit for bit: JPEG, whose standard leaves the rounding of
+//! the inverse transform and the chroma upsampling to the decoder. Against libjpeg-turbo a picture with subsampled
+//! chroma differs by 0.35 levels on average and 5 at most, one with full chroma by 0.02 and 2 (a picture of 123x77,
+//! quality 90). Refused though PIL reads them: TIFF with a palette or with 32-bit float samples.
 
 use crate::{Error, Result};
 use image::metadata::Orientation;

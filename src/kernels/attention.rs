@@ -195,3 +195,81 @@ impl Kernel for Attention {
         text + &format!(" offsets={},{},{}", self.q_offset, self.k_offset, self.v_offset)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{AttentionDecode, AttentionMerge};
+    use crate::wgsl::{link, reflect};
+
+    fn inputs(rows: usize, cols: usize) -> Vec<TensorType> {
+        let qkv = TensorType::f32(&[rows, cols]);
+        vec![qkv.clone(), qkv.clone(), qkv, TensorType::u32(&[2, 4]), TensorType::u32(&[rows])]
+    }
+
+    /// Links and reflects the only launch of a kernel: params in the shader's order, within the limits.
+    fn check(kernel: &dyn Kernel, inputs: &[TensorType], caps: &Caps) -> Launch {
+        let outputs = kernel.infer(inputs).unwrap();
+        let launch = kernel.launch(&Io { inputs, outputs: &outputs }, caps).unwrap().remove(0);
+        let reflection = reflect(&link(&launch.files).unwrap(), &launch.overrides).unwrap();
+        reflection.check(kernel.name(), caps).unwrap();
+        let names: Vec<&str> = launch.params.iter().map(|(name, _)| *name).collect();
+        let words: Vec<&str> = reflection.params.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, words);
+        launch
+    }
+
+    #[test]
+    fn every_variant_fits_the_floor() {
+        let software = Caps { software: true, ..Caps::floor() };
+        let subgroups = Caps { subgroup: Some((8, 8)), ..software.clone() };
+        for (caps, head_dim) in [Caps::floor(), software, subgroups].iter().flat_map(|c| [7, 64, 128].map(|d| (c, d))) {
+            let plain = Attention::fused(2, head_dim);
+            check(&plain, &inputs(70, 6 * head_dim)[..4], caps);
+            check(&Attention { key_mask: true, ..plain }, &inputs(70, 6 * head_dim), caps);
+            let (heads, kv_heads, scale, window, max_len, splits, q_offset) = (2, 1, 0.1, None, 600, 3, 0);
+            let decode = AttentionDecode { heads, kv_heads, head_dim, scale, window, max_len, splits, q_offset };
+            let cache = TensorType::f32(&[5 * max_len, head_dim]);
+            let types = [TensorType::f32(&[5, 2 * head_dim]), cache.clone(), cache, TensorType::u32(&[5])];
+            assert_eq!(check(&decode, &types, caps).grid, [30, 1, 1]);
+            let merge = AttentionMerge { heads, head_dim, splits, dtype: DType::F32 };
+            check(&merge, &[TensorType::f32(&[30, head_dim + 2])], caps);
+        }
+    }
+
+    #[test]
+    fn the_grid_has_room_for_a_last_tile_of_every_sequence() {
+        // 33 + 33 rows need 2 tiles each.
+        let launch = check(&Attention::fused(3, 8), &inputs(66, 72)[..4], &Caps::floor());
+        assert_eq!(launch.grid, [4 * 3, 1, 1]);
+    }
+
+    #[test]
+    fn wrong_attributes_and_types_are_errors() {
+        let good = Attention::fused(2, 64);
+        let types = inputs(10, 384);
+        assert_eq!(good.infer(&types[..4]).unwrap(), [TensorType::f32(&[10, 128])]);
+        let bad = [
+            Attention { kv_heads: 0, ..good.clone() },
+            Attention { heads: 3, ..good.clone() },
+            Attention { heads: usize::MAX, kv_heads: 1, ..good.clone() },
+            Attention { head_dim: 0, ..good.clone() },
+            Attention { head_dim: 129, ..good.clone() },
+            Attention { head_dim: usize::MAX, ..good.clone() },
+            Attention { v_offset: 257, ..good.clone() },
+            Attention { q_offset: usize::MAX, ..good.clone() },
+            Attention { scale: f32::NAN, ..good.clone() },
+            Attention { window: Some(0), ..good.clone() },
+            Attention { key_mask: true, ..good.clone() },
+        ];
+        for kernel in bad {
+            assert!(kernel.infer(&types[..4]).is_err(), "{kernel:?}");
+        }
+        let mut other = types.clone();
+        other[1] = TensorType::f32(&[9, 384]);
+        assert!(good.infer(&other[..4]).is_err());
+        other = types;
+        other[3] = TensorType::f32(&[2, 4]);
+        assert!(good.infer(&other[..4]).is_err());
+    }
+}

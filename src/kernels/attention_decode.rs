@@ -84,9 +84,17 @@ impl Kernel for AttentionDecode {
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let q = &io.inputs[0];
         let groups = io.outputs[0].rows();
+        let mut files = vec!["attention_decode", elem_part(q.dtype, caps)?];
+        let lanes = if caps.software {
+            files.push("parts/decode_lanes");
+            8
+        } else {
+            files.extend(["parts/decode_tile", "parts/reduce_shared"]);
+            LANES
+        };
         Ok(vec![Launch {
-            files: vec!["attention_decode", elem_part(q.dtype, caps)?, "parts/reduce_shared"],
-            overrides: vec![("LANES", LANES.into()), ("HEAD_DIM", self.head_dim as f64)],
+            files,
+            overrides: vec![("LANES", lanes.into()), ("HEAD_DIM", self.head_dim as f64)],
             params: vec![
                 ("groups", groups as u32),
                 ("heads", self.heads as u32),

@@ -17,6 +17,8 @@ pub struct EmbedTokens {
 pub(super) const ENTRY: Entry = Entry { name: "embed_tokens", about: "rows of an embedding table by token id" };
 
 const LANES: u32 = 64;
+/// Columns of a row that one workgroup takes: four quads a lane.
+const SPAN: usize = 1024;
 
 fn table_part(dtype: DType) -> Result<&'static str> {
     match dtype {
@@ -48,8 +50,7 @@ impl Kernel for EmbedTokens {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (ids, table) = (&io.inputs[0], &io.inputs[1]);
-        let quads = table.cols().div_ceil(4);
-        let total = ids.elements() * quads;
+        let blocks = table.cols().div_ceil(SPAN);
         let parts = chunks(table, caps);
         let whole = parts.len() == 1;
         let dispatch = |(index, chunk): (usize, &super::Chunk)| {
@@ -57,14 +58,14 @@ impl Kernel for EmbedTokens {
                 files: vec!["embed_tokens", elem_part(self.dtype, caps)?, table_part(table.dtype)?],
                 overrides: vec![("LANES", LANES.into())],
                 params: vec![
-                    ("total", total as u32),
-                    ("quads", quads as u32),
+                    ("tokens", ids.elements() as u32),
                     ("cols", table.cols() as u32),
+                    ("blocks", blocks as u32),
                     ("vocab", table.rows() as u32),
                     ("first_row", chunk.first as u32),
                     ("rows", chunk.rows as u32),
                 ],
-                grid: grid_2d(total.div_ceil(LANES as usize), caps)?,
+                grid: grid_2d(ids.elements() * blocks, caps)?,
                 chunk: (!whole).then_some((1, index)),
             })
         };

@@ -17,6 +17,8 @@ pub struct InterpolateRows {
 pub(super) const ENTRY: Entry = Entry { name: "interpolate_rows", about: "weighted sums of table rows by a plan" };
 
 const LANES: u32 = 64;
+/// Columns of a row that one workgroup takes.
+const SPAN: usize = 256;
 
 impl Kernel for InterpolateRows {
     fn name(&self) -> &'static str {
@@ -41,17 +43,18 @@ impl Kernel for InterpolateRows {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let table = &io.inputs[0];
-        let total = io.outputs[0].elements();
+        let (tokens, blocks) = (io.outputs[0].rows(), table.cols().div_ceil(SPAN));
         Ok(vec![Launch {
             files: vec!["interpolate_rows"],
             overrides: vec![("LANES", LANES.into())],
             params: vec![
-                ("total", total as u32),
+                ("tokens", tokens as u32),
                 ("cols", table.cols() as u32),
+                ("blocks", blocks as u32),
                 ("taps", self.taps as u32),
                 ("rows", table.rows() as u32),
             ],
-            grid: grid_2d(total.div_ceil(LANES as usize), caps)?,
+            grid: grid_2d(tokens * blocks, caps)?,
             chunk: None,
         }])
     }

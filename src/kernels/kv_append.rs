@@ -20,6 +20,8 @@ pub struct KvAppend {
 pub(super) const ENTRY: Entry = Entry { name: "kv_append", about: "writes key or value rows into a cache, in place" };
 
 const LANES: u32 = 64;
+/// Columns of a row that one workgroup takes.
+const SPAN: usize = 256;
 
 impl Kernel for KvAppend {
     fn name(&self) -> &'static str {
@@ -49,18 +51,19 @@ impl Kernel for KvAppend {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let x = &io.inputs[0];
-        let total = x.rows() * self.cols;
+        let blocks = self.cols.div_ceil(SPAN);
         Ok(vec![Launch {
             files: vec!["kv_append", elem_part(x.dtype, caps)?],
             overrides: vec![("LANES", LANES.into())],
             params: vec![
-                ("total", total as u32),
+                ("tokens", x.rows() as u32),
                 ("cols", self.cols as u32),
+                ("blocks", blocks as u32),
                 ("x_cols", x.cols() as u32),
                 ("x_offset", self.x_offset as u32),
                 ("rows", io.inputs[2].rows() as u32),
             ],
-            grid: grid_2d(total.div_ceil(LANES as usize), caps)?,
+            grid: grid_2d(x.rows() * blocks, caps)?,
             chunk: None,
         }])
     }

@@ -174,7 +174,7 @@ impl Tile {
     pub fn pick(rows: usize, caps: &Caps) -> Self {
         if lavapipe_like(caps) {
             let rows = rows.div_ceil(8).clamp(1, 4) * 8;
-            return Self { part: "parts/tile_subgroup", rows, cols: 32, rows_vary: true };
+            return Self { part: "parts/tile_subgroup", rows, cols: 64, rows_vary: true };
         }
         if caps.software {
             return Self { part: "parts/tile_direct", rows: 16, cols: 64, rows_vary: false };
@@ -187,7 +187,7 @@ impl Tile {
         if lavapipe_like(caps) {
             return match rows {
                 1 => Self { part: "parts/tile_vec_subgroup", rows: 1, cols: 32, rows_vary: false },
-                _ => Self { part: "parts/tile_subgroup", rows: 8, cols: 32, rows_vary: true },
+                _ => Self { part: "parts/tile_subgroup", rows: 8, cols: 64, rows_vary: true },
             };
         }
         Self { part: "parts/tile_vec_shared", rows, cols: 16, rows_vary: true }
@@ -207,4 +207,103 @@ impl Tile {
 /// The subgroup parts promise their result for subgroups of exactly 8 lanes only.
 fn lavapipe_like(caps: &Caps) -> bool {
     caps.software && caps.subgroup == Some((8, 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{MatVec, PatchEmbed, Pixels};
+
+    fn launches(kernel: &dyn Kernel, inputs: &[TensorType], caps: &Caps) -> Vec<Launch> {
+        let outputs = kernel.infer(inputs).unwrap();
+        kernel.launch(&Io { inputs, outputs: &outputs }, caps).unwrap()
+    }
+
+    fn every_caps() -> Vec<Caps> {
+        let software = Caps { software: true, ..Caps::floor() };
+        vec![Caps::floor(), Caps { subgroup: Some((8, 8)), ..software.clone() }, software]
+    }
+
+    #[test]
+    fn grids_stay_within_the_device_and_cover_the_output() {
+        for caps in every_caps() {
+            for (m, n) in [(1, 1), (1, 32_000), (65_537, 3), (5_000_000, 8), (3, 5_000_000)] {
+                let inputs = [TensorType::f32(&[m, 4]), TensorType::panels(DType::F32, n, 4)];
+                for launch in launches(&MatMul::default(), &inputs, &caps) {
+                    let [x, y, z] = launch.grid;
+                    let groups = u64::from(x) * u64::from(y);
+                    assert!(x.max(y) <= caps.max_groups && z == 1, "{launch:?}");
+                    assert!(groups * 64 * 64 >= (m * n) as u64, "{launch:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_weight_is_one_dispatch_a_chunk() {
+        for caps in every_caps() {
+            let w = TensorType::panels(DType::F32, 50_000, 1024);
+            let pieces = chunks(&w, &caps);
+            assert!(pieces.len() > 1);
+            let inputs = [TensorType::f32(&[4, 1024]), w];
+            for kernel in [&MatMul::default() as &dyn Kernel, &MatVec::default()] {
+                let all = launches(kernel, &inputs, &caps);
+                assert_eq!(all.len(), pieces.len());
+                for (i, (launch, piece)) in all.iter().zip(&pieces).enumerate() {
+                    assert_eq!(launch.chunk, Some((1, i)));
+                    assert_eq!(launch.params[3], ("first_col", piece.first as u32));
+                    assert_eq!(launch.params[4], ("chunk_cols", piece.rows as u32));
+                    assert!(launch.files.contains(&"parts/io_quads"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_operands_are_errors() {
+        let x = TensorType::f32(&[2, 3, 8]);
+        let w = TensorType::panels(DType::F16, 5, 8);
+        let bias = MatMul { bias: true, ..MatMul::default() };
+        assert_eq!(bias.infer(&[x.clone(), w.clone(), TensorType::f32(&[5])]).unwrap()[0].shape, [2, 3, 5]);
+        assert!(bias.infer(&[x.clone(), w.clone()]).is_err(), "the bias is missing");
+        assert!(bias.infer(&[x.clone(), w.clone(), TensorType::f32(&[4])]).is_err());
+        let residual = MatMul { residual: true, ..MatMul::default() };
+        assert!(residual.infer(&[x.clone(), w.clone(), TensorType::new(DType::F16, &[2, 3, 5])]).is_err());
+        let plain = MatMul::default();
+        assert!(plain.infer(&[x.clone(), TensorType::panels(DType::F32, 5, 9)]).is_err());
+        assert!(plain.infer(&[x.clone(), TensorType::new(DType::F16, &[5, 8])]).is_err(), "f16 rows");
+        assert!(plain.infer(&[TensorType::f32(&[0, 8]), w.clone()]).is_err());
+        assert!(MatVec::default().infer(&[TensorType::f32(&[9, 8]), w]).is_err(), "9 rows");
+        let patches = PatchEmbed { patch: 4, bias: false, source: Pixels::Planes };
+        let pixels = TensorType::f32(&[1, 3, 3, 9]);
+        assert!(patches.infer(&[pixels, TensorType::panels(DType::F32, 5, 48)]).is_err(), "no whole patch");
+    }
+
+    #[test]
+    fn every_variant_links_and_keeps_the_floor() {
+        for caps in every_caps() {
+            for w in [DType::F32, DType::F16, DType::BF16] {
+                for (k, n) in [(8, 8), (7, 5)] {
+                    let kernel = MatMul { bias: true, act: Some(Act::Gelu), residual: true };
+                    let vec = MatVec { bias: true, act: Some(Act::Gelu), residual: true };
+                    for rows in [1, 3, 40] {
+                        let y = TensorType::f32(&[rows, n]);
+                        let weight = TensorType::panels(w, n, k);
+                        let inputs = [TensorType::f32(&[rows, k]), weight, TensorType::f32(&[n]), y];
+                        let mut all = launches(&kernel, &inputs, &caps);
+                        if rows <= 8 {
+                            all.extend(launches(&vec, &inputs, &caps));
+                        }
+                        for launch in all {
+                            let linked = crate::wgsl::link(&launch.files).unwrap();
+                            let reflection = crate::wgsl::reflect(&linked, &launch.overrides).unwrap();
+                            reflection.check(linked.name(), &caps).unwrap();
+                            let names: Vec<&str> = reflection.params.iter().map(|(name, _)| name.as_str()).collect();
+                            assert_eq!(names, launch.params.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

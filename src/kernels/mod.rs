@@ -52,8 +52,8 @@ pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
-pub use unary::{Unary, UnaryOp};
 pub(crate) use unary::VALUE_CAP;
+pub use unary::{Unary, UnaryOp};
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -243,7 +243,6 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     binary::ENTRY,
-    resize::COLUMNS,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
@@ -257,9 +256,10 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::MERGE,
     normalize::ENTRY,
     patch_embed::ENTRY,
+    resize::RESIZE_COLUMNS,
+    resize::RESIZE_ROWS,
     rms_norm::ENTRY,
     rope::ENTRY,
-    resize::ROWS,
     sample::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,

@@ -36,9 +36,9 @@ pub struct ResizeRows(pub ResizePass);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResizeColumns(pub ResizePass);
 
-pub(super) const ROWS: Entry =
+pub(super) const RESIZE_ROWS: Entry =
     Entry { name: "resize_rows", about: "horizontal pass of a PIL-exact resize, integers only" };
-pub(super) const COLUMNS: Entry =
+pub(super) const RESIZE_COLUMNS: Entry =
     Entry { name: "resize_columns", about: "vertical pass of a PIL-exact resize, integers only" };
 
 const LANES: u32 = 64;
@@ -130,7 +130,7 @@ fn fits(kernel: &dyn Kernel, what: &str, ty: &TensorType, caps: &Caps) -> Result
 
 impl Kernel for ResizeRows {
     fn name(&self) -> &'static str {
-        ROWS.name
+        RESIZE_ROWS.name
     }
     fn inputs(&self) -> Vec<&'static str> {
         vec!["x", "first", "count", "weights"]
@@ -190,7 +190,7 @@ impl Kernel for ResizeRows {
 
 impl Kernel for ResizeColumns {
     fn name(&self) -> &'static str {
-        COLUMNS.name
+        RESIZE_COLUMNS.name
     }
     fn inputs(&self) -> Vec<&'static str> {
         vec!["x", "first", "count", "weights"]
@@ -233,5 +233,71 @@ impl Kernel for ResizeColumns {
     }
     fn show(&self) -> String {
         self.0.show()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Resample;
+    use crate::wgsl;
+
+    fn pass(lines: (u32, u32)) -> ResizePass {
+        ResizePass { size: 50, held: 0, origin: 0, background: 0, lines, inside: (0, lines.1), bgra: false }
+    }
+
+    /// Inputs for `x` of this shape and weights from 50 samples to 20.
+    fn inputs(x: [usize; 2]) -> Vec<TensorType> {
+        let taps = Taps::new(Resample::Bicubic, 50, 20, 0, 20).unwrap();
+        let weights = TensorType::new(DType::I32, &[taps.width, 20]);
+        vec![TensorType::u32(&x), TensorType::u32(&[20]), TensorType::u32(&[20]), weights]
+    }
+
+    fn launches(kernel: &dyn Kernel, inputs: &[TensorType], caps: &Caps) -> Result<Vec<Launch>> {
+        let outputs = kernel.infer(inputs)?;
+        kernel.launch(&Io { inputs, outputs: &outputs }, caps)
+    }
+
+    #[test]
+    fn shaders_declare_what_is_launched() {
+        let caps = Caps::floor();
+        let kernels: [(&dyn Kernel, [usize; 2]); 2] =
+            [(&ResizeRows(pass((0, 9))), [9, 50]), (&ResizeColumns(pass((0, 9))), [50, 9])];
+        for (kernel, x) in kernels {
+            let launch = launches(kernel, &inputs(x), &caps).unwrap().remove(0);
+            let linked = wgsl::link(&launch.files).unwrap();
+            let reflection = wgsl::reflect(&linked, &launch.overrides).unwrap();
+            reflection.check(kernel.name(), &caps).unwrap();
+        }
+    }
+
+    #[test]
+    fn strips_cover_every_line_once() {
+        let caps = Caps { max_binding: 4096, ..Caps::floor() };
+        // Rows of 200 bytes: 20 fit a strip.
+        let found = launches(&ResizeRows(pass((7, 13))), &inputs([100, 50]), &caps).unwrap();
+        let param = |l: &Launch, name: &str| l.params.iter().find(|(n, _)| *n == name).unwrap().1;
+        let of = |l: &Launch| (l.chunk, param(l, "line"), param(l, "y_row"), param(l, "rows"));
+        let got: Vec<_> = found.iter().map(of).collect();
+        assert_eq!(got, [(Some((0, 0)), 7, 0, 13)]);
+        let found = launches(&ResizeRows(pass((15, 30))), &inputs([100, 50]), &caps).unwrap();
+        let got: Vec<_> = found.iter().map(of).collect();
+        assert_eq!(got, [(Some((0, 0)), 15, 0, 5), (Some((0, 1)), 0, 5, 20), (Some((0, 2)), 0, 25, 5)]);
+        let whole = launches(&ResizeRows(pass((15, 30))), &inputs([100, 50]), &Caps::floor()).unwrap();
+        assert_eq!(whole.iter().map(of).collect::<Vec<_>>(), [(None, 15, 0, 30)]);
+    }
+
+    #[test]
+    fn what_cannot_be_bound_or_read_is_an_error() {
+        let caps = Caps { max_binding: 4096, ..Caps::floor() };
+        let error = launches(&ResizeColumns(pass((0, 50))), &inputs([100, 50]), &caps).unwrap_err();
+        assert!(matches!(error, Error::MissingCapability { .. }), "{error}");
+        let wide = launches(&ResizeRows(pass((0, 1))), &inputs([2, 2000]), &caps).unwrap_err();
+        assert!(matches!(wide, Error::MissingCapability { .. }), "{wide}");
+        assert!(ResizeRows(pass((90, 11))).infer(&inputs([100, 50])).is_err());
+        assert!(ResizeColumns(pass((u32::MAX, 11))).infer(&inputs([100, 50])).is_err());
+        let mut floats = inputs([100, 50]);
+        floats[3].dtype = DType::F32;
+        assert!(ResizeRows(pass((0, 1))).infer(&floats).is_err());
     }
 }

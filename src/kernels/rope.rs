@@ -24,12 +24,14 @@ pub struct Rope {
 
 pub(super) const ENTRY: Entry = Entry { name: "rope", about: "rotary position embedding by a cos/sin table" };
 
-const LANES: u32 = 64;
+/// Heads of a token that one workgroup takes.
+const SPAN: usize = 4;
 
 impl Rope {
-    /// Work items of a head: its pairs and its passing elements.
-    fn items(&self) -> usize {
-        self.head_dim - self.rotary_dim / 2
+    /// Lanes of a workgroup: one a pair or passing element of a head, up to 64.
+    fn lanes(&self) -> u32 {
+        let items = (self.rotary_dim / 2).max(self.head_dim - self.rotary_dim);
+        (items.min(64) as u32).next_power_of_two().max(8)
     }
     fn check_attributes(&self) -> Result<()> {
         let fits = self.rotary_dim % 2 == 0 && self.rotary_dim <= self.head_dim && self.heads * self.head_dim > 0;
@@ -65,21 +67,21 @@ impl Kernel for Rope {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (x, table) = (&io.inputs[0], &io.inputs[2]);
-        let total = x.rows() * self.heads * self.items();
+        let blocks = self.heads.div_ceil(SPAN);
         Ok(vec![Launch {
             files: vec!["rope", elem_part(x.dtype, caps)?],
-            overrides: vec![("LANES", LANES.into()), ("INTERLEAVED", f64::from(u8::from(self.interleaved)))],
+            overrides: vec![("LANES", self.lanes().into()), ("INTERLEAVED", f64::from(u8::from(self.interleaved)))],
             params: vec![
-                ("total", total as u32),
-                ("items", self.items() as u32),
+                ("tokens", x.rows() as u32),
                 ("heads", self.heads as u32),
+                ("blocks", blocks as u32),
                 ("head_dim", self.head_dim as u32),
                 ("half", (self.rotary_dim / 2) as u32),
                 ("x_cols", x.cols() as u32),
                 ("x_offset", self.x_offset as u32),
                 ("max_positions", table.rows() as u32),
             ],
-            grid: grid_2d(total.div_ceil(LANES as usize), caps)?,
+            grid: grid_2d(x.rows() * blocks, caps)?,
             chunk: None,
         }])
     }

@@ -35,19 +35,31 @@ fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
     }
 }
 
+/// What a kernel that reduces rows reads besides `x`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Columns {
+    /// Operands by column.
+    Read,
+    /// None, so quads need not begin where rows begin.
+    None,
+}
+
 /// Launch of a kernel that reduces rows of `x`: roles elem, xy, rows, reduce, then `parts`.
 pub(super) fn by_row(
     kernel: &dyn Kernel,
     x: &TensorType,
+    columns: Columns,
     caps: &Caps,
     parts: &[&'static str],
     params: &[(&'static str, u32)],
 ) -> Result<Vec<Launch>> {
     let (rows, cols) = extents(kernel, x)?;
+    let ragged = columns == Columns::None && cols > 4 && !cols.is_multiple_of(4) && (rows * cols).is_multiple_of(4);
+    let xy = if ragged { "parts/xy_ragged" } else { xy_part(cols) };
     let four = caps.software && rows >= FOUR_FROM;
     let (reduce, lanes) = reduce_part(cols.div_ceil(16), caps);
     let rows_part = if four { "parts/rows_four" } else { "parts/rows_one" };
-    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, xy_part(cols), rows_part, reduce];
+    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, xy, rows_part, reduce];
     files.extend(parts);
     let mut all = vec![("rows", rows as u32), ("cols", cols as u32)];
     all.extend(params);
@@ -109,4 +121,46 @@ pub(super) fn column_vector(kernel: &dyn Kernel, what: &str, v: &TensorType, x: 
 pub(super) fn arity(kernel: &dyn Kernel, inputs: &[TensorType]) -> Result<()> {
     let want = kernel.inputs().len();
     require(kernel, inputs.len() == want, || format!("takes {want} inputs, not {}", inputs.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Io, L2Norm, RmsNorm};
+    use super::*;
+    use crate::DType;
+
+    fn launch(kernel: &dyn Kernel, rows: usize, cols: usize, caps: &Caps) -> Launch {
+        let inputs = [TensorType::f32(&[rows, cols]), TensorType::f32(&[cols])];
+        kernel.launch(&Io { inputs: &inputs, outputs: &inputs[..1] }, caps).unwrap().remove(0)
+    }
+
+    #[test]
+    fn variants_follow_the_adapter_and_the_shape() {
+        let gpu = Caps { subgroup: Some((16, 64)), ..Caps::floor() };
+        let software = Caps { software: true, subgroup: Some((8, 8)), ..Caps::floor() };
+        let norm = RmsNorm { eps: 1e-6 };
+        let on_gpu = launch(&norm, 577, 1024, &gpu);
+        assert!(on_gpu.files.ends_with(&["parts/xy_quads", "parts/rows_one", "parts/reduce_subgroup"]));
+        assert_eq!((on_gpu.grid, on_gpu.overrides[0]), ([577, 1, 1], ("LANES", 64.0)));
+        let here = launch(&norm, 577, 1023, &software);
+        assert!(here.files.ends_with(&["parts/xy_cells", "parts/rows_four", "parts/reduce_single"]));
+        assert_eq!((here.grid, here.overrides[0]), ([145, 1, 1], ("LANES", 8.0)));
+        assert!(launch(&L2Norm { eps: 1e-6 }, 4, 1023, &gpu).files.contains(&"parts/xy_ragged"));
+        assert!(launch(&norm, 4, 1023, &gpu).files.contains(&"parts/xy_cells"), "gain is read by column");
+        assert_eq!(launch(&norm, 70_000, 4, &gpu).grid, [65_535, 2, 1]);
+    }
+
+    #[test]
+    fn sizes_that_indices_cannot_name_are_refused() {
+        let norm = RmsNorm { eps: 1e-6 };
+        let gain = TensorType::f32(&[1 << 20]);
+        for x in
+            [TensorType::f32(&[1 << 20, 1 << 20]), TensorType::f32(&[usize::MAX, 1 << 20]), TensorType::f32(&[3, 0])]
+        {
+            assert!(norm.infer(&[x, gain.clone()]).is_err());
+        }
+        assert!(norm.infer(&[TensorType::new(DType::U32, &[2, 4]), TensorType::f32(&[4])]).is_err());
+        assert!(norm.infer(&[TensorType::f32(&[2, 4]), TensorType::f32(&[3])]).is_err());
+        assert!(norm.infer(&[TensorType::f32(&[2, 4])]).is_err());
+    }
 }

@@ -112,11 +112,12 @@ impl Kernel for Sample {
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let logits = &io.inputs[0];
         // One workgroup a row: on a GPU as many lanes as it takes to hide the latency of the passes.
-        let lanes = if caps.software || caps.max_lanes < 1024 { 256 } else { 1024 };
+        let roomy = !caps.software && caps.max_lanes >= 1024 && caps.max_workgroup_bytes >= 32 << 10;
+        let lanes = if roomy { 1024 } else { 256 };
         let parts = ["parts/reduce_shared", "parts/best_shared", "parts/wide_shared"];
         let mut files = vec!["sample", elem_part(logits.dtype, caps)?];
         files.extend(parts);
-        files.extend(["parts/exp2_fixed", "parts/philox"]);
+        files.extend(["parts/exp2_fixed", "parts/radix_search", "parts/philox"]);
         Ok(vec![Launch {
             files,
             overrides: vec![("LANES", f64::from(lanes))],

@@ -20,6 +20,8 @@ pub struct SpliceRows {
 pub(super) const ENTRY: Entry = Entry { name: "splice_rows", about: "rows of one or two sources by index, plus a row" };
 
 const LANES: u32 = 64;
+/// Columns of a row that one workgroup takes.
+const SPAN: usize = 256;
 
 impl SpliceRows {
     /// Port of `index`.
@@ -69,7 +71,7 @@ impl Kernel for SpliceRows {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (a, at) = (&io.inputs[0], self.index_port());
-        let total = io.outputs[0].elements();
+        let blocks = a.cols().div_ceil(SPAN);
         let pick = if self.two { "parts/pick_two" } else { "parts/pick_one" };
         let extra = if self.add { "parts/extra_rows" } else { "parts/extra_none" };
         let b_rows = if self.two { io.inputs[1].rows() } else { 0 };
@@ -78,13 +80,14 @@ impl Kernel for SpliceRows {
             files: vec!["splice_rows", elem_part(a.dtype, caps)?, pick, extra],
             overrides: vec![("LANES", LANES.into())],
             params: vec![
-                ("total", total as u32),
+                ("tokens", io.outputs[0].rows() as u32),
                 ("cols", a.cols() as u32),
+                ("blocks", blocks as u32),
                 ("a_rows", a.rows() as u32),
                 ("b_rows", b_rows as u32),
                 ("extra_rows", extra_rows as u32),
             ],
-            grid: grid_2d(total.div_ceil(LANES as usize), caps)?,
+            grid: grid_2d(io.outputs[0].rows() * blocks, caps)?,
             chunk: None,
         }])
     }

@@ -6,7 +6,9 @@ use super::spec::{Classifier, Connector, Contrast, Decoder, Spec, TextTower, Vis
 use super::vision::{Hidden, vision_hidden};
 use crate::blocks::{Flow, KvCache, RopeSpec, decoder_layer, encoder_layer, gather, splice};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Advance, Binary, BinaryOp, EmbedTokens, L2Norm, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp};
+use crate::kernels::{
+    Advance, Binary, BinaryOp, EmbedTokens, L2Norm, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp,
+};
 use crate::{DType, Error, Result};
 
 /// Store names of the buffers that programs share.
@@ -48,13 +50,7 @@ fn missing(what: &str, spec: &Spec) -> Error {
 /// Reads `pixels` \[pictures, channels, height, width\]; stores [`names::ENCODED`],
 /// [`names::CLASS_LOGITS`] or [`names::IMAGE_EMBEDS`]. With `all`, layers that nothing needs are computed too,
 /// for their taps.
-pub fn encode_graph(
-    spec: &Spec,
-    pictures: usize,
-    size: (usize, usize),
-    all: bool,
-    compute: DType,
-) -> Result<Graph> {
+pub fn encode_graph(spec: &Spec, pictures: usize, size: (usize, usize), all: bool, compute: DType) -> Result<Graph> {
     let tower = spec.vision.as_ref().ok_or_else(|| missing("a picture", spec))?;
     let mut g = Graph::new();
     let pixels = TensorType::new(compute, &[pictures, tower.patch.channels, size.0, size.1]);
@@ -77,11 +73,18 @@ pub fn encode_graph(
     Ok(g)
 }
 
-fn connect(g: &mut Graph, tower: &VisionTower, connector: &Connector, hidden: &Hidden, pictures: usize) -> Result<ValueId> {
+fn connect(
+    g: &mut Graph,
+    tower: &VisionTower,
+    connector: &Connector,
+    hidden: &Hidden,
+    pictures: usize,
+) -> Result<ValueId> {
     let first = if connector.select.drop_prefix { tower.prefix.len() } else { 0 };
     let kept = hidden.tokens - first;
     let rows = pictures * hidden.tokens;
-    let picked: Vec<usize> = (0..pictures).flat_map(|p| (first..hidden.tokens).map(move |t| p * hidden.tokens + t)).collect();
+    let picked: Vec<usize> =
+        (0..pictures).flat_map(|p| (first..hidden.tokens).map(move |t| p * hidden.tokens + t)).collect();
     let states: Vec<ValueId> = connector.select.layers.iter().map(|l| hidden.states[*l]).collect();
     let (last, before) = states.split_last().ok_or_else(|| Error::graph("connector", "selects no layer"))?;
     let mut x = if let Some((head, middle)) = before.split_first() {
@@ -124,7 +127,13 @@ fn final_norm(g: &mut Graph, tower: &VisionTower, hidden: &Hidden) -> Result<Val
     }
 }
 
-fn classify(g: &mut Graph, tower: &VisionTower, heads: &Classifier, hidden: &Hidden, pictures: usize) -> Result<ValueId> {
+fn classify(
+    g: &mut Graph,
+    tower: &VisionTower,
+    heads: &Classifier,
+    hidden: &Hidden,
+    pictures: usize,
+) -> Result<ValueId> {
     let x = final_norm(g, tower, hidden)?;
     g.tap("last_hidden_state", x);
     let mut sum = None;
@@ -344,7 +353,13 @@ fn decoder_layers(g: &mut Graph, decoder: &Decoder, mut x: ValueId, flow: &Flow)
     Ok(x)
 }
 
-fn sample(g: &mut Graph, logits: ValueId, batch: usize, vocab: usize, (max_len, max_new): (usize, usize)) -> Result<()> {
+fn sample(
+    g: &mut Graph,
+    logits: ValueId,
+    batch: usize,
+    vocab: usize,
+    (max_len, max_new): (usize, usize),
+) -> Result<()> {
     g.scoped("sample", |g| {
         let column = |g: &mut Graph, name: &str, cols: usize| g.state(name, TensorType::u32(&[batch, cols]));
         let row = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
@@ -354,7 +369,8 @@ fn sample(g: &mut Graph, logits: ValueId, batch: usize, vocab: usize, (max_len, 
         let out = g.add(Sample, &[logits, seen, settings, steps])?;
         g.store(out[0], names::CHOSEN);
         g.store(out[1], names::LOGPROB);
-        let rest = [row(g, names::TOKEN), row(g, names::POSITION), row(g, names::LEN), row(g, names::SLOT), steps, seen];
+        let rest =
+            [row(g, names::TOKEN), row(g, names::POSITION), row(g, names::LEN), row(g, names::SLOT), steps, seen];
         let history = column(g, names::HISTORY, max_new);
         let mut operands = vec![out[0]];
         operands.extend(rest);

@@ -93,6 +93,17 @@ pub enum Pooling {
     FirstOf(u32),
 }
 
+impl Pooling {
+    /// The pooled row of a text's ids; the first when none fits, as the reference's argmax has it.
+    pub fn row(self, ids: &[u32]) -> usize {
+        let wanted = match self {
+            Self::LargestId => ids.iter().max().copied(),
+            Self::FirstOf(id) => Some(id),
+        };
+        ids.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
+    }
+}
+
 /// A causal text tower (CLIP).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextTower {

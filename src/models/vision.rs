@@ -1,7 +1,7 @@
 //! The picture tower as a graph.
 
-use super::spec::VisionTower;
 use super::interpolate::bicubic_rows;
+use super::spec::VisionTower;
 use crate::blocks::{PixelInput, class_and_positions, encoder_layer};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{InterpolateRows, TensorType};
@@ -34,7 +34,8 @@ pub fn vision_hidden(
     };
     g.tap(&format!("{stage}pre_ln"), x);
     let tokens = tower.tokens(size);
-    let spans: Vec<u32> = (0..pictures).map(|p| (p * tokens) as u32).flat_map(|s| [s, tokens as u32, s, tokens as u32]).collect();
+    let spans: Vec<u32> =
+        (0..pictures).map(|p| (p * tokens) as u32).flat_map(|s| [s, tokens as u32, s, tokens as u32]).collect();
     let spans = g.constant_u32("spans", &[pictures, 4], &spans);
     let mut states = vec![x];
     for (i, layer) in tower.layers.iter().take(deepest).enumerate() {
@@ -46,7 +47,13 @@ pub fn vision_hidden(
     Ok(Hidden { states, tokens })
 }
 
-fn embed(g: &mut Graph, tower: &VisionTower, pixels: ValueId, pictures: usize, size: (usize, usize)) -> Result<ValueId> {
+fn embed(
+    g: &mut Graph,
+    tower: &VisionTower,
+    pixels: ValueId,
+    pictures: usize,
+    size: (usize, usize),
+) -> Result<ValueId> {
     let (rows, cols) = tower.grid(size);
     if rows == 0 || cols == 0 {
         let reason = format!("a picture of {}x{} holds no patch of {}", size.1, size.0, tower.patch.patch);

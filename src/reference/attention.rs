@@ -1,7 +1,6 @@
 //! Attention, whole and in splits over the keys.
 
-use super::{Array, Cell, F32_EPS};
-use crate::DType;
+use super::{Array, Cell, F32_EPS, smallest_normal};
 use crate::kernels::{Attention, AttentionDecode, AttentionMerge};
 
 /// Row `row` of [`Attention`]; `inputs` in port order. Rows outside every span have an infinite bound.
@@ -94,13 +93,8 @@ fn mean(scores: &[Score], span: usize, value: impl Fn(usize) -> f64, stored: &Ar
         moved += (weight * relative + f64::from(f32::MIN_POSITIVE)) * (value(n) - want).abs();
     }
     let arithmetic = (scores.len() as f64 + 16.0) * F32_EPS * (size / total + want.abs());
-    let store = stored.store_ulp() * want.abs() + smallest(stored);
+    let store = stored.store_ulp() * want.abs() + smallest_normal(stored.dtype);
     Cell { want, bound: moved / total + arithmetic + store }
-}
-
-/// What a store may lose near zero.
-fn smallest(y: &Array) -> f64 {
-    if y.dtype == DType::F16 { f64::powi(2.0, -14) } else { f64::from(f32::MIN_POSITIVE) }
 }
 
 /// Row `row` (a split of a head of a sequence) of [`AttentionDecode`]: the sum by column, peak and total.
@@ -154,8 +148,8 @@ pub fn attention_decode(spec: &AttentionDecode, inputs: &[Array], row: usize) ->
 /// both sums round twice a split, the division and the store follow.
 pub fn attention_merge(spec: &AttentionMerge, partials: &Array, row: usize) -> Vec<Cell> {
     let d = spec.head_dim;
-    let store = crate::kernels::store_ulp(spec.dtype);
-    let least = if spec.dtype == DType::F16 { f64::powi(2.0, -14) } else { f64::from(f32::MIN_POSITIVE) };
+    let store = spec.dtype.store_ulp();
+    let least = smallest_normal(spec.dtype);
     let cell = |head: usize, column: usize| {
         let first = (row * spec.heads + head) * spec.splits;
         let rows: Vec<&[f64]> = (first..first + spec.splits).map(|s| partials.row(s)).collect();
@@ -180,6 +174,7 @@ pub fn attention_merge(spec: &AttentionMerge, partials: &Array, row: usize) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DType;
 
     fn array(shape: &[usize], value: impl Fn(usize) -> f64) -> Array {
         Array::new(DType::F32, shape, (0..shape.iter().product()).map(value).collect())

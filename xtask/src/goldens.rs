@@ -303,6 +303,28 @@ mod tests {
     }
 
     #[test]
+    fn the_listed_cases_are_readable() -> Result<(), String> {
+        let Some(folder) = folder() else {
+            eprintln!("skipped: there are no golden cases beside the repository");
+            return Ok(());
+        };
+        for name in listed("")? {
+            let case = folder.join(&name);
+            let text = std::fs::read(case.join("case.json")).map_err(|e| format!("{name}: {e}"))?;
+            let json: Value = serde_json::from_slice(&text).map_err(|e| format!("{name}: {e}"))?;
+            for sample in json["samples"].as_array().into_iter().flatten() {
+                for (stage, entry) in sample["stages"].as_object().into_iter().flatten() {
+                    let file = read(&case.join(entry["file"].as_str().unwrap_or_default()))?;
+                    let tensor = file.get(entry["tensor"].as_str().unwrap_or_default());
+                    let tensor = tensor.ok_or_else(|| format!("{name}: {stage} is not there"))?;
+                    assert_eq!(compare(tensor, tensor, 0.0, None), Ok(0.0), "{name}: {stage}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
     fn broken_files_are_refused() {
         let short = file(r#"{"a":{"dtype":"I32","shape":[3],"data_offsets":[0,8]}}"#, &[0; 8]);
         let outside = file(r#"{"a":{"dtype":"I32","shape":[2],"data_offsets":[4,12]}}"#, &[0; 8]);

@@ -8,6 +8,7 @@ mod checks;
 mod driver;
 mod exemptions;
 mod goldens;
+mod parts;
 mod repo;
 mod rust;
 mod shaders;
@@ -78,7 +79,7 @@ fn cli() -> Command {
             command("deps", "Fail when a module names a higher layer, or wgpu/naga outside their homes"),
             command("size", "Budgets: .wgsl 200 lines, .rs 500, a function 60 (exemptions.txt)"),
             command("repo", "Rules on text: no machine paths, stubs, shader text from strings, broken links, ..."),
-            command("kernels", "Write docs/KERNELS.md from the registry")
+            command("kernels", "Write docs/KERNELS.md from the registry, and the table of parts in shaders/README.md")
                 .arg(flag("check", "compare instead of writing")),
             command("wgsl", "Print a kernel as it is linked: wgsl <kernel> [variant]").arg(args("<kernel> [variant]")),
             command("bless", "Rewrite the text goldens (plans, linked shaders) from what the code does now"),

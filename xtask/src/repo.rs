@@ -3,7 +3,7 @@
 
 use crate::checks::Finding;
 use crate::steps::root;
-use crate::{exemptions, rust, shaders};
+use crate::{exemptions, parts, rust, shaders};
 use std::path::{Path, PathBuf};
 
 /// A file below some folder: path with slashes, and text.
@@ -63,6 +63,7 @@ pub fn files_under(folder: &Path, extension: &str) -> Result<Vec<File>, String> 
 /// All checks of this module and of `shaders`.
 pub fn check() -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
+    let test_modules = rust::test_modules(&files_under(&root(), "rs")?);
     for path in list()? {
         let name = path.to_string_lossy().replace('\\', "/");
         let full = root().join(&path);
@@ -75,17 +76,18 @@ pub fn check() -> Result<Vec<Finding>, String> {
         if TEXT.contains(&extension)
             && let Ok(text) = std::fs::read_to_string(&full)
         {
-            findings.extend(text_file(&name, extension, &text));
+            findings.extend(text_file(&name, extension, &text, rust::is_test_file(&name, &test_modules)));
         }
     }
     findings.extend(entrances());
+    findings.extend(parts::check()?);
     exemptions::apply(findings, RULES)
 }
 
-fn text_file(name: &str, extension: &str, text: &str) -> Vec<Finding> {
+fn text_file(name: &str, extension: &str, text: &str, tests: bool) -> Vec<Finding> {
     let mut findings = of_one_machine(name, text);
     match extension {
-        "rs" => findings.extend(rust_file(name, text)),
+        "rs" => findings.extend(rust_file(name, text, tests)),
         "wgsl" => findings.extend(shaders::check(name, text)),
         "md" => findings.extend(links(name, text)),
         _ => {}
@@ -128,7 +130,7 @@ fn registry_host(line: &str) -> bool {
 /// Calls that no library code makes on input.
 const PANICS: &[&str] = &[".unwrap()", "panic!(", "unreachable!(", "println!(", "eprintln!(", "print!(", "dbg!("];
 
-fn rust_file(name: &str, text: &str) -> Vec<Finding> {
+fn rust_file(name: &str, text: &str, tests: bool) -> Vec<Finding> {
     let code = rust::code_only(text);
     let mut findings = Vec::new();
     for stub in ["todo!(", "unimplemented!(", "#[ignore"] {
@@ -138,7 +140,7 @@ fn rust_file(name: &str, text: &str) -> Vec<Finding> {
         }
     }
     findings.extend(shader_strings(name, text, &code));
-    if name.starts_with("src/") && !name.starts_with("src/bin/") {
+    if name.starts_with("src/") && !name.starts_with("src/bin/") && !tests {
         findings.extend(panics(name, &rust::without_tests(&code)));
     }
     findings
@@ -232,27 +234,30 @@ mod tests {
     #[test]
     fn stubs_are_found_in_code_only() {
         assert_eq!(
-            rules(&rust_file("kernels-test/a.rs", "fn f() { todo!() }\n#[ignore]\nfn g() {}")),
+            rules(&rust_file("kernels-test/a.rs", "fn f() { todo!() }\n#[ignore]\nfn g() {}", false)),
             ["stub", "stub"]
         );
-        assert!(rust_file("kernels-test/a.rs", "// todo!()\nconst A: &str = \"unimplemented!()\";").is_empty());
+        assert!(rust_file("kernels-test/a.rs", "// todo!()\nconst A: &str = \"unimplemented!()\";", false).is_empty());
     }
 
     #[test]
     fn panics_count_in_library_code_only() {
         let text = "fn f() { a.unwrap(); panic!(\"x\"); b.unwrap_or(1); assert!(true); }";
-        let found = rust_file("src/a.rs", text);
+        let found = rust_file("src/a.rs", text, false);
         assert_eq!((found[0].rule, found[0].value), ("panics", 2));
-        assert!(rust_file("src/bin/omma/main.rs", text).is_empty());
-        assert!(rust_file("src/a.rs", &format!("#[cfg(test)] mod tests {{ {text} }}")).is_empty());
-        assert_eq!(rust_file("src/a.rs", "fn f() { eprintln!(\"x\") }")[0].value, 1);
+        assert!(rust_file("src/bin/omma/main.rs", text, false).is_empty());
+        assert!(rust_file("src/text/goldens.rs", text, true).is_empty());
+        assert!(rust_file("src/a.rs", &format!("#[cfg(test)] mod tests {{ {text} }}"), false).is_empty());
+        assert_eq!(rust_file("src/a.rs", "fn f() { eprintln!(\"x\") }", false)[0].value, 1);
     }
 
     #[test]
     fn shaders_made_of_strings_are_found() {
         let text = "fn f() { let s = format!(\n  \"{x}\\n@compute fn main() {{}}\",\n); }";
-        assert_eq!(rules(&rust_file("src/a.rs", text)), ["shader-string"]);
-        assert!(rust_file("src/a.rs", "fn f() { let s = format!(\"a {x}\"); let t = \"@compute\"; }").is_empty());
+        assert_eq!(rules(&rust_file("src/a.rs", text, false)), ["shader-string"]);
+        assert!(
+            rust_file("src/a.rs", "fn f() { let s = format!(\"a {x}\"); let t = \"@compute\"; }", false).is_empty()
+        );
     }
 
     #[test]

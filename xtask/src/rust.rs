@@ -116,6 +116,33 @@ pub fn without_tests(code: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Files without their ending that hold nothing but tests: `#[cfg(test)] mod name;` says so in another file.
+pub fn test_modules(files: &[(String, String)]) -> Vec<String> {
+    let mut list = Vec::new();
+    for (name, text) in files {
+        let stem = name.trim_end_matches(".rs");
+        let folder = match stem.rsplit_once('/') {
+            Some((folder, "mod" | "lib" | "main")) => format!("{folder}/"),
+            None if matches!(stem, "lib" | "main") => String::new(),
+            _ => format!("{stem}/"),
+        };
+        let code = code_only(text);
+        for (at, mark) in code.match_indices("#[cfg(test)]") {
+            let item = code[at + mark.len()..].split([';', '{']).next().unwrap_or_default();
+            let ends = code[at + mark.len() + item.len()..].starts_with(';');
+            if let (true, Some(module)) = (ends, item.trim().strip_prefix("mod ")) {
+                list.push(format!("{folder}{}", module.trim()));
+            }
+        }
+    }
+    list
+}
+
+/// Whether a file is one of those, or lies below one.
+pub fn is_test_file(name: &str, modules: &[String]) -> bool {
+    modules.iter().any(|m| name.strip_prefix(m.as_str()).is_some_and(|rest| rest.starts_with(['.', '/'])))
+}
+
 /// End of the item that starts at `from`: its `;` or the brace that closes its body.
 fn item_end(b: &[u8], from: usize) -> usize {
     match body(b, from) {
@@ -326,6 +353,21 @@ mod tests {
         let names: Vec<_> = functions(&code).into_iter().map(|f| f.name).collect();
         assert_eq!(names, ["a", "d"]);
         assert!(!code.contains("use"));
+    }
+
+    #[test]
+    fn files_of_test_modules_are_known() {
+        let file = |name: &str, text: &str| (name.to_string(), text.to_string());
+        let files = [
+            file("src/image/mod.rs", "#[cfg(test)]\nmod goldens;\nmod plan;"),
+            file("src/image/plan.rs", "#[cfg(test)]\nmod odd;\n#[cfg(test)] mod tests { mod x; }"),
+            file("src/lib.rs", "#[cfg(test)] mod whole;"),
+        ];
+        let modules = test_modules(&files);
+        assert_eq!(modules, ["src/image/goldens", "src/image/plan/odd", "src/whole"]);
+        assert!(is_test_file("src/image/goldens.rs", &modules));
+        assert!(is_test_file("src/image/goldens/a.rs", &modules));
+        assert!(!is_test_file("src/image/goldens_more.rs", &modules));
     }
 
     #[test]

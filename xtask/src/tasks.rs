@@ -1,9 +1,8 @@
 //! The commands that run other programs: demo, test, check and the small ones.
 
-use crate::checks;
 use crate::driver::{self, Adapter};
 use crate::steps::{self, Steps, cargo, run};
-use crate::{deps, goldens, repo, size, wasm};
+use crate::{checks, deps, goldens, parts, repo, size, wasm};
 use std::process::Command;
 
 /// The checkpoint in the repository that the demo runs.
@@ -54,6 +53,8 @@ pub fn test() -> Result<bool, String> {
     steps.command("unit and integration tests (lavapipe)", with(tests, &lavapipe));
     steps.step("docs/KERNELS.md is in step with the registry", || kernels(true));
     on_adapter(&mut steps, &lavapipe);
+    let floor = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "test", "--floor"]);
+    steps.command("kernels against their oracles (lavapipe at wgpu's default limits)", with(floor, &lavapipe));
     match driver::swiftshader() {
         Ok(adapter) => {
             announce(&adapter);
@@ -101,8 +102,11 @@ fn clippy() -> Command {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
-/// `kernels [--check]`: docs/KERNELS.md from the registry.
+/// `kernels [--check]`: docs/KERNELS.md from the registry, and the table of parts (which `repo` checks).
 pub fn kernels(check: bool) -> Result<bool, String> {
+    if !check {
+        parts::write()?;
+    }
     let mut command = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "docs"]);
     run(if check { command.arg("--check") } else { &mut command })
 }

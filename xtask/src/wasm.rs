@@ -45,7 +45,9 @@ fn source(sysroot: &Path) -> Result<PathBuf, String> {
     if let Some(library) = [component, unpacked.clone()].into_iter().find(|p| p.join("Cargo.lock").is_file()) {
         return Ok(library);
     }
-    eprintln!("rustup could not add it; unpacking Debian's rust-src {version} under target/wasm (45 MB).");
+    eprintln!(
+        "rustup could not add it; unpacking Debian's rust-src {version} under target/wasm (a download of 45 MB)."
+    );
     let missing = format!("`rustup target add {TARGET}` does not work here, and rust-src {version} is not to be had");
     apt::available().map_err(|e| format!("{missing}: {e}"))?;
     std::fs::create_dir_all(&fetched).map_err(|e| format!("{}: {e}", fetched.display()))?;

@@ -1,5 +1,6 @@
 //! binary: every function, every broadcast, widths that are not whole quads, many rows.
 
+use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::{Binary, BinaryOp};
@@ -31,5 +32,7 @@ pub fn cases() -> Vec<Case> {
     all.push(case(Mul, DType::F32, &[65_537, 4], &[65_537, 1]));
     all.push(case(Add, DType::F32, &[577, 1024], &[577, 1024]).bench());
     all.push(case(Add, DType::F32, &[577, 1024], &[1024]).bench());
+    let inputs = [Input::f32(&[5, 1028]), Input::f32(&[5, 1])];
+    all.extend(as_gpu("Mul 5x1028 by column", &Binary { op: Mul }, &inputs));
     all
 }

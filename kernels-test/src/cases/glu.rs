@@ -1,5 +1,6 @@
 //! glu: one matrix or two, every activation, odd widths, the MLPs of LLaMA and Qwen2.
 
+use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::{Act, Glu};
@@ -28,5 +29,7 @@ pub fn cases() -> Vec<Case> {
         all.push(case(Act::Silu, packed, DType::F32, 65_537, 3, Fill::Uniform(-1.0, 1.0)));
         all.push(case(Act::Silu, packed, DType::F32, 64, 4864, Fill::Uniform(-6.0, 6.0)).bench());
     }
+    let inputs = [Input::f32(&[5, 2 * 1028])];
+    all.extend(as_gpu("silu packed 5x1028", &Glu { act: Act::Silu, packed: true }, &inputs));
     all
 }

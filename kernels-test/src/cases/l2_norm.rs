@@ -1,5 +1,6 @@
 //! l2_norm: CLIP's features, rows of zeros and of denormals, odd widths, many rows.
 
+use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::L2Norm;
@@ -15,7 +16,7 @@ fn typed(dtype: DType, rows: usize, cols: usize, fill: Fill) -> Case {
 
 pub fn cases() -> Vec<Case> {
     let uniform = || Fill::Uniform(-1.0, 1.0);
-    vec![
+    let mut all = vec![
         case(1, 1, uniform()),
         case(3, 7, uniform()),
         case(2, 65, Fill::Zeros),
@@ -27,6 +28,14 @@ pub fn cases() -> Vec<Case> {
         typed(DType::F16, 35, 512, uniform()),
         case(65_537, 3, uniform()),
         case(1, 768, uniform()),
+        case(4, 7, Fill::Outlier),
+        case(64, 63, uniform()),
         case(577, 1024, uniform()).bench(),
-    ]
+    ];
+    // The last two: rows that begin inside a quad.
+    for (rows, cols) in [(3, 7), (5, 1000), (4, 4099), (36, 65)] {
+        let inputs = [Input::f32(&[rows, cols])];
+        all.extend(as_gpu(&format!("{rows}x{cols}"), &L2Norm { eps: 1e-12 }, &inputs));
+    }
+    all
 }

@@ -1,5 +1,6 @@
 //! layer_norm: widths of ViT and CLIP, an offset far above the spread, odd widths, many rows.
 
+use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::LayerNorm;
@@ -17,7 +18,7 @@ fn with(dtype: DType, bias: bool, rows: usize, cols: usize, fill: Fill) -> Case 
 
 pub fn cases() -> Vec<Case> {
     let uniform = || Fill::Uniform(-1.0, 1.0);
-    vec![
+    let mut all = vec![
         case(1, 1, uniform()),
         case(3, 7, uniform()),
         case(2, 63, uniform()),
@@ -39,5 +40,10 @@ pub fn cases() -> Vec<Case> {
         case(197, 768, uniform()).bench(),
         case(577, 1024, uniform()).bench(),
         case(4096, 1024, uniform()).bench_only(),
-    ]
+    ];
+    for (rows, cols) in [(3, 7), (5, 1000), (2, 4099), (34, 65)] {
+        let inputs = [Input::f32(&[rows, cols]).fill(Fill::Offset), Input::f32(&[cols]), Input::f32(&[cols])];
+        all.extend(as_gpu(&format!("{rows}x{cols}"), &LayerNorm { eps: 1e-5, bias: true }, &inputs));
+    }
+    all
 }

@@ -40,6 +40,11 @@ pub fn cases() -> Vec<Case> {
     ];
     for act in Act::ALL {
         cases.push(case(F32, F32, 37, 24, 44, full(act)));
+        // One product a sum, so that the bound is that of the activation, over its whole range.
+        let mut wide = case(F32, F32, 33, 1, 36, MatMul { act: Some(act), ..MatMul::default() });
+        wide.name += " wide";
+        wide.inputs[0].fill = Fill::Uniform(-16.0, 16.0);
+        cases.push(wide);
     }
     for w in [F16, BF16] {
         cases.push(case(F32, w, 19, 90, 130, full(Act::Gelu)));

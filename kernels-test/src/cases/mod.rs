@@ -2,6 +2,7 @@
 
 mod advance;
 mod argmax;
+mod as_gpu;
 mod attention;
 mod attention_decode;
 mod attention_merge;
@@ -15,7 +16,10 @@ mod l2_norm;
 mod layer_norm;
 mod matmul;
 mod matvec;
+mod normalize;
 mod patch_embed;
+mod resize_columns;
+mod resize_rows;
 mod rms_norm;
 mod rope;
 mod sample;
@@ -43,7 +47,10 @@ pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("layer_norm", layer_norm::cases),
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
+    ("normalize", normalize::cases),
     ("patch_embed", patch_embed::cases),
+    ("resize_columns", resize_columns::cases),
+    ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
     ("sample", sample::cases),

@@ -65,5 +65,8 @@ pub fn cases() -> Vec<Case> {
     let taps = Taps::new(Bicubic, 157, 80, 24, 8).expect("valid");
     let held = ResizePass { held: 40, ..pass(157, 6) };
     cases.push(case("columns held from 40", held, pixels(6, 30), &taps));
+    // Beyond a binding of 128 MiB: bound in strips, whose edge (row 4096) lies among these lines.
+    let strips = ResizePass { lines: (4090, 12), inside: (0, 12), ..pass(8190, 1) };
+    cases.push(case("8190x4108 in strips", strips, pixels(4108, 8190), &whole(Bicubic, 8190, 31)));
     cases
 }

@@ -1,5 +1,6 @@
 //! rms_norm: widths of LLaMA, Qwen2 and odd ones; more rows than one grid dimension holds.
 
+use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::RmsNorm;
@@ -17,7 +18,7 @@ fn typed(dtype: DType, rows: usize, cols: usize, fill: Fill) -> Case {
 
 pub fn cases() -> Vec<Case> {
     let uniform = || Fill::Uniform(-1.0, 1.0);
-    vec![
+    let mut all = vec![
         case(1, 1, uniform()),
         case(3, 7, uniform()),
         case(2, 63, uniform()),
@@ -32,5 +33,10 @@ pub fn cases() -> Vec<Case> {
         typed(DType::F16, 3, 77, Fill::Zeros),
         case(1, 4096, uniform()).bench(),
         case(577, 4096, uniform()).bench(),
-    ]
+    ];
+    for (rows, cols) in [(3, 7), (5, 1000), (2, 4099), (34, 65)] {
+        let inputs = [Input::f32(&[rows, cols]).fill(Fill::Outlier), Input::f32(&[cols])];
+        all.extend(as_gpu(&format!("{rows}x{cols}"), &RmsNorm { eps: 1e-6 }, &inputs));
+    }
+    all
 }

@@ -64,7 +64,11 @@ pub fn cases() -> Vec<Case> {
         case("beyond the grid", ties(Fill::Huge), &warm()),
         case("far beyond the grid", ties(Fill::Uniform(-3e38, 3e38)), &warm()),
         case("f16", Input::float(DType::F16, &[7, 131]).fill(Fill::Uniform(-8.0, 8.0)), &usual),
-        case("warm", logits(65_537, 3, 2.0), &warm()),
+        case("greedy", logits(65_537, 3, 2.0), &SampleSettings::default()),
+        // More tokens within a quarter octave of the drawn one than the shader lists, and fewer.
+        case("warm, flat", logits(3, 5000, 0.1), &warm()),
+        case("warm, flat, top_k 2000", logits(3, 5000, 0.1), &SampleSettings { top_k: 2000, ..warm() }),
+        case("usual, flat", logits(3, 5000, 1.0), &usual),
         case("usual", logits(1, 151_936, 10.0), &usual).bench(),
         case("warm", logits(2, 32_000, 12.0), &warm()),
         case("greedy", logits(1, 151_936, 10.0), &SampleSettings::default()).bench(),

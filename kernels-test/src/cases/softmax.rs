@@ -1,5 +1,6 @@
 //! softmax: attention scores and vocabularies, large logits, masks, rows that are nothing but mask.
 
+use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::Softmax;
@@ -23,7 +24,7 @@ fn masked(rows: usize, cols: usize, mask: f64) -> Case {
 
 pub fn cases() -> Vec<Case> {
     let uniform = || Fill::Uniform(-1.0, 1.0);
-    vec![
+    let mut all = vec![
         case(1, 1, uniform()),
         case(3, 7, uniform()),
         case(2, 63, Fill::Huge),
@@ -35,6 +36,10 @@ pub fn cases() -> Vec<Case> {
         masked(9, 10, -3e38),
         masked(50, 49, f64::from(f32::MIN)),
         masked(40, 64, f64::from(f32::MIN)),
+        masked(40, 66, f64::from(f32::MIN)),
+        case(4, 7, Fill::Huge),
+        case(64, 5, Fill::Huge),
+        typed(DType::F16, 36, 77, uniform()),
         typed(DType::F16, 35, 576, Fill::Uniform(-4.0, 4.0)),
         typed(DType::F16, 3, 77, uniform()),
         case(65_537, 3, uniform()),
@@ -42,5 +47,11 @@ pub fn cases() -> Vec<Case> {
         case(577, 577, Fill::Uniform(-8.0, 8.0)).bench(),
         case(16 * 577, 577, Fill::Uniform(-8.0, 8.0)).bench_only(),
         case(4096, 1024, Fill::Uniform(-8.0, 8.0)).bench_only(),
-    ]
+    ];
+    // The last two: rows that begin inside a quad.
+    for (rows, cols) in [(3, 7), (5, 1000), (4, 4099), (36, 65)] {
+        let inputs = [Input::f32(&[rows, cols]).fill(Fill::Huge)];
+        all.extend(as_gpu(&format!("{rows}x{cols}"), &Softmax, &inputs));
+    }
+    all
 }

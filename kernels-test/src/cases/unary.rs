@@ -1,5 +1,6 @@
 //! unary: every function around its bends and far out, odd sizes, the activations of CLIP's MLP.
 
+use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::{Act, Unary, UnaryOp};
@@ -29,5 +30,7 @@ pub fn cases() -> Vec<Case> {
     for act in Act::ALL {
         all.push(case(UnaryOp::Act(act), DType::F32, &[577, 4096], Fill::Uniform(-6.0, 6.0)).bench());
     }
+    let inputs = [Input::f32(&[5, 1001]).fill(Fill::Uniform(-12.0, 12.0))];
+    all.extend(as_gpu("gelu 5x1001", &Unary { op: UnaryOp::Act(Act::Gelu) }, &inputs));
     all
 }

@@ -17,7 +17,10 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let dim = config.usize("projection_dim", 512)?;
     let project = |name: &str, k| Linear::new(name, dim, k, false, dtypes.of(&format!("{name}.weight")));
     let contrast = Contrast {
-        image_norm: Norm::Layer { name: "vision_model.post_layernorm".into(), eps: vision.f64("layer_norm_eps", 1e-5)? as f32 },
+        image_norm: Norm::Layer {
+            name: "vision_model.post_layernorm".into(),
+            eps: vision.f64("layer_norm_eps", 1e-5)? as f32,
+        },
         image: project("visual_projection", tower.patch.width),
         text: project("text_projection", text.width),
         logit_scale: "logit_scale".into(),

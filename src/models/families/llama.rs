@@ -1,11 +1,11 @@
 //! The decoders of LLaMA, Mistral and Qwen2: one net, different defaults, biases and windows.
 
 use super::{activation, divided, layer_count};
+use crate::Result;
 use crate::blocks::{DecoderLayer, Linear, Norm, RopeScaling, RopeSpec, SelfAttention};
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::DECODER;
 use crate::models::{Decoder, Dtypes, Spec};
-use crate::Result;
 
 pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let decoder = decoder(config, dtypes, "", "")?;
@@ -50,14 +50,9 @@ fn defaults(model_type: &str, config: &Config) -> Result<Defaults> {
     Ok(match model_type {
         "llama" => llama,
         "mistral" => Defaults { mlp: 14336, kv_heads: Some(8), max_positions: 131_072, window: Some(4096), ..llama },
-        "qwen2" => Defaults {
-            mlp: 22016,
-            kv_heads: Some(32),
-            max_positions: 32768,
-            vocab: 151_936,
-            qkv_bias: true,
-            ..llama
-        },
+        "qwen2" => {
+            Defaults { mlp: 22016, kv_heads: Some(32), max_positions: 32768, vocab: 151_936, qkv_bias: true, ..llama }
+        }
         other => {
             let reason = format!("`{other}`; llama, mistral and qwen2 are");
             return Err(config.unsupported("model_type", reason));
@@ -92,7 +87,8 @@ pub(super) fn decoder(config: &Config, dtypes: &dyn Dtypes, front: &str, stage: 
     let windows = windows(config, &model_type, count, defaults.window)?;
     let vocab = config.usize("vocab_size", defaults.vocab)?;
     let table = format!("{front}model.embed_tokens.weight");
-    let head = if config.bool("tie_word_embeddings", false)? { table.clone() } else { format!("{front}lm_head.weight") };
+    let head =
+        if config.bool("tie_word_embeddings", false)? { table.clone() } else { format!("{front}lm_head.weight") };
     let max_positions = config.usize("max_position_embeddings", defaults.max_positions)?;
     Ok(Decoder {
         stage,
@@ -212,7 +208,7 @@ fn rope(config: &Config, head_dim: usize, max_positions: usize) -> Result<RopeSp
             return Err(section.unsupported("rope_type", reason));
         }
     };
-    Ok(RopeSpec { theta, rotary_dim, interleaved: false, scaling })
+    Ok(RopeSpec { theta, rotary_dim, interleaved: false, scaling, rounded: None })
 }
 
 /// The factor on cosine and sine that YaRN recommends, or what the configuration states.

@@ -3,12 +3,12 @@
 
 use super::clip::vision_tower;
 use super::{activation, llama};
+use crate::Result;
 use crate::blocks::{Linear, Norm};
-use crate::checkpoint::{Config, Rule, Scheme, rule};
 use crate::checkpoint::schemes::VISION_LANGUAGE;
+use crate::checkpoint::{Config, Rule, Scheme, rule};
 use crate::kernels::Act;
 use crate::models::{Connector, Dtypes, FeatureSelect, Spec, VisionTower};
-use crate::Result;
 
 const PROJECTOR: &str = "multi_modal_projector";
 const TOWER: &str = "vision_tower.vision_model";
@@ -54,7 +54,8 @@ const HUGE_448: &str = r#"{"hidden_size": 1280, "intermediate_size": 5120, "num_
 
 fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dtypes) -> Result<Connector> {
     let vip = config.string("model_type", "")? == "vipllava";
-    let (path, default) = if vip { ("vision_feature_layers", vec![-2, -5, -8, -11, 6]) } else { ("vision_feature_layer", vec![-2]) };
+    let (path, default) =
+        if vip { ("vision_feature_layers", vec![-2, -5, -8, -11, 6]) } else { ("vision_feature_layer", vec![-2]) };
     let chosen: Vec<i64> = config.one_or_list(path)?;
     let layers = feature_layers(config, path, if chosen.is_empty() { default } else { chosen }, tower.layers.len())?;
     let strategy = config.string("vision_feature_select_strategy", "default")?;
@@ -87,7 +88,11 @@ fn feature_layers(config: &Config, path: &str, chosen: Vec<i64>, layers: usize) 
     let states = layers as i64 + 1;
     let front = |i: i64| {
         let at = if i < 0 { states + i } else { i };
-        if (0..states).contains(&at) { Ok(at as usize) } else { Err(config.broken(path, format!("{i} of {layers} layers"))) }
+        if (0..states).contains(&at) {
+            Ok(at as usize)
+        } else {
+            Err(config.broken(path, format!("{i} of {layers} layers")))
+        }
     };
     chosen.into_iter().map(front).collect()
 }
@@ -144,7 +149,9 @@ fn projector(config: &Config, k: usize, n: usize, dtypes: &dyn Dtypes) -> Result
         "mlp2x_gelu_Norm" => {
             Ok((vec![(linear("linear_1", k), norm("norm_1")), (linear("linear_2", n), norm("norm_2"))], YI))
         }
-        other => Err(config.unsupported("mm_projector_type", format!("`{other}`; linear, mlp2x_gelu, mlp2x_gelu_Norm are"))),
+        other => {
+            Err(config.unsupported("mm_projector_type", format!("`{other}`; linear, mlp2x_gelu, mlp2x_gelu_Norm are")))
+        }
     }
 }
 

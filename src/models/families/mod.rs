@@ -24,7 +24,11 @@ pub struct Family {
 pub static FAMILIES: &[Family] = &[
     Family { model_types: &["vit", "deit"], about: "ViT and DeiT, picture classification", read: vit::read },
     Family { model_types: &["clip"], about: "CLIP, picture and text embeddings and scores", read: clip::read },
-    Family { model_types: &["llama", "mistral", "qwen2"], about: "LLaMA, Mistral, Qwen2 text decoders", read: llama::read },
+    Family {
+        model_types: &["llama", "mistral", "qwen2"],
+        about: "LLaMA, Mistral, Qwen2 text decoders",
+        read: llama::read,
+    },
     Family {
         model_types: &["llava", "vipllava", "llava_llama", "llava_mistral"],
         about: "LLaVA v1, 1.5, ViP-LLaVA, Yi-VL and what shares their net",

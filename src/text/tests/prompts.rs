@@ -8,8 +8,30 @@ use crate::text::{Prompt, Segment};
 
 /// Pieces of hostile texts: special tokens, their halves, spaces, letters that merge, and a composing accent.
 const PIECES: [&str; 24] = [
-    "the", " ", "  ", "he", "t", "<", "|", ">", "<|im", "_end|>", "<|im_end|>", "<|im_start|>", "</s>", "<s>",
-    "<image>", "ima", "ge>", "<mask>", "<tool>", "<one>", "[MASK]", "\n", "e\u{301}", "中",
+    "the",
+    " ",
+    "  ",
+    "he",
+    "t",
+    "<",
+    "|",
+    ">",
+    "<|im",
+    "_end|>",
+    "<|im_end|>",
+    "<|im_start|>",
+    "</s>",
+    "<s>",
+    "<image>",
+    "ima",
+    "ge>",
+    "<mask>",
+    "<tool>",
+    "<one>",
+    "[MASK]",
+    "\n",
+    "e\u{301}",
+    "中",
 ];
 
 fn text() -> impl Strategy<Value = String> {

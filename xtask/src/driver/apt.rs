@@ -54,9 +54,8 @@ impl Private {
             std::fs::create_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         }
         let private = Self { folder: folder.to_path_buf(), sources };
-        if !run(private.apt("apt-get").args(["-qq", "update"]))? {
-            return Err("could not fetch the package lists: is there a network?".into());
-        }
+        let said = output(private.apt("apt-get").args(["-qq", "update"]));
+        said.map_err(|e| format!("could not fetch the package lists (is there a network?): {e}"))?;
         Ok(private)
     }
 

@@ -67,7 +67,9 @@ pub fn lavapipe(private: bool) -> Result<Adapter, String> {
         eprintln!("No Vulkan adapter: installing Mesa's software adapter (packages {}).", LAVAPIPE.join(", "));
         apt::install(LAVAPIPE)?;
     } else {
-        eprintln!("Unpacking Mesa's software adapter under target/driver (36 MB).");
+        eprintln!(
+            "Unpacking Mesa's software adapter under target/driver (40 MB, or 240 MB where its libraries are missing too)."
+        );
         let private = apt::Private::open(&home().join("apt"))?;
         private.unpack_with_dependencies(LAVAPIPE, &fetched)?;
         write_icd(&fetched)?;
