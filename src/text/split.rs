@@ -19,6 +19,7 @@ use tokenizers::{
 };
 
 use super::prompt::Prompt;
+use super::tokenizer::special_tokens;
 use crate::error::{Error, Result};
 
 /// A piece of text; an added token has its one token already.
@@ -42,12 +43,16 @@ struct TokenSet {
 
 impl Splitter {
     pub fn new(inner: &tokenizers::Tokenizer) -> Result<Self> {
+        let special: HashMap<u32, &AddedToken> = special_tokens(inner).collect();
         let mut added: Vec<(u32, AddedToken)> = inner.get_added_tokens_decoder().into_iter().collect();
+        added.iter_mut().for_each(|(id, token)| token.special = special.contains_key(id));
         added.sort_by_key(|(id, _)| *id);
         let model = inner.get_model();
-        let special = added.iter().filter(|(_, token)| token.special);
         let in_model = special
-            .filter_map(|(id, token)| Some((*id, model.id_to_token(*id).filter(|spelling| *spelling == token.content)?)))
+            .iter()
+            .filter_map(|(id, token)| {
+                Some((*id, model.id_to_token(*id).filter(|spelling| *spelling == token.content)?))
+            })
             .collect();
         let (normalized, raw) = added.into_iter().partition(|(_, token)| token.normalized);
         Ok(Self {
