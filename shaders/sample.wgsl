@@ -14,11 +14,7 @@
 // One workgroup a row; lanes stride over the vocabulary in every pass.
 //
 // Parts: elem (Elem, the activation type), reduce (group_sum, group_max), best (order_key, group_best),
-<<<<<<< HEAD
 //        wide (mul_high, wide_*), weight (weight), search (mass, search), random (random_words)
-=======
-//        wide (mul_high, wide_*), exp2 (weight), random (random_words)
->>>>>>> xtask
 
 struct Params {
     rows: u32,

@@ -54,8 +54,9 @@ const HUGE_448: &str = r#"{"hidden_size": 1280, "intermediate_size": 5120, "num_
 
 fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dtypes) -> Result<Connector> {
     let vip = config.string("model_type", "")? == "vipllava";
-    let (path, default) =
-        if vip { ("vision_feature_layers", vec![-2, -5, -8, -11, 6]) } else { ("vision_feature_layer", vec![-2]) };
+    let default = if vip { vec![-2, -5, -8, -11, 6] } else { vec![-2] };
+    // ViP-LLaVA's field is a plural in transformers 4 and LLaVA's in transformers 5.
+    let path = if config.has("vision_feature_layers") { "vision_feature_layers" } else { "vision_feature_layer" };
     let chosen: Vec<i64> = config.one_or_list(path)?;
     let layers = feature_layers(config, path, if chosen.is_empty() { default } else { chosen }, tower.layers.len())?;
     let strategy = config.string("vision_feature_select_strategy", "default")?;
