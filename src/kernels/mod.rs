@@ -6,6 +6,7 @@
 mod advance;
 mod argmax;
 mod ceilings;
+mod cell;
 mod embed_tokens;
 mod interpolate_rows;
 mod kv_append;
