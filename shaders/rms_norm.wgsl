@@ -1,10 +1,11 @@
-// Root-mean-square normalisation, by row:
+// Root-mean-square normalisation (Zhang & Sennrich 2019), by row:
 //
 //     y[row, i] = x[row, i] / sqrt(mean_j(x[row, j]^2) + eps) * gain[i]
 //
-// One workgroup a row. Lanes stride over the columns twice: once to sum squares in f32, once to scale.
+// The part `rows` says which rows a workgroup takes, as four streams of quads: each lane strides over blocks, one
+// quad of each stream, twice: once to sum squares in f32, once to scale.
 //
-// Parts: elem (Elem, the activation type), reduce (group_sum)
+// Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4)
 
 struct Params {
     rows: u32,
@@ -13,9 +14,19 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Elem>; // [rows, cols]
+@group(0) @binding(1) var<storage, read> x: array<XCell>; // [rows, cols]
 @group(0) @binding(2) var<storage, read> gain: array<f32>; // [cols]
-@group(0) @binding(3) var<storage, read_write> y: array<Elem>; // [rows, cols]
+@group(0) @binding(3) var<storage, read_write> y: array<YCell>; // [rows, cols]
+
+fn gain_quad(i: u32) -> vec4<f32> {
+    let c = min(vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.cols - 1u));
+    return vec4<f32>(gain[c.x], gain[c.y], gain[c.z], gain[c.w]);
+}
+
+// Of each stream, the sum of the squares of a block.
+fn block_squares(v: mat4x4<f32>, w: mat4x4<f32>) -> vec4<f32> {
+    return vec4<f32>(dot(v[0] * v[0], w[0]), dot(v[1] * v[1], w[1]), dot(v[2] * v[2], w[2]), dot(v[3] * v[3], w[3]));
+}
 
 override LANES: u32 = 64;
 
@@ -25,19 +36,24 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.x + group.y * groups.x;
+    let row = (group.x + group.y * groups.x) * ROWS;
     if row >= params.rows {
         return;
     }
-    let first = row * params.cols;
-    var squares = 0.0;
-    for (var i = lane; i < params.cols; i += LANES) {
-        let v = f32(x[first + i]);
-        squares += v * v;
+    var squares = vec4<f32>(0.0);
+    for (var i = lane; i < blocks(); i += LANES) {
+        squares += block_squares(block_load(row, i), block_weight(row, i));
     }
-    let mean = group_sum(squares, lane) / f32(params.cols);
+    let mean = merge_sum(group_sum4(squares, lane)) / f32(params.cols);
     let scale = inverseSqrt(mean + params.eps);
-    for (var i = lane; i < params.cols; i += LANES) {
-        y[first + i] = Elem(f32(x[first + i]) * scale * gain[i]);
+    for (var i = lane; i < blocks(); i += LANES) {
+        let v = block_load(row, i);
+        let q = block_quads(i);
+        block_put(row, i, mat4x4<f32>(
+            v[0] * scale.x * gain_quad(q.x),
+            v[1] * scale.y * gain_quad(q.y),
+            v[2] * scale.z * gain_quad(q.z),
+            v[3] * scale.w * gain_quad(q.w),
+        ));
     }
 }

@@ -32,6 +32,15 @@ impl DType {
             Self::I8 | Self::U8 | Self::Bool => 1,
         }
     }
+    /// Relative rounding of one store of a value of this type: half an ulp (that of f32 for types that are not
+    /// activation types).
+    pub fn store_ulp(self) -> f64 {
+        match self {
+            Self::F16 => f64::powi(2.0, -11),
+            Self::BF16 => f64::powi(2.0, -8),
+            _ => f64::powi(2.0, -24),
+        }
+    }
     /// Whether the type is a floating-point type.
     pub const fn is_float(self) -> bool {
         matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)

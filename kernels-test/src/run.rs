@@ -69,7 +69,7 @@ impl Prepared {
                 graph.state(&name, input.ty.clone())
             });
         }
-        let outputs = graph.add(Shared(case.kernel.clone()), &ids)?;
+        let outputs = graph.add_shared(case.kernel.clone(), &ids)?;
         let updates = case.kernel.updates();
         for (o, id) in outputs.iter().enumerate() {
             if !updates.iter().any(|(output, _)| *output == o) {
@@ -132,40 +132,6 @@ impl Prepared {
             self.store.write(device, &value.name, &bytes[0])?;
         }
         Ok(())
-    }
-}
-
-/// Shares a case's kernel with the graph.
-#[derive(Debug)]
-struct Shared(std::sync::Arc<dyn omma::kernels::Kernel>);
-
-impl omma::kernels::Kernel for Shared {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-    fn inputs(&self) -> Vec<&'static str> {
-        self.0.inputs()
-    }
-    fn outputs(&self) -> Vec<&'static str> {
-        self.0.outputs()
-    }
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        self.0.infer(inputs)
-    }
-    fn updates(&self) -> Vec<(usize, usize)> {
-        self.0.updates()
-    }
-    fn launch(&self, io: &omma::kernels::Io<'_>, caps: &omma::Caps) -> Result<Vec<omma::kernels::Launch>> {
-        self.0.launch(io, caps)
-    }
-    fn cost(&self, io: &omma::kernels::Io<'_>) -> omma::kernels::Cost {
-        self.0.cost(io)
-    }
-    fn oracle(&self, inputs: &[Array], output: usize, row: usize) -> Vec<omma::reference::Cell> {
-        self.0.oracle(inputs, output, row)
-    }
-    fn show(&self) -> String {
-        self.0.show()
     }
 }
 

@@ -1,1 +1,22 @@
-//! To come.
+//! Blocks: functions that add the nodes of a layer to a graph. They know kernels and shapes, no model and no
+//! device. Tensor names come in with the specs and are used as they are.
+
+mod attention;
+mod cache;
+mod decoder;
+mod encoder;
+mod linear;
+mod norm;
+mod patch;
+mod rope;
+mod splice;
+
+pub use attention::{SelfAttention, Spans};
+pub use cache::{KvCache, cache_names};
+pub use decoder::{DecoderLayer, Flow, decoder_layer};
+pub use encoder::{EncoderLayer, encoder_layer};
+pub use linear::{Linear, mlp, two_layer};
+pub use norm::Norm;
+pub use patch::{PatchEmbedding, PixelInput, class_and_positions};
+pub use rope::{RopeScaling, RopeSpec, rope_table};
+pub use splice::{gather, splice};

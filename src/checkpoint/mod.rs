@@ -1,1 +1,51 @@
-//! To come.
+//! Checkpoints: where bytes come from, which tensors they hold, and what those tensors are called.
+//!
+//! Lives here: byte sources ([`ReadAt`], [`Files`]), safetensors files single and sharded ([`Checkpoint`]), one
+//! set of tensor names whatever library saved them ([`Checkpoint::canonical`]), conversion of elements, configs
+//! ([`Config`]) and writing ([`write`]). Does not live here: the GPU, the mathematics of any model, tokenizers.
+//!
+//! Everything read is believed hostile. Sizes are checked before memory is taken, and reading a header takes
+//! memory in proportion to the header, never to what the header claims. Reading is async so that a browser can
+//! serve the bytes; on disk and in memory the futures are ready at once.
+
+pub mod config;
+pub mod convert;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod disk;
+mod entry;
+mod header;
+#[cfg(all(feature = "hub", not(target_arch = "wasm32")))]
+pub mod hub;
+mod near;
+mod open;
+pub mod read;
+mod refuse;
+pub mod rename;
+pub mod schemes;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod source;
+#[cfg(test)]
+mod tests;
+pub mod write;
+
+pub use config::Config;
+#[cfg(not(target_arch = "wasm32"))]
+pub use disk::Directory;
+pub use entry::{Checkpoint, TensorEntry};
+pub use read::{Files, MemoryFile, MemoryFiles, Pending, ReadAt};
+pub use rename::{Rule, Scheme, rule};
+#[cfg(not(target_arch = "wasm32"))]
+pub use source::open_model;
+#[cfg(not(target_arch = "wasm32"))]
+pub use write::write_safetensors;
+pub use write::{TensorBytes, encode_safetensors};
+
+/// A name for an error message: control characters out, and no longer than a line.
+fn clip(name: &str) -> String {
+    const LONGEST: usize = 160;
+    let mut text: String = name.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if name.chars().nth(LONGEST).is_some() {
+        text.push_str("...");
+    }
+    text
+}

@@ -1,1 +1,14 @@
-//! To come.
+//! Sessions: a model with its weights on a device, programs by shape, generation, sampling, streaming.
+//! Knows no family; the maths is in the programs.
+
+mod load;
+mod model;
+mod pictures;
+mod programs;
+mod session;
+
+pub use load::{LoadOptions, load_weights};
+pub use model::{Model, ModelFiles, OpenModel};
+pub use pictures::{PictureSource, Pixels};
+pub use programs::Programs;
+pub use session::{Sequence, Session, SessionOptions, Stage, Step};

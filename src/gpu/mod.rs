@@ -18,6 +18,8 @@ pub use device::{Device, HostOptions, OpenOptions, Waiting};
 pub use ledger::{Ledger, Memory};
 pub use pipeline::{Pipeline, PipelineKey};
 pub use submit::{Cancel, Recorder};
+pub(crate) use transfer::Reading;
 
+pub use submit::is_bgra;
 pub use wgpu;
-pub use wgpu::{BindGroup, CommandEncoder};
+pub use wgpu::{BindGroup, CommandEncoder, SubmissionIndex, Texture};

@@ -58,6 +58,29 @@ impl<'e> Recorder<'e> {
     }
 }
 
+impl Recorder<'_> {
+    /// Records a copy of the first layer and level of a texture, rows of `pitch` bytes (a multiple of 256).
+    pub fn copy_texture(&mut self, from: &wgpu::Texture, to: &Slice, pitch: u32) {
+        let target = wgpu::TexelCopyBufferInfo {
+            buffer: &to.buffer.raw,
+            layout: wgpu::TexelCopyBufferLayout { offset: to.offset, bytes_per_row: Some(pitch), rows_per_image: None },
+        };
+        let size = wgpu::Extent3d { width: from.width(), height: from.height(), depth_or_array_layers: 1 };
+        self.encoder.copy_texture_to_buffer(from.as_image_copy(), target, size);
+    }
+}
+
+/// Whether the bytes of a texture are blue first; an error for formats that are not four bytes of colour.
+pub fn is_bgra(texture: &wgpu::Texture) -> Result<bool> {
+    match texture.format() {
+        wgpu::TextureFormat::Rgba8Unorm | wgpu::TextureFormat::Rgba8UnormSrgb => Ok(false),
+        wgpu::TextureFormat::Bgra8Unorm | wgpu::TextureFormat::Bgra8UnormSrgb => Ok(true),
+        other => {
+            Err(Error::unsupported(format!("texture format {other:?}"), "Rgba8Unorm and Bgra8Unorm, also sRGB, are"))
+        }
+    }
+}
+
 impl Device {
     /// Records with `record` into an encoder of ours and submits it; what the device reports is an error.
     pub async fn submit(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> Result<wgpu::SubmissionIndex> {

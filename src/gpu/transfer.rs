@@ -41,6 +41,13 @@ impl<T> Future for Arrival<T> {
     }
 }
 
+/// A readback buffer that is being mapped.
+pub(crate) struct Reading {
+    staging: Arc<Buffer>,
+    bytes: u64,
+    arrival: Arrival<Result<(), wgpu::BufferAsyncError>>,
+}
+
 impl Device {
     /// Writes `bytes` at `offset` through wgpu's staging; ordered before the next submit. A length that is
     /// not a multiple of 4 is padded with zeros.
@@ -93,6 +100,16 @@ impl Device {
         let target = Slice::first(staging.clone(), slice.bytes);
         self.submit("readback", |r| r.copy(slice, &target, slice.bytes)).await?;
         self.read_staging(&staging, slice.bytes).await
+    }
+
+    /// Starts to map the first `bytes` bytes of a readback buffer; finish with [`Device::finish_read`].
+    pub(crate) fn begin_read(&self, staging: Arc<Buffer>, bytes: u64) -> Reading {
+        Reading { arrival: self.map(&staging, bytes), staging, bytes }
+    }
+    /// Waits for a mapping, and for the submission before it where the engine may block.
+    pub(crate) async fn finish_read(&self, reading: Reading, submission: wgpu::SubmissionIndex) -> Result<Vec<u8>> {
+        self.block(Some(submission))?;
+        self.take(&reading.staging, reading.bytes, reading.arrival.await)
     }
 
     /// Maps a readback buffer, copies its first `bytes` bytes out and unmaps it.

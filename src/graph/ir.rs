@@ -1,7 +1,7 @@
 //! Nodes and values.
 
 use crate::kernels::{Kernel, TensorType};
-use crate::{Error, Result};
+use crate::{DType, Error, Result};
 use std::sync::Arc;
 
 /// Index of a value in its graph.
@@ -36,6 +36,8 @@ pub struct Value {
     pub role: Role,
     /// Kept readable after the run: its slot is not reused.
     pub keep: bool,
+    /// The value whose bytes this one shows with another shape.
+    pub alias: Option<ValueId>,
 }
 
 /// A kernel applied to values.
@@ -69,7 +71,7 @@ impl Graph {
         Self::default()
     }
     fn value(&mut self, name: String, ty: TensorType, role: Role) -> ValueId {
-        self.values.push(Value { name, ty, role, keep: false });
+        self.values.push(Value { name, ty, role, keep: false, alias: None });
         ValueId(self.values.len() - 1)
     }
     fn named(&mut self, name: &str, ty: TensorType, role: Role) -> ValueId {
@@ -92,6 +94,11 @@ impl Graph {
         let bytes = bytemuck::cast_slice(values).to_vec();
         self.value(name.to_owned(), TensorType::u32(shape), Role::Const(Arc::new(bytes)))
     }
+    /// i32 contents known now.
+    pub fn constant_i32(&mut self, name: &str, shape: &[usize], values: &[i32]) -> ValueId {
+        let bytes = bytemuck::cast_slice(values).to_vec();
+        self.value(name.to_owned(), TensorType::new(DType::I32, shape), Role::Const(Arc::new(bytes)))
+    }
     /// f32 contents known now.
     pub fn constant_f32(&mut self, name: &str, shape: &[usize], values: &[f32]) -> ValueId {
         let bytes = bytemuck::cast_slice(values).to_vec();
@@ -112,7 +119,10 @@ impl Graph {
     ///
     /// Errors: [`Error::Graph`] naming the node when operands do not fit the kernel.
     pub fn add(&mut self, kernel: impl Kernel + 'static, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
-        let kernel: Arc<dyn Kernel> = Arc::new(kernel);
+        self.add_shared(Arc::new(kernel), inputs)
+    }
+    /// [`Graph::add`] of a kernel that is shared or boxed.
+    pub fn add_shared(&mut self, kernel: Arc<dyn Kernel>, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
         let at = format!("{} ({})", self.scope.join("."), kernel.name());
         let ports = kernel.inputs();
         if ports.len() != inputs.len() {
@@ -148,6 +158,21 @@ impl Graph {
                 self.values[value.0].keep = true;
             }
         }
+    }
+    /// The same bytes with another shape of as many elements. Of a [`Role::Temp`] value only.
+    pub fn reshape(&mut self, value: ValueId, shape: &[usize]) -> Result<ValueId> {
+        let source = &self.values[value.0];
+        let ty = TensorType { shape: shape.to_vec(), ..source.ty.clone() };
+        if source.role != Role::Temp || ty.bytes() != source.ty.bytes() {
+            return Err(Error::graph(&source.name, format!("{} cannot be seen as {ty}", source.ty)));
+        }
+        let id = self.value(source.name.clone(), ty, Role::Temp);
+        self.values[id.0].alias = Some(self.root(value));
+        Ok(id)
+    }
+    /// The value that owns the bytes of `value`: itself unless it is a reshape.
+    pub fn root(&self, value: ValueId) -> ValueId {
+        self.values[value.0].alias.unwrap_or(value)
     }
     /// Makes a node's output live in the store under `name` instead of a slot.
     pub fn store(&mut self, value: ValueId, name: &str) {

@@ -19,6 +19,7 @@ pub use cost::{StageCost, stage_costs};
 pub use fuse::{FuseOptions, fuse};
 pub use host::{decode, encode};
 pub use ir::{Graph, Node, NodeId, Role, Value, ValueId};
+pub(crate) use plan::chunk_bytes;
 pub use plan::{Place, Plan, Step};
 pub use program::{Pool, Program};
 pub use run::RunOptions;

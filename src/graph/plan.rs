@@ -102,12 +102,12 @@ fn last_uses(graph: &Graph) -> Vec<usize> {
     let mut last = vec![0; graph.values.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
         for id in node.inputs.iter().chain(&node.outputs) {
-            last[id.0] = index;
+            last[graph.root(*id).0] = index;
         }
     }
-    for (value, last) in graph.values.iter().zip(&mut last) {
+    for (i, value) in graph.values.iter().enumerate() {
         if value.keep {
-            *last = usize::MAX;
+            last[graph.root(ValueId(i)).0] = usize::MAX;
         }
     }
     last
@@ -142,6 +142,11 @@ fn assign(graph: &Graph) -> (Vec<Place>, Vec<u64>) {
             }
             !ended
         });
+    }
+    for (i, value) in graph.values.iter().enumerate() {
+        if let Some(root) = value.alias {
+            places[i] = places[root.0].clone();
+        }
     }
     (places, slots)
 }

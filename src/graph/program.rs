@@ -47,7 +47,7 @@ pub struct Program {
     pub(super) plan: Plan,
     pub(super) bound: Vec<Bound>,
     constants: Vec<(ValueId, Arc<Buffer>)>,
-    generation: u64,
+    generation: (u64, u64),
 }
 
 impl Program {
@@ -62,7 +62,7 @@ impl Program {
                 constants.push((ValueId(i), device.buffer_with(&value.name, bytes).await?));
             }
         }
-        let mut program = Self { plan, bound: Vec::new(), constants, generation: 0 };
+        let mut program = Self { plan, bound: Vec::new(), constants, generation: (0, 0) };
         program.bind(device, store, pool).await?;
         Ok(program)
     }
@@ -72,9 +72,13 @@ impl Program {
         &self.plan
     }
 
-    /// Binds again if the pool has moved since; call before a run of a program that shares its pool.
+    /// Binds again if the pool or the store has changed since; call before a run of a program that shares its pool.
     pub async fn refresh(&mut self, device: &Device, store: &Store, pool: &Pool) -> Result<()> {
-        if self.generation == pool.generation { Ok(()) } else { self.bind(device, store, pool).await }
+        if self.generation == (pool.generation, store.generation) {
+            Ok(())
+        } else {
+            self.bind(device, store, pool).await
+        }
     }
 
     async fn bind(&mut self, device: &Device, store: &Store, pool: &Pool) -> Result<()> {
@@ -96,7 +100,7 @@ impl Program {
             offset += size.next_multiple_of(align);
         }
         device.write(&params, 0, &bytes);
-        (self.bound, self.generation) = (bound, pool.generation);
+        (self.bound, self.generation) = (bound, (pool.generation, store.generation));
         Ok(())
     }
 
@@ -145,7 +149,8 @@ impl Program {
                     let reason = format!("has {} bytes in the store, {} needs {bytes}", slice.bytes, value.ty);
                     return Err(Error::graph(&value.name, reason));
                 }
-                Ok(slice.clone())
+                let bytes = if chunks.len() == 1 { bytes } else { slice.bytes };
+                Ok(Slice { bytes, ..slice.clone() })
             }
         }
     }

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Default)]
 pub struct Store {
     entries: HashMap<String, Vec<Slice>>,
+    /// Grows with every change: programs bound before have to be bound again.
+    pub(super) generation: u64,
 }
 
 impl Store {
@@ -32,9 +34,11 @@ impl Store {
     /// Puts slices under a name; what was there is let go.
     pub fn put(&mut self, name: &str, chunks: Vec<Slice>) {
         self.entries.insert(name.to_owned(), chunks);
+        self.generation += 1;
     }
     /// Takes everything of another store.
     pub fn extend(&mut self, other: &Store) {
+        self.generation += 1;
         self.entries.extend(other.entries.iter().map(|(k, v)| (k.clone(), v.clone())));
     }
     /// Makes sure that `name` has buffers for `ty`, zero-filled if new; keeps what fits.
@@ -42,9 +46,6 @@ impl Store {
         if let Some([slice]) = self.get(name)
             && slice.buffer.bytes() >= slice.offset + ty.bytes()
         {
-            let mut slice = slice.clone();
-            slice.bytes = ty.bytes();
-            self.put(name, vec![slice]);
             return Ok(());
         }
         let mut made = Vec::new();

@@ -1,1 +1,25 @@
-//! To come.
+//! Pictures at the edge of the engine: decoding, and the geometry of what a vision tower gets to see.
+//!
+//! Here: [`Picture`] (bytes -> RGB pixels as PIL gives them), [`Preprocess`] (a checkpoint's
+//! `preprocessor_config.json`), [`Policy`] (the names of tilings), [`Plan`] (which part of the picture is
+//! resized to what, and cropped where) and [`Taps`] (the integer weights of a resize, as Pillow computes them).
+//! Not here: resizing and normalising themselves, which are kernels (`resize_rows`, `resize_columns`,
+//! `normalize`), and anything that knows a model. After decoding no pixel is touched on the CPU.
+
+mod fields;
+mod picture;
+mod plan;
+mod policy;
+mod preprocess;
+mod taps;
+
+#[cfg(test)]
+mod goldens;
+#[cfg(test)]
+mod tests;
+
+pub use picture::{Limits, Picture};
+pub use plan::{Plan, Resampling, Window};
+pub use policy::Policy;
+pub use preprocess::{Preprocess, Size};
+pub use taps::{PRECISION_BITS, Resample, Taps};

@@ -3,28 +3,58 @@
 //! A kernel is one file in `shaders/`, one file here, one oracle in `reference`, one case list in
 //! `kernels-test`. Nothing here names a device: launching is a pure function of tensor types and [`Caps`].
 
+mod act;
 mod advance;
 mod argmax;
+mod attention;
+mod attention_decode;
+mod binary;
 mod ceilings;
 mod cell;
 mod embed_tokens;
+mod glu;
 mod interpolate_rows;
 mod kv_append;
+mod l2_norm;
+mod layer_norm;
+mod matmul;
+mod matvec;
+mod normalize;
+mod patch_embed;
+mod resize;
 mod rms_norm;
 mod rope;
+mod rows;
 mod sample;
+mod softmax;
 mod splice_rows;
+mod unary;
 
+pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
+pub use attention::Attention;
+pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
+pub use glu::Glu;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
+pub use l2_norm::L2Norm;
+pub use layer_norm::LayerNorm;
+pub use matmul::MatMul;
+pub use matvec::MatVec;
+pub use normalize::Normalize;
+pub use patch_embed::{PatchEmbed, Pixels};
+pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
+pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub(crate) use unary::VALUE_CAP;
+pub use unary::{Unary, UnaryOp};
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -209,17 +239,32 @@ pub struct Entry {
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
 pub static KERNELS: &[Entry] = &[
+    l2_norm::ENTRY,
     advance::ENTRY,
     argmax::ENTRY,
+    attention::ENTRY,
+    attention_decode::ENTRY,
+    attention_decode::MERGE,
+    binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
+    glu::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
+    layer_norm::ENTRY,
+    matmul::ENTRY,
+    matvec::ENTRY,
+    normalize::ENTRY,
+    patch_embed::ENTRY,
+    resize::RESIZE_COLUMNS,
+    resize::RESIZE_ROWS,
     rms_norm::ENTRY,
     rope::ENTRY,
     sample::ENTRY,
+    softmax::ENTRY,
     splice_rows::ENTRY,
+    unary::ENTRY,
 ];
 
 /// Splits a count of workgroups over two grid dimensions; kernels recover it as
@@ -249,15 +294,6 @@ pub fn elem_part(dtype: DType, caps: &Caps) -> Result<&'static str> {
             has: "no shader-f16; use f32 activations".into(),
         }),
         other => Err(Error::graph("activations", format!("{other} is not an activation type (f32, f16)"))),
-    }
-}
-
-/// Relative rounding of one store of an activation: half an ulp of its type.
-pub fn store_ulp(dtype: DType) -> f64 {
-    match dtype {
-        DType::F16 => f64::powi(2.0, -11),
-        DType::BF16 => f64::powi(2.0, -8),
-        _ => f64::powi(2.0, -24),
     }
 }
 

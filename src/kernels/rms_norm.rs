@@ -1,6 +1,7 @@
 //! Root-mean-square normalisation (Zhang & Sennrich 2019): `y = x / sqrt(mean(x^2) + eps) * gain`, row by row.
 
-use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use super::rows::{Columns, activation, arity, by_row, column_vector};
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
 
@@ -13,8 +14,6 @@ pub struct RmsNorm {
 
 pub(super) const ENTRY: Entry = Entry { name: "rms_norm", about: "x / sqrt(mean(x^2) + eps) * gain, by row" };
 
-const LANES: u32 = 64;
-
 impl Kernel for RmsNorm {
     fn name(&self) -> &'static str {
         ENTRY.name
@@ -26,20 +25,13 @@ impl Kernel for RmsNorm {
         vec!["y"]
     }
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        require(self, inputs[1].elements() == inputs[0].cols(), || {
-            format!("gain {} does not match x {}", inputs[1], inputs[0])
-        })?;
+        arity(self, inputs)?;
+        activation(self, &inputs[0])?;
+        column_vector(self, "gain", &inputs[1], &inputs[0])?;
         Ok(vec![inputs[0].clone()])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        let (rows, cols) = (io.inputs[0].rows(), io.inputs[0].cols());
-        Ok(vec![Launch {
-            files: vec!["rms_norm", elem_part(io.inputs[0].dtype, caps)?, "parts/reduce_shared"],
-            overrides: vec![("LANES", LANES.into())],
-            params: vec![("rows", rows as u32), ("cols", cols as u32), ("eps", self.eps.to_bits())],
-            grid: grid_2d(rows, caps)?,
-            chunk: None,
-        }])
+        by_row(self, &io.inputs[0], Columns::Read, caps, &[], &[("eps", self.eps.to_bits())])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         Cost::traffic(io)

@@ -2,17 +2,31 @@
 //! sampled rows. They share no helper with the kernels. Each cell comes with the error bound that the
 //! arithmetic of the kernel earns, argued where it is computed. Never optimised by hand.
 
+mod act;
+mod attention;
 mod ceilings;
+mod elementwise;
+mod matmul;
 mod norm;
+mod patch_embed;
+mod resize;
 mod rope;
 mod rows;
 mod sampling;
+mod softmax;
 
+pub use act::act;
+pub use attention::{attention, attention_decode, attention_merge};
 pub use ceilings::fma_chain;
-pub use norm::rms_norm;
+pub use elementwise::{binary, glu, unary};
+pub use matmul::matmul;
+pub use norm::{l2_norm, layer_norm, rms_norm};
+pub use patch_embed::patch_embed;
+pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, argmax, sample_ids, sample_logprob};
+pub use softmax::softmax;
 
 use crate::DType;
 
@@ -51,7 +65,7 @@ impl Array {
     }
     /// Relative rounding when the device stores a value of this type: half an ulp.
     pub fn store_ulp(&self) -> f64 {
-        crate::kernels::store_ulp(self.dtype)
+        self.dtype.store_ulp()
     }
 }
 
@@ -73,9 +87,16 @@ fn smallest_normal(dtype: DType) -> f64 {
 }
 
 /// Error of storing `want` as `dtype`: half an ulp, or all of a number that may be flushed to zero.
-fn stored(want: f64, dtype: DType) -> f64 {
+fn store_error(want: f64, dtype: DType) -> f64 {
     let tiny = smallest_normal(dtype);
-    if want.abs() < tiny { tiny } else { want.abs() * crate::kernels::store_ulp(dtype) }
+    if want.abs() < tiny { tiny } else { want.abs() * dtype.store_ulp() }
+}
+
+/// A value that a kernel computes in f32 to within `error`, then stores as `dtype`.
+fn computed(want: f64, error: f64, dtype: DType) -> Cell {
+    let small = want.abs() - error < smallest_normal(dtype);
+    let store = if small { smallest_normal(dtype) } else { store_error(want, dtype) };
+    Cell { want, bound: error * (1.0 + dtype.store_ulp()) + store }
 }
 
 /// A value that is copied from a tensor of type `from` to one of type `to`: exact where `to` holds every value of
@@ -86,7 +107,7 @@ fn moved(value: f64, from: DType, to: DType) -> Cell {
     let bound = match widens {
         true if value == 0.0 || value.abs() >= tiny => 0.0,
         true => value.abs(),
-        false => stored(value, to),
+        false => store_error(value, to),
     };
     Cell { want: value, bound }
 }

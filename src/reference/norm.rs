@@ -1,23 +1,119 @@
 //! Normalisations over the last axis.
+//!
+//! What the bounds rely on, whatever the variant: a row of `n` cells is shared by at least 16 running sums (four
+//! streams, four lanes, or four streams over a longer workgroup), so each adds at most [`terms`] values before a
+//! tree joins them; WGSL allows inverseSqrt 2 ulp and a division 2.5 ulp.
 
-use super::{Array, Cell, F32_EPS};
+use super::{Array, Cell, F32_EPS, computed};
+
+const TINY: f64 = f32::MIN_POSITIVE as f64;
+
+/// Roundings that a term of a sum over `n` cells meets at most: its running sum, the tree over lanes and
+/// streams, the sum within a quad, and the division by the count.
+fn terms(n: f64) -> f64 {
+    (n / 16.0).ceil() + 20.0
+}
 
 /// `x / sqrt(mean(x^2) + eps) * gain`.
 ///
-/// Bound: the sum of `n` squares by a tree or by strides is off by at most `n` roundings relative to the sum
-/// of magnitudes (all terms are positive, so relative to the sum itself), half of that after the root; root,
-/// division and the two products add four more (WGSL allows inverseSqrt 2 ulp, division 2.5 ulp).
+/// Bound: the squares are positive, so their sum is off by at most [`terms`] roundings of itself, half of that
+/// after the root; root and products add eight. A flushed denormal of `x` is magnified by the scale.
 pub fn rms_norm(x: &Array, gain: &Array, eps: f64, row: usize) -> Vec<Cell> {
     let values = x.row(row);
     let n = values.len() as f64;
     let mean = values.iter().map(|v| v * v).sum::<f64>() / n;
     let scale = 1.0 / (mean + eps).sqrt();
-    let relative = (n / 2.0 + 12.0) * F32_EPS + x.store_ulp();
-    let cells = values.iter().zip(&gain.data);
-    cells
-        .map(|(v, g)| {
-            let want = v * scale * g;
-            Cell { want, bound: want.abs() * relative + f64::from(f32::MIN_POSITIVE) }
-        })
-        .collect()
+    let relative = (terms(n) / 2.0 + 8.0) * F32_EPS;
+    let cell = |(v, g): (&f64, &f64)| {
+        let want = v * scale * g;
+        computed(want, want.abs() * relative + TINY * scale * (g.abs() + TINY), x.dtype)
+    };
+    values.iter().zip(&gain.data).map(cell).collect()
+}
+
+/// `x / max(sqrt(sum(x^2)), eps)`.
+///
+/// Bound: as [`rms_norm`]. Squares below the smallest normal number may be lost: `n` of them, which matters
+/// only while the sum is not far above them.
+pub fn l2_norm(x: &Array, eps: f64, row: usize) -> Vec<Cell> {
+    let values = x.row(row);
+    let n = values.len() as f64;
+    let total = values.iter().map(|v| v * v).sum::<f64>();
+    let inverse = |sum: f64| 1.0 / sum.max(0.0).sqrt().max(eps);
+    let scale = inverse(total);
+    let lost = (inverse(total - n * TINY) - scale).max(scale - inverse(total + n * TINY));
+    let relative = (terms(n) / 2.0 + 8.0) * F32_EPS;
+    let cell = |v: &f64| {
+        let want = v * scale;
+        computed(want, want.abs() * relative + v.abs() * lost + TINY * scale, x.dtype)
+    };
+    values.iter().map(cell).collect()
+}
+
+/// `(x - mean) / sqrt(variance + eps) * gain + bias`, mean and variance in two passes.
+///
+/// Bound: let `a` be the largest magnitude and `v` the variance. A running mean is rounded once a step, at
+/// most `a` times half an ulp, and its steps add a few more: `dm = (terms + 6 ln terms + 20) a` half ulps. The
+/// squared deviations are positive, so their sum is off by [`terms`] roundings of itself; taking them from means
+/// that are off by `dm` adds at most `2 dm sqrt(v) + dm^2` twice (within quads, and between them).
+pub fn layer_norm(x: &Array, gain: &Array, bias: Option<&Array>, eps: f64, row: usize) -> Vec<Cell> {
+    let values = x.row(row);
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+    let scale = 1.0 / (variance + eps).sqrt();
+
+    let largest = values.iter().fold(0.0f64, |a, v| a.max(v.abs()));
+    let dm = (terms(n) + 6.0 * terms(n).ln() + 20.0) * F32_EPS * largest + TINY;
+    let dv = variance * (terms(n) + 10.0) * F32_EPS + 2.0 * (2.0 * dm * variance.sqrt() + dm * dm) + TINY;
+    let widest = 1.0 / ((variance - dv).max(0.0) + eps).sqrt();
+    let ds = (widest - scale).max(scale - 1.0 / (variance + dv + eps).sqrt()) + 6.0 * F32_EPS * widest;
+
+    let bias = |i: usize| bias.map_or(0.0, |b| b.data[i]);
+    let cell = |(i, v): (usize, &f64)| {
+        let (away, g) = (v - mean, gain.data[i]);
+        let want = away * scale * g + bias(i);
+        let product = away.abs() * ds + (dm + away.abs() * F32_EPS) * widest + 2.0 * (away * scale).abs() * F32_EPS;
+        let error = g.abs() * product + 2.0 * (away * scale * g).abs() * F32_EPS + want.abs() * F32_EPS;
+        computed(want, error + TINY, x.dtype)
+    };
+    values.iter().enumerate().map(cell).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    fn row(data: &[f64]) -> Array {
+        Array::new(DType::F32, &[1, data.len()], data.to_vec())
+    }
+    fn close(cells: &[Cell], want: &[f64]) {
+        for (c, w) in cells.iter().zip(want) {
+            assert!((c.want - w).abs() < 1e-12 && c.bound.is_finite() && c.bound < 1e-4, "{c:?} {w}");
+        }
+    }
+
+    #[test]
+    fn values_are_the_definitions() {
+        let (x, gain, bias) = (row(&[3.0, -4.0]), row(&[2.0, 0.5]), row(&[1.0, -1.0]));
+        close(&rms_norm(&x, &gain, 0.0, 0), &[6.0 / 12.5f64.sqrt(), -2.0 / 12.5f64.sqrt()]);
+        close(&l2_norm(&x, 1e-12, 0), &[0.6, -0.8]);
+        close(&l2_norm(&x, 10.0, 0), &[0.3, -0.4]);
+        close(&layer_norm(&x, &gain, Some(&bias), 0.0, 0), &[3.0, -1.5]);
+        close(&layer_norm(&x, &gain, None, 0.75, 0), &[7.0 / 13f64.sqrt(), -1.75 / 13f64.sqrt()]);
+    }
+
+    #[test]
+    fn an_offset_leaves_the_bound_small_enough_to_catch_cancellation() {
+        let data: Vec<f64> = (0..896).map(|i| 1000.0 + f64::from(i % 7) / 7.0).collect();
+        let cells = layer_norm(&row(&data), &row(&[1.0; 896]), None, 1e-5, 0);
+        // E[x^2] - E[x]^2 in f32, as a careless kernel has it.
+        let sums = data.iter().fold((0f32, 0f32), |s, v| (s.0 + *v as f32, s.1 + *v as f32 * *v as f32));
+        let (mean, squares) = (sums.0 / 896.0, sums.1 / 896.0);
+        let scale = 1.0 / ((squares - mean * mean).max(0.0) + 1e-5).sqrt();
+        let careless = |v: f64| f64::from((v as f32 - mean) * scale);
+        let worst = data.iter().zip(&cells).map(|(v, c)| (careless(*v) - c.want).abs() / c.bound).fold(0.0, f64::max);
+        assert!(worst > 3.0, "{worst} times the bound");
+    }
 }

@@ -29,7 +29,7 @@ pub fn rope(x: &Array, positions: &Array, table: &Array, rope: &Rope, row: usize
             let (kept, turned) = (value * cos, if second { partner * sin } else { -partner * sin });
             let want = kept + turned;
             let arithmetic = 4.0 * F32_EPS * (kept.abs() + turned.abs());
-            cells.push(Cell { want, bound: arithmetic + super::stored(want, x.dtype) });
+            cells.push(Cell { want, bound: arithmetic + super::store_error(want, x.dtype) });
         }
     }
     cells

@@ -1,6 +1,6 @@
 //! Moving rows: caches, embedding tables, splices, planned interpolation. Indices are clamped as the kernels do.
 
-use super::{Array, Cell, F32_EPS, moved, stored};
+use super::{Array, Cell, F32_EPS, moved, store_error};
 use crate::DType;
 
 /// `list[at]` as an index below `rows`.
@@ -46,7 +46,7 @@ pub fn splice_rows(
     let added = table.row(clamped(chosen, row, table.rows()));
     let sum = |(v, e): (&f64, &f64)| {
         let want = v + e;
-        Cell { want, bound: F32_EPS * want.abs() + stored(want, a.dtype) }
+        Cell { want, bound: F32_EPS * want.abs() + store_error(want, a.dtype) }
     };
     picked.iter().zip(added).map(sum).collect()
 }

@@ -1,2 +1,109 @@
-//! xtask
-fn main() {}
+//! `cargo xtask ...`: the commands of this repository.
+//!
+//! What lives here: the two commands of a new user (`demo`, `test`), the checks of house rules that no compiler
+//! makes (`deps`, `size`, `repo`), the comparison with golden cases, and the fetching of software Vulkan drivers.
+//! What does not: anything that needs omma at compile time. Work on kernels is done by running `kernels-test`.
+
+mod checks;
+mod driver;
+mod exemptions;
+mod goldens;
+mod parts;
+mod repo;
+mod rust;
+mod shaders;
+mod size;
+mod steps;
+mod tasks;
+mod wasm;
+
+mod deps;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let matches = cli().get_matches();
+    match dispatch(&matches) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the command; `false` when it ran and found something wrong (which it has printed).
+fn dispatch(matches: &ArgMatches) -> Result<bool, String> {
+    let (name, args) = matches.subcommand().ok_or("no command")?;
+    match name {
+        "demo" => tasks::demo(&rest(args)),
+        "test" => tasks::test(),
+        "check" => tasks::check(),
+        "deps" => checks::print(deps::check()?),
+        "size" => checks::print(size::check()?),
+        "repo" => checks::print(repo::check()?),
+        "kernels" => tasks::kernels(args.get_flag("check")),
+        "wgsl" => tasks::wgsl(&rest(args)),
+        "bless" => tasks::bless(),
+        "bench" => tasks::bench(&rest(args)),
+        "goldens" => goldens::command(args),
+        "wasm" => wasm::check(&rest(args)),
+        "driver" => tasks::driver(args.get_flag("swiftshader"), args.get_flag("private")),
+        "probe" => driver::probe::print(),
+        other => Err(format!("unknown command {other}")),
+    }
+}
+
+fn rest(args: &ArgMatches) -> Vec<String> {
+    args.get_many::<String>("args").map(|v| v.cloned().collect()).unwrap_or_default()
+}
+
+fn cli() -> Command {
+    let args = |help| Arg::new("args").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).help(help);
+    let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let command = |name, about| Command::new(name).about(about);
+    Command::new("cargo xtask")
+        .about("The commands of omma's repository. New here? `cargo xtask demo`, then `cargo xtask test`.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([
+            command("demo", "Describe a picture of the repository; fetches a software Vulkan driver if there is none")
+                .arg(args("further arguments of `omma describe`")),
+            command(
+                "test",
+                "Everything CI runs: checks, unit tests, kernels and golden cases on two software adapters",
+            ),
+            command("check", "fmt, clippy, deps, size, repo, generated docs: what to run before a commit"),
+            command("deps", "Fail when a module names a higher layer, or wgpu/naga outside their homes"),
+            command("size", "Budgets: .wgsl 200 lines, .rs 500, a function 60 (exemptions.txt)"),
+            command("repo", "Rules on text: no machine paths, stubs, shader text from strings, broken links, ..."),
+            command("kernels", "Write docs/KERNELS.md from the registry, and the table of parts in shaders/README.md")
+                .arg(flag("check", "compare instead of writing")),
+            command("wgsl", "Print a kernel as it is linked: wgsl <kernel> [variant]").arg(args("<kernel> [variant]")),
+            command("bless", "Rewrite the text goldens (plans, linked shaders) from what the code does now"),
+            command("bench", "cargo bench, with a driver").arg(args("arguments of cargo bench")),
+            command("goldens", "Run golden cases through `omma run` and compare every stage")
+                .arg(Arg::new("filter").help("only cases whose name contains this"))
+                .arg(
+                    Arg::new("adapter")
+                        .long("adapter")
+                        .value_parser(["lavapipe", "swiftshader", "default"])
+                        .help("one adapter instead of lavapipe and SwiftShader"),
+                ),
+            command("wasm", "Check that the library builds for wasm32-unknown-unknown").arg(args("arguments of cargo")),
+            command("driver", "Get a software Vulkan driver if there is no adapter")
+                .arg(flag("swiftshader", "get SwiftShader, the second adapter of the tests"))
+                .arg(flag("private", "unpack under target/driver even as root, even if an adapter is there")),
+            command("probe", "Print the Vulkan devices that a child process would see").hide(true),
+        ])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::cli().debug_assert();
+    }
+}

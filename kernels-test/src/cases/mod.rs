@@ -2,14 +2,30 @@
 
 mod advance;
 mod argmax;
+mod as_gpu;
+mod attention;
+mod attention_decode;
+mod attention_merge;
+mod binary;
 mod ceilings;
 mod embed_tokens;
+mod glu;
 mod interpolate_rows;
 mod kv_append;
+mod l2_norm;
+mod layer_norm;
+mod matmul;
+mod matvec;
+mod normalize;
+mod patch_embed;
+mod resize_columns;
+mod resize_rows;
 mod rms_norm;
 mod rope;
 mod sample;
+mod softmax;
 mod splice_rows;
+mod unary;
 
 use crate::case::Case;
 
@@ -17,13 +33,28 @@ use crate::case::Case;
 pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
+    ("attention", attention::cases),
+    ("attention_decode", attention_decode::cases),
+    ("attention_merge", attention_merge::cases),
+    ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
+    ("glu", glu::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
+    ("l2_norm", l2_norm::cases),
+    ("layer_norm", layer_norm::cases),
+    ("matmul", matmul::cases),
+    ("matvec", matvec::cases),
+    ("normalize", normalize::cases),
+    ("patch_embed", patch_embed::cases),
+    ("resize_columns", resize_columns::cases),
+    ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
     ("sample", sample::cases),
+    ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("unary", unary::cases),
 ];

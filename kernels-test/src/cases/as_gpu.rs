@@ -1,0 +1,51 @@
+//! Cases of the variants that a kernel picks on a GPU, run on whatever adapter there is: on a machine without a GPU
+//! they would have no test. Results are promised on every device; only speed differs.
+
+use crate::case::{Case, Input};
+use omma::kernels::{Cost, Io, Kernel, Launch, TensorType};
+use omma::reference::{Array, Cell};
+use omma::{Caps, Result};
+
+/// The kernel, told that the adapter is no software.
+#[derive(Debug)]
+struct AsGpu<K> {
+    kernel: K,
+    subgroup: bool,
+}
+
+impl<K: Kernel> Kernel for AsGpu<K> {
+    fn name(&self) -> &'static str {
+        self.kernel.name()
+    }
+    fn inputs(&self) -> Vec<&'static str> {
+        self.kernel.inputs()
+    }
+    fn outputs(&self) -> Vec<&'static str> {
+        self.kernel.outputs()
+    }
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        self.kernel.infer(inputs)
+    }
+    fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
+        let subgroup = caps.subgroup.filter(|_| self.subgroup);
+        self.kernel.launch(io, &Caps { software: false, subgroup, ..caps.clone() })
+    }
+    fn cost(&self, io: &Io<'_>) -> Cost {
+        self.kernel.cost(io)
+    }
+    fn oracle(&self, inputs: &[Array], output: usize, row: usize) -> Vec<Cell> {
+        self.kernel.oracle(inputs, output, row)
+    }
+    fn show(&self) -> String {
+        self.kernel.show()
+    }
+}
+
+/// The case with and without subgroups, as a GPU would run it.
+pub fn as_gpu<K: Kernel + Clone>(name: &str, kernel: &K, inputs: &[Input]) -> Vec<Case> {
+    let case = |subgroup: bool| {
+        let name = format!("{name} as on a GPU{}", if subgroup { " with subgroups" } else { "" });
+        Case::new(name, AsGpu { kernel: kernel.clone(), subgroup }, inputs.to_vec())
+    };
+    vec![case(false), case(true)]
+}

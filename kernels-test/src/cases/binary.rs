@@ -1,0 +1,38 @@
+//! binary: every function, every broadcast, widths that are not whole quads, many rows.
+
+use super::as_gpu::as_gpu;
+use crate::case::{Case, Fill, Input};
+use omma::DType;
+use omma::kernels::{Binary, BinaryOp};
+
+fn case(op: BinaryOp, dtype: DType, x: &[usize], b: &[usize]) -> Case {
+    // Away from 0, for the division.
+    let b_input = Input::float(dtype, b).fill(Fill::Uniform(0.25, 2.0));
+    Case::new(format!("{op:?} {x:?} {b:?} {dtype}"), Binary { op }, vec![Input::float(dtype, x), b_input])
+}
+
+pub fn cases() -> Vec<Case> {
+    use BinaryOp::{Add, Div, Max, Min, Mul, Sub};
+    let mut all = Vec::new();
+    for op in [Add, Sub, Mul, Div, Max, Min] {
+        for cols in [1, 7, 64, 1028] {
+            for b in [vec![5, cols], vec![cols], vec![5, 1], vec![1]] {
+                all.push(case(op, DType::F32, &[5, cols], &b));
+            }
+        }
+        all.push(case(op, DType::F16, &[3, 68], &[3, 68]));
+        all.push(case(op, DType::F16, &[3, 7], &[3, 1]));
+    }
+    let huge = vec![Input::f32(&[4, 33]).fill(Fill::Huge), Input::f32(&[4, 33]).fill(Fill::Huge)];
+    all.push(Case::new("Mul huge", Binary { op: Mul }, huge));
+    let tiny = vec![Input::f32(&[4, 36]).fill(Fill::Tiny), Input::f32(&[4, 36]).fill(Fill::Tiny)];
+    all.push(Case::new("Add tiny", Binary { op: Add }, tiny));
+    all.push(case(Add, DType::F32, &[2, 3, 8], &[2, 3, 8]));
+    all.push(case(Add, DType::F32, &[65_537, 3], &[3]));
+    all.push(case(Mul, DType::F32, &[65_537, 4], &[65_537, 1]));
+    all.push(case(Add, DType::F32, &[577, 1024], &[577, 1024]).bench());
+    all.push(case(Add, DType::F32, &[577, 1024], &[1024]).bench());
+    let inputs = [Input::f32(&[5, 1028]), Input::f32(&[5, 1])];
+    all.extend(as_gpu("Mul 5x1028 by column", &Binary { op: Mul }, &inputs));
+    all
+}

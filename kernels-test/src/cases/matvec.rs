@@ -1,0 +1,55 @@
+//! matvec: one row and up to eight, odd sizes in every axis, every weight type and epilogue; the projections of a
+//! LLaMA-7B decode step as bench rows.
+
+use crate::case::{Case, Fill, Input};
+use omma::DType::{self, BF16, F16, F32};
+use omma::kernels::{Act, MatVec, TensorType};
+
+fn case(x: DType, w: DType, m: usize, k: usize, n: usize, kernel: MatVec) -> Case {
+    let mut inputs = vec![Input::float(x, &[m, k]), Input::panels(w, n, k)];
+    inputs.extend(kernel.bias.then(|| Input::f32(&[n])));
+    inputs.extend(kernel.residual.then(|| Input::float(x, &[m, n])));
+    let act = kernel.act.map_or("", Act::name);
+    let (bias, residual) = (if kernel.bias { " bias" } else { "" }, if kernel.residual { " residual" } else { "" });
+    Case::new(format!("{m}x{k}x{n} {x} {w}{bias} {act}{residual}"), kernel, inputs)
+}
+
+fn plain(m: usize, k: usize, n: usize) -> Case {
+    case(F32, F32, m, k, n, MatVec::default())
+}
+
+pub fn cases() -> Vec<Case> {
+    let full = |act| MatVec { bias: true, act: Some(act), residual: true };
+    let mut cases = vec![
+        plain(1, 1, 1),
+        plain(1, 3, 5),
+        plain(1, 31, 33),
+        plain(1, 32, 31),
+        plain(1, 33, 64),
+        plain(1, 402, 110),
+        plain(1, 90, 130),
+        plain(1, 5, 65_541),
+        plain(1, 896, 896),
+        case(F16, F16, 1, 66, 70, full(Act::Silu)),
+        case(F16, BF16, 3, 64, 64, full(Act::Relu2)),
+        case(F32, F16, 1, 128, 96, full(Act::Gelu)),
+        case(F32, BF16, 8, 110, 90, full(Act::GeluTanh)),
+    ];
+    cases.extend((2..=8).map(|m| plain(m, 36 + m, 61 + m)));
+    for fill in [Fill::Outlier, Fill::Offset, Fill::Zeros, Fill::Huge, Fill::Tiny] {
+        let mut case = plain(1, 515, 40);
+        case.name = format!("{} {fill:?}", case.name);
+        case.inputs[0].fill = fill;
+        cases.push(case);
+    }
+    let mut rows = plain(2, 66, 21);
+    rows.name = "2x66x21 rows".into();
+    rows.inputs[1] = Input::new(TensorType::f32(&[21, 66]), Fill::Uniform(-1.0, 1.0));
+    cases.push(rows);
+    for w in [F32, F16, BF16] {
+        cases.push(case(F32, w, 1, 4096, 4096, MatVec::default()).bench_only());
+    }
+    cases.push(case(F32, F16, 1, 4096, 11_008, MatVec::default()).bench_only());
+    cases.push(case(F32, F16, 4, 4096, 4096, MatVec::default()).bench_only());
+    cases
+}

@@ -1,0 +1,29 @@
+//! normalize: sizes around a workgroup, several images, the means of CLIP, and no normalisation at all.
+
+use super::resize_rows::pixels;
+use crate::case::{Case, Fill, Input};
+use omma::kernels::{Normalize, TensorType};
+
+fn clip() -> Normalize {
+    Normalize {
+        rescale: 1.0 / 255.0,
+        mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+        std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
+    }
+}
+
+pub fn cases() -> Vec<Case> {
+    let one = |h: usize, w: usize| Case::new(format!("{h}x{w}"), clip(), vec![pixels(h, w)]);
+    let images = Input::new(TensorType::u32(&[3, 7, 11]), Fill::Index(u32::MAX));
+    let bytes = Normalize { rescale: 1.0, mean: [0.0; 3], std: [1.0; 3] };
+    vec![
+        one(1, 1),
+        one(7, 9),
+        one(8, 8),
+        one(5, 13),
+        one(2100, 2001),
+        one(336, 336).bench(),
+        Case::new("3 images of 7x11", clip(), vec![images]),
+        Case::new("bytes as they are", bytes, vec![pixels(16, 16)]),
+    ]
+}

@@ -1,0 +1,47 @@
+//! patch_embed: patches of 1 to 32 pixels, pictures that are not whole patches, one to five channels, 8-bit pixels
+//! with CLIP's normalising; ViT-B/16 at 224 and CLIP ViT-L/14 at 336 as bench rows.
+
+use crate::case::{Case, Fill, Input};
+use omma::DType::{self, BF16, F16, F32};
+use omma::kernels::{PatchEmbed, Pixels, TensorType};
+
+/// `pixels` is \[images, channels, height, width\].
+fn planes(x: DType, w: DType, pixels: [usize; 4], patch: usize, dim: usize, bias: bool) -> Case {
+    let mut inputs = vec![Input::float(x, &pixels), Input::panels(w, dim, pixels[1] * patch * patch)];
+    inputs.extend(bias.then(|| Input::f32(&[dim])));
+    let name = format!("planes {pixels:?} patch {patch} dim {dim} {x} {w}{}", if bias { " bias" } else { "" });
+    Case::new(name, PatchEmbed { patch, bias, source: Pixels::Planes }, inputs)
+}
+
+/// `pixels` is \[images, height, width\].
+fn rgba8(pixels: [usize; 3], patch: usize, dim: usize, dtype: DType, w: DType) -> Case {
+    let mean = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+    let std = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+    let source = Pixels::Rgba8 { rescale: 1.0 / 255.0, mean, std, dtype };
+    let words = Input::new(TensorType::u32(&pixels), Fill::Index(u32::MAX));
+    let inputs = vec![words, Input::panels(w, dim, 3 * patch * patch), Input::f32(&[dim])];
+    let name = format!("rgba8 {pixels:?} patch {patch} dim {dim} {dtype} {w} bias");
+    Case::new(name, PatchEmbed { patch, bias: true, source }, inputs)
+}
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        planes(F32, F32, [1, 1, 1, 1], 1, 1, false),
+        planes(F32, F32, [1, 3, 8, 8], 2, 5, true),
+        planes(F32, F32, [2, 3, 17, 23], 5, 7, true),
+        planes(F32, F32, [1, 1, 25, 11], 5, 33, false),
+        planes(F32, F32, [3, 5, 14, 30], 7, 36, true),
+        planes(F32, F32, [1, 3, 42, 70], 14, 130, true),
+        planes(F32, F16, [2, 3, 64, 48], 16, 48, false),
+        planes(F32, BF16, [1, 3, 65, 97], 32, 66, true),
+        planes(F16, F16, [1, 3, 33, 50], 16, 40, true),
+        planes(F32, F32, [1, 1, 257, 513], 1, 3, true),
+        rgba8([1, 1, 1], 1, 1, F32, F32),
+        rgba8([2, 30, 45], 14, 37, F32, F32),
+        rgba8([1, 33, 32], 16, 64, F32, BF16),
+        rgba8([1, 31, 29], 3, 44, F16, F16),
+        planes(F32, F32, [1, 3, 224, 224], 16, 768, true).bench(),
+        planes(F32, F32, [1, 3, 336, 336], 14, 1024, false).bench_only(),
+        rgba8([1, 336, 336], 14, 1024, F32, F32).bench_only(),
+    ]
+}

@@ -1,0 +1,41 @@
+// Gated linear unit (Shazeer 2020):
+//
+//     y[row, i] = act(gate[row, i]) * up[row, i]
+//
+// Each row is cut into spans of LANES * STEPS quads, a workgroup a span; neighbouring lanes take neighbouring quads.
+//
+// Parts: elem (Elem, the activation type), xy (quads of a row), act (act4), glu (gate_quad, up_quad), b (b_quad, where
+// up is a matrix of its own)
+
+struct Params {
+    rows: u32,
+    cols: u32,
+    b_row: u32,
+    b_col: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<XCell>; // the gate [rows, cols], or gate and up [rows, 2 cols]
+@group(0) @binding(2) var<storage, read_write> y: array<YCell>; // [rows, cols]
+
+override LANES: u32 = 64;
+override STEPS: u32 = 4;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let span = group.x + group.y * groups.x;
+    let spans = (quads() + LANES * STEPS - 1u) / (LANES * STEPS);
+    let row = span / spans;
+    if row >= params.rows {
+        return;
+    }
+    let first = (span % spans) * LANES * STEPS;
+    let end = min(first + LANES * STEPS, quads());
+    for (var i = first + lane; i < end; i += LANES) {
+        y_put(row, i, act4(gate_quad(row, i)) * up_quad(row, i));
+    }
+}

@@ -1,0 +1,5 @@
+// Role bias: none.
+
+fn bias_quad(n: u32) -> vec4<f32> {
+    return vec4<f32>(0.0);
+}

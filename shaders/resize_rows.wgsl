@@ -1,0 +1,72 @@
+// Horizontal pass of a resize, in Pillow's fixed point, by channel:
+//
+//     y[row, col] = clamp((2^21 + sum_t weights[t, col] * x[line + row, first[col] + t + origin - held]) >> 22)
+//
+// with t < count[col]. Samples left or right of the picture are `background`; a row outside `inside_first ..
+// inside_end` is black. One lane an output pixel; a workgroup takes LANES neighbouring columns of one row. An x
+// beyond a binding is bound strip by strip, each with a dispatch of its own rows.
+//
+// Parts: pixel (channels of a word, rounding to a word)
+
+struct Params {
+    cols: u32, // columns of y
+    taps: u32, // rows of weights
+    pitch: u32, // words from one row of x to the next
+    size: u32, // columns of the picture
+    held: u32, // column of the picture that is column 0 of x
+    origin: i32, // column of the picture where the counting of `first` starts; negative where it is padded
+    background: u32,
+    red: u32, // bit position of red in a word of x; blue is at 16 - red
+    inside_first: u32, // rows of y
+    inside_end: u32,
+    line: u32, // row of the bound strip that is this dispatch's first
+    y_row: u32, // row of y that is this dispatch's first
+    rows: u32, // rows of this dispatch
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>; // [strip rows, pitch]
+@group(0) @binding(2) var<storage, read> first: array<u32>; // [cols]
+@group(0) @binding(3) var<storage, read> count: array<u32>; // [cols]
+@group(0) @binding(4) var<storage, read> weights: array<i32>; // [taps, cols]
+@group(0) @binding(5) var<storage, read_write> y: array<u32>; // [all rows, cols]
+
+override LANES: u32 = 64;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let tiles = (params.cols + LANES - 1u) / LANES;
+    let tile = group.x + group.y * groups.x;
+    let col = (tile % tiles) * LANES + lane;
+    if tile / tiles >= params.rows || col >= params.cols {
+        return;
+    }
+    let row = params.y_row + tile / tiles;
+    let from_row = (params.line + tile / tiles) * params.pitch;
+    let shifts = vec3<u32>(params.red, 8u, 16u - params.red);
+    // Of the taps 0 .. taps, those from `low` to `high` meet pixels that are held; the others meet background.
+    let start = i32(first[col]) + params.origin;
+    let first_held = start - i32(params.held);
+    let taps = i32(min(count[col], params.taps));
+    let low = clamp(max(-start, -first_held), 0, taps);
+    let high = clamp(min(i32(params.size) - start, i32(params.pitch) - first_held), low, taps);
+    var sum = vec3<i32>(PIXEL_HALF);
+    for (var t = low; t < high; t++) {
+        let word = x[from_row + u32(first_held + t)];
+        sum += weights[u32(t) * params.cols + col] * pixel_channels(word, shifts);
+    }
+    var outside = 0;
+    for (var t = 0; t < low; t++) {
+        outside += weights[u32(t) * params.cols + col];
+    }
+    for (var t = high; t < taps; t++) {
+        outside += weights[u32(t) * params.cols + col];
+    }
+    sum += outside * pixel_channels(params.background, vec3<u32>(0u, 8u, 16u));
+    let inside = row >= params.inside_first && row < params.inside_end;
+    y[row * params.cols + col] = pixel_word(select(vec3<i32>(0), sum, inside));
+}

@@ -1,0 +1,90 @@
+// Softmax of each row:
+//
+//     y[row, i] = exp(x[row, i] - top) / sum_j(exp(x[row, j] - top)),  top = max_j(x[row, j])
+//
+// The part `rows` says which rows a workgroup takes, as four streams of quads: each lane strides over blocks, one
+// quad of each stream, twice: once for maximum and sum, once to write. The sum is kept relative to the largest
+// cell seen so far and rescaled when a larger one comes (Milakov & Gimelshein 2018), so nothing overflows. Masks
+// are large finite negative numbers; a row of nothing else is uniform, as the formula has it.
+//
+// Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4,
+// group_max4)
+
+struct Params {
+    rows: u32,
+    cols: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<XCell>; // [rows, cols]
+@group(0) @binding(2) var<storage, read_write> y: array<YCell>; // [rows, cols]
+
+// No logit or mask is below it.
+const LOWEST: f32 = -3.4028234e38;
+
+// e^-104 is below half the smallest denormal: what is further down counts as 0.
+const FAR: f32 = -104.0;
+
+fn quad_max(v: vec4<f32>, w: vec4<f32>) -> f32 {
+    let own = select(vec4<f32>(LOWEST), v, w > vec4<f32>(0.0));
+    return max(max(own.x, own.y), max(own.z, own.w));
+}
+
+// Of each stream, the largest cell that weighs anything.
+fn block_max(v: mat4x4<f32>, w: mat4x4<f32>) -> vec4<f32> {
+    return vec4<f32>(quad_max(v[0], w[0]), quad_max(v[1], w[1]), quad_max(v[2], w[2]), quad_max(v[3], w[3]));
+}
+
+// exp(v - top) for v <= top, and no more than 1 for cells that are not of the row.
+fn exp_below(v: vec4<f32>, top: f32) -> vec4<f32> {
+    return exp(clamp(v - top, vec4<f32>(FAR), vec4<f32>(0.0)));
+}
+
+// Of each stream, the weighted sum of exp(v - top).
+fn block_exp_sum(v: mat4x4<f32>, w: mat4x4<f32>, top: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(
+        dot(exp_below(v[0], top.x), w[0]),
+        dot(exp_below(v[1], top.y), w[1]),
+        dot(exp_below(v[2], top.z), w[2]),
+        dot(exp_below(v[3], top.w), w[3]),
+    );
+}
+
+// exp(old - now) for old <= now; exactly 1 where nothing changed, whatever exp(0) is.
+fn rescale(old: vec4<f32>, now: vec4<f32>) -> vec4<f32> {
+    return select(exp(max(old - now, vec4<f32>(FAR))), vec4<f32>(1.0), old == now);
+}
+
+override LANES: u32 = 64;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = (group.x + group.y * groups.x) * ROWS;
+    if row >= params.rows {
+        return;
+    }
+    var top = vec4<f32>(LOWEST);
+    var sum = vec4<f32>(0.0);
+    for (var i = lane; i < blocks(); i += LANES) {
+        let v = block_load(row, i);
+        let w = block_weight(row, i);
+        let larger = max(top, block_max(v, w));
+        sum = sum * rescale(top, larger) + block_exp_sum(v, w, larger);
+        top = larger;
+    }
+    let row_top = merge_max(group_max4(top, lane));
+    let scale = 1.0 / merge_sum(group_sum4(sum * rescale(top, row_top), lane));
+    for (var i = lane; i < blocks(); i += LANES) {
+        let v = block_load(row, i);
+        block_put(row, i, mat4x4<f32>(
+            exp_below(v[0], row_top.x) * scale.x,
+            exp_below(v[1], row_top.y) * scale.y,
+            exp_below(v[2], row_top.z) * scale.z,
+            exp_below(v[3], row_top.w) * scale.w,
+        ));
+    }
+}

@@ -1,0 +1,167 @@
+//! Inputs of a sample: as the original model received them, or made from pictures and prompts.
+
+use super::case::Sample;
+use crate::common::read_file;
+use omma::checkpoint::{Checkpoint, MemoryFile};
+use omma::generate::{Model, PictureSource, Pixels};
+use omma::image::{Limits, Picture, Policy};
+use omma::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// An integer tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ints {
+    /// Extents.
+    pub shape: Vec<usize>,
+    /// Values.
+    pub values: Vec<i64>,
+}
+
+/// What a sample starts from.
+#[derive(Default)]
+pub struct Inputs {
+    /// Float tensors: pixel_values.
+    pub floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    /// Integer tensors: input_ids, attention_mask.
+    pub ints: BTreeMap<String, Ints>,
+    /// Pictures to preprocess on the GPU; empty from inputs.
+    pub pictures: Vec<Pixels>,
+    /// Made here from pictures and prompts, so they are dumped.
+    pub made: bool,
+}
+
+impl Inputs {
+    /// Reads or makes them.
+    pub fn read(folder: &Path, sample: &Sample, model: &Model, pictures: bool) -> Result<Self> {
+        let mut inputs = Self::stored(folder, sample)?;
+        if !pictures {
+            return Ok(inputs);
+        }
+        inputs.made = true;
+        if !sample.prompts.is_empty() {
+            inputs.tokenize(sample, model)?;
+        }
+        for name in &sample.images {
+            let bytes = read_file(&folder.join(name))?;
+            let picture = Picture::decode(name, &bytes, &Limits::default())?;
+            let files = &model.files;
+            let preprocess = files.preprocess.as_ref().ok_or_else(|| Error::Io {
+                path: "preprocessor_config.json".into(),
+                reason: "is not in the checkpoint; a picture needs it".into(),
+            })?;
+            let plan = preprocess.plan(picture.width, picture.height, Policy::Auto, sample.resized)?;
+            inputs.pictures.push(Pixels { source: PictureSource::Host(Arc::new(picture)), plan });
+        }
+        if !inputs.pictures.is_empty() {
+            inputs.floats.remove("pixel_values");
+        }
+        Ok(inputs)
+    }
+
+    fn stored(folder: &Path, sample: &Sample) -> Result<Self> {
+        let path = folder.join(&sample.inputs);
+        let file = MemoryFile::new(path.display().to_string(), read_file(&path)?);
+        let tensors = pollster::block_on(Checkpoint::of_file(Arc::new(file)))?;
+        let mut inputs = Self::default();
+        for entry in tensors.entries() {
+            let (name, shape) = (entry.name.clone(), entry.shape.clone());
+            if entry.dtype.is_float() {
+                let values = pollster::block_on(tensors.load_f32(&name))?;
+                inputs.floats.insert(name, (shape, values));
+            } else {
+                let values = pollster::block_on(tensors.load_i64(&name))?;
+                inputs.ints.insert(name, Ints { shape, values });
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// input_ids and attention_mask from the prompts: placeholders expanded, padded as the case's model pads.
+    fn tokenize(&mut self, sample: &Sample, model: &Model) -> Result<()> {
+        let tokenizer = model.files.need_tokenizer()?;
+        let per_picture = picture_tokens(model, sample)?;
+        let mut rows = Vec::new();
+        for prompt in &sample.prompts {
+            let text = expand_literals(prompt);
+            let ids = tokenizer.encode(&text, true)?;
+            let grown = ids.into_iter().flat_map(|id| {
+                let count = if Some(id) == model.spec.image_token && !prompt.contains(">*") { per_picture } else { 1 };
+                std::iter::repeat_n(id, count)
+            });
+            rows.push(grown.collect::<Vec<u32>>());
+        }
+        let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = sample.input_shapes.get("input_ids").and_then(|s| s.last().copied()).unwrap_or(longest);
+        let width = width.max(longest);
+        let pad =
+            model.files.tokenizer.as_ref().and_then(|t| t.pad_id()).or(model.files.pad(&model.spec)?).unwrap_or(0);
+        let (mut ids, mut mask) = (Vec::new(), Vec::new());
+        for row in &rows {
+            let fill = width - row.len();
+            // Decoders are padded on the left, so that answers follow their prompts; text towers on the right.
+            let left = if model.spec.decoder.is_some() { fill } else { 0 };
+            let pads = |n: usize| std::iter::repeat_n(i64::from(pad), n);
+            ids.extend(pads(left).chain(row.iter().map(|id| i64::from(*id))).chain(pads(fill - left)));
+            let marks = |value: i64, n: usize| std::iter::repeat_n(value, n);
+            mask.extend(marks(0, left).chain(marks(1, row.len())).chain(marks(0, fill - left)));
+        }
+        let shape = vec![rows.len(), width];
+        self.ints.insert("input_ids".into(), Ints { shape: shape.clone(), values: ids });
+        self.ints.insert("attention_mask".into(), Ints { shape, values: mask });
+        Ok(())
+    }
+
+    /// Rows of token ids without padding, and for each the padded places of its tokens.
+    pub fn sequences(&self) -> Result<Vec<(Vec<u32>, Vec<usize>)>> {
+        let ids = self.ints.get("input_ids").ok_or_else(|| Error::argument("inputs", "hold no input_ids"))?;
+        let width = ids.shape.last().copied().unwrap_or(0).max(1);
+        let ones = vec![1; ids.values.len()];
+        let mask = self.ints.get("attention_mask").map_or(&ones, |m| &m.values);
+        let row = |(ids, mask): (&[i64], &[i64])| {
+            let kept = || ids.iter().zip(mask).enumerate().filter(|(_, (_, m))| **m != 0);
+            (kept().map(|(_, (id, _))| *id as u32).collect(), kept().map(|(i, _)| i).collect())
+        };
+        Ok(ids.values.chunks(width).zip(mask.chunks(width)).map(row).collect())
+    }
+}
+
+/// Image tokens of a picture of this model.
+fn picture_tokens(model: &Model, sample: &Sample) -> Result<usize> {
+    let (Some(tower), Some(connector)) = (&model.spec.vision, &model.spec.connector) else { return Ok(1) };
+    let side = tower.image_size;
+    let size = sample.resized.map_or((side, side), |(h, w)| (h as usize, w as usize));
+    Ok(tower.tokens(size) - if connector.select.drop_prefix { tower.prefix.len() } else { 0 })
+}
+
+/// `<TOKEN>*N` stands for N tokens.
+fn expand_literals(prompt: &str) -> String {
+    let mut text = String::new();
+    let mut rest = prompt;
+    while let Some(at) = rest.find(">*") {
+        let digits: String = rest[at + 2..].chars().take_while(char::is_ascii_digit).collect();
+        let open = rest[..at].rfind('<');
+        match (open, digits.parse::<usize>()) {
+            (Some(open), Ok(count)) if count <= 1 << 20 => {
+                text.push_str(&rest[..open]);
+                text.push_str(&rest[open..=at].repeat(count));
+                rest = &rest[at + 2 + digits.len()..];
+            }
+            _ => {
+                text.push_str(&rest[..at + 2]);
+                rest = &rest[at + 2..];
+            }
+        }
+    }
+    text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn literals_are_expanded() {
+        assert_eq!(super::expand_literals("a <img>*3 b"), "a <img><img><img> b");
+        assert_eq!(super::expand_literals("1 >* 2 <x>"), "1 >* 2 <x>");
+    }
+}

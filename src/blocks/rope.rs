@@ -1,0 +1,169 @@
+//! Rotary position tables, computed on the host in f32 as the reference does, so that the angles agree to the
+//! last bit: frequencies, then position times frequency, then cosine and sine, each rounded to f32.
+
+use crate::DType;
+
+/// How frequencies are scaled beyond the trained context.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    /// Not.
+    None,
+    /// All frequencies divided by a factor.
+    Linear {
+        /// Divisor.
+        factor: f32,
+    },
+    /// The base grows with the length beyond the trained one (`dynamic` NTK).
+    Dynamic {
+        /// Growth.
+        factor: f32,
+        /// Trained length.
+        trained: usize,
+    },
+    /// LLaMA 3.1: low frequencies divided, high ones kept, a ramp between.
+    Llama3 {
+        /// Divisor of low frequencies.
+        factor: f32,
+        /// Wavelengths above trained / low are divided.
+        low: f32,
+        /// Wavelengths below trained / high are kept.
+        high: f32,
+        /// Trained length.
+        trained: usize,
+    },
+    /// YaRN (Peng et al. 2023): a ramp by rotations, and a factor on cosine and sine.
+    Yarn {
+        /// Divisor of interpolated frequencies.
+        factor: f32,
+        /// Rotations above which frequencies are kept.
+        beta_fast: f32,
+        /// Rotations below which frequencies are divided.
+        beta_slow: f32,
+        /// Trained length.
+        trained: usize,
+        /// Factor on cosine and sine.
+        attention: f32,
+        /// Whether the ramp's ends are whole dimensions.
+        truncate: bool,
+    },
+}
+
+/// Rotary settings of a decoder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RopeSpec {
+    /// Base of the frequencies.
+    pub theta: f32,
+    /// Dimensions of a head that are rotated; even.
+    pub rotary_dim: usize,
+    /// Pairs are neighbours (Meta's layout) instead of half a head apart.
+    pub interleaved: bool,
+    /// Scaling.
+    pub scaling: RopeScaling,
+    /// Frequencies are rounded to this type, as a model that was converted whole (`model.half()`) has them.
+    pub rounded: Option<DType>,
+}
+
+/// `[positions, rotary_dim]`: cosines of the frequencies, then their sines.
+pub fn rope_table(spec: &RopeSpec, positions: usize) -> Vec<f32> {
+    let (mut frequencies, factor) = frequencies(spec, positions);
+    for f in &mut frequencies {
+        *f = match spec.rounded {
+            Some(DType::F16) => half::f16::from_f32(*f).to_f32(),
+            Some(DType::BF16) => half::bf16::from_f32(*f).to_f32(),
+            _ => *f,
+        };
+    }
+    let mut table = Vec::with_capacity(positions * spec.rotary_dim);
+    for position in 0..positions {
+        let angle = |f: &f32| f * position as f32;
+        table.extend(frequencies.iter().map(|f| angle(f).cos() * factor));
+        table.extend(frequencies.iter().map(|f| angle(f).sin() * factor));
+    }
+    table
+}
+
+fn frequencies(spec: &RopeSpec, positions: usize) -> (Vec<f32>, f32) {
+    let dim = spec.rotary_dim;
+    let base =
+        |theta: f32| -> Vec<f32> { (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32)).collect() };
+    let plain = base(spec.theta);
+    match spec.scaling {
+        RopeScaling::None => (plain, 1.0),
+        RopeScaling::Linear { factor } => (plain.iter().map(|f| f / factor).collect(), 1.0),
+        RopeScaling::Dynamic { factor, trained } => {
+            let length = positions.max(trained) as f32;
+            let growth = factor * length / trained as f32 - (factor - 1.0);
+            let exponent = dim as f32 / (dim as f32 - 2.0);
+            (base(spec.theta * growth.powf(exponent)), 1.0)
+        }
+        RopeScaling::Llama3 { factor, low, high, trained } => {
+            (plain.iter().map(|f| llama3(*f, factor, (low, high), trained as f32)).collect(), 1.0)
+        }
+        RopeScaling::Yarn { attention, .. } => (yarn(spec, &plain), attention),
+    }
+}
+
+fn llama3(frequency: f32, factor: f32, (low, high): (f32, f32), trained: f32) -> f32 {
+    let wavelength = 2.0 * std::f32::consts::PI / frequency;
+    if wavelength > trained / low {
+        frequency / factor
+    } else if wavelength < trained / high {
+        frequency
+    } else {
+        let smooth = (trained / wavelength - low) / (high - low);
+        (1.0 - smooth) * frequency / factor + smooth * frequency
+    }
+}
+
+fn yarn(spec: &RopeSpec, plain: &[f32]) -> Vec<f32> {
+    let RopeScaling::Yarn { factor, beta_fast, beta_slow, trained, truncate, .. } = spec.scaling else {
+        return plain.to_vec();
+    };
+    let dim = spec.rotary_dim as f64;
+    // Dimension whose wavelength makes `rotations` turns over the trained length.
+    let dimension = |rotations: f32| {
+        let turns = trained as f64 / (f64::from(rotations) * 2.0 * std::f64::consts::PI);
+        dim * turns.ln() / (2.0 * f64::from(spec.theta).ln())
+    };
+    let (mut low, mut high) = (dimension(beta_fast), dimension(beta_slow));
+    if truncate {
+        (low, high) = (low.floor(), high.ceil());
+    }
+    let (low, mut high) = (low.max(0.0) as f32, high.min(dim - 1.0) as f32);
+    if low == high {
+        high += 0.001;
+    }
+    let blend = |(i, f): (usize, &f32)| {
+        let ramp = ((i as f32 - low) / (high - low)).clamp(0.0, 1.0);
+        let keep = 1.0 - ramp;
+        f / factor * (1.0 - keep) + f * keep
+    };
+    plain.iter().enumerate().map(blend).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn position_zero_is_the_identity_and_pairs_stay_on_the_circle() {
+        let spec =
+            RopeSpec { theta: 1e4, rotary_dim: 8, interleaved: false, scaling: RopeScaling::None, rounded: None };
+        let table = rope_table(&spec, 5);
+        assert_eq!(table[..8], [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        for row in table.chunks(8) {
+            for i in 0..4 {
+                assert!((row[i].powi(2) + row[4 + i].powi(2) - 1.0).abs() < 1e-6);
+            }
+        }
+        assert!((table[8 + 4] - 1f32.sin()).abs() < 1e-7, "the first frequency is one radian a position");
+    }
+
+    #[test]
+    fn llama3_keeps_high_and_divides_low_frequencies() {
+        assert_eq!(llama3(1.0, 8.0, (1.0, 4.0), 8192.0), 1.0);
+        assert_eq!(llama3(1e-5, 8.0, (1.0, 4.0), 8192.0), 1e-5 / 8.0);
+        let between = llama3(2.0 * std::f32::consts::PI / 4000.0, 8.0, (1.0, 4.0), 8192.0);
+        assert!(between < 2.0 * std::f32::consts::PI / 4000.0 && between > 1e-4);
+    }
+}

@@ -1,0 +1,83 @@
+//! Tables of tensor names that several families share, towards the names that transformers 4.57 saves.
+//! A family that needs more passes its own table to [`Checkpoint::canonical`](super::Checkpoint::canonical).
+
+use super::rename::{Rule, Scheme, keep, rule};
+
+/// Decoders: `model.layers.`, `model.embed_tokens.`, `model.norm.`, `lm_head.`. Also reads the decoder out of a
+/// vision-language checkpoint, and one saved without its head and the `model.` in front.
+pub const DECODER: &Scheme = &[
+    &[
+        rule("model.language_model.", "model."),
+        rule("language_model.model.", "model."),
+        rule("language_model.lm_head.", "lm_head."),
+    ],
+    &[
+        rule("layers.", "model.layers."),
+        rule("embed_tokens.", "model.embed_tokens."),
+        rule("norm.", "model.norm."),
+        rule("decoder.", "model.decoder."),
+    ],
+];
+
+/// Vision towers of their own, and CLIP and SigLIP with both towers: `vision_model.`, `text_model.`.
+/// transformers 5 saves a lone tower without the `vision_model.` in front.
+pub const CLIP: &Scheme = &[
+    &[rule("clip.", ""), rule("vision_tower.", "")],
+    &[
+        rule("embeddings.", "vision_model.embeddings.").when("embeddings.patch_embedding."),
+        rule("encoder.", "vision_model.encoder.").when("embeddings.patch_embedding."),
+        rule("pre_layrnorm.", "vision_model.pre_layrnorm."),
+        rule("post_layernorm.", "vision_model.post_layernorm."),
+        rule("head.", "vision_model.head.").when("embeddings.patch_embedding."),
+    ],
+];
+
+/// ViT: `vit.` in front of the tower, `classifier.` beside it. A base model is saved without the front.
+pub const VIT: &Scheme = &[&[
+    rule("embeddings.", "vit.embeddings."),
+    rule("encoder.", "vit.encoder."),
+    rule("layernorm.", "vit.layernorm."),
+    rule("pooler.", "vit.pooler."),
+]];
+
+/// LLaVA and what is built like it (LLaVA-NeXT, ViP-LLaVA, LLaVA-OneVision, Pixtral, Mistral 3, InternVL, Mllama, Fuyu):
+/// `language_model.model.`, `language_model.lm_head.`, `vision_tower.`, `multi_modal_projector.`, `image_newline`.
+/// Reads the layouts of transformers 4, of its later versions, and of the original LLaVA code.
+pub const VISION_LANGUAGE: &Scheme = &[FRONTS, INNER];
+
+const FRONTS: &[Rule] = &[
+    rule("model.language_model.", "language_model.model."),
+    rule("lm_head.", "language_model.lm_head."),
+    // LLaVA's own code: the tower wrapped twice, the projector a sequence.
+    rule("model.vision_tower.vision_tower.", "vision_tower."),
+    rule("model.mm_projector.0.", "multi_modal_projector.linear_1."),
+    rule("model.mm_projector.2.", "multi_modal_projector.linear_2."),
+    rule("model.mm_projector.weight", "multi_modal_projector.linear_1.weight"),
+    rule("model.mm_projector.bias", "multi_modal_projector.linear_1.bias"),
+    // ViP-LLaVA's own code.
+    rule("model.mm_projector.final_linear.0.", "multi_modal_projector.linear_1."),
+    rule("model.mm_projector.final_linear.2.", "multi_modal_projector.linear_2."),
+    rule("model.mm_projector.clip_layernorm.", "multi_modal_projector.projector_layernorm."),
+    rule("model.vision_tower.", "vision_tower."),
+    rule("model.vision_model.", "vision_model."),
+    rule("model.vision_embed_tokens.", "vision_embed_tokens."),
+    rule("model.multi_modal_projector.", "multi_modal_projector."),
+    rule("model.image_newline", "image_newline"),
+    rule("model.", "language_model.model."),
+];
+
+const INNER: &[Rule] = &[
+    keep("vision_tower.vision_model."),
+    // CLIP and SigLIP towers as transformers 5 saves them; other towers have no `layers.` there.
+    rule("vision_tower.", "vision_tower.vision_model.").when("vision_tower.encoder.layers."),
+    keep("language_model.model."),
+    keep("language_model.lm_head."),
+    rule("language_model.", "language_model.model.").when("language_model.layers."),
+];
+
+/// Qwen2-VL and Qwen2.5-VL: `visual.` beside `model.layers.` and `lm_head.`.
+pub const QWEN_VL: &Scheme =
+    &[&[rule("model.language_model.", "model."), rule("model.visual.", "visual."), rule("language_model.", "model.")]];
+
+#[cfg(test)]
+pub(super) const ALL: [&Scheme; 5] = [DECODER, CLIP, VIT, VISION_LANGUAGE, QWEN_VL];

@@ -1,0 +1,198 @@
+//! Weights from a checkpoint to the device: read in pieces, converted and put into panels on the way.
+
+use crate::checkpoint::{Checkpoint, TensorEntry};
+use crate::gpu::{Buffer, Device, Slice, Use};
+use crate::graph::Store;
+use crate::kernels::{Layout, TensorType, chunks};
+use crate::{DType, Error, Result};
+use std::sync::Arc;
+
+/// What a load reports and obeys.
+#[derive(Default)]
+pub struct LoadOptions<'a> {
+    /// Told the share of the bytes that are loaded, from 0 to 1.
+    pub progress: Option<Box<dyn FnMut(f32) + 'a>>,
+}
+
+/// Host bytes that are converted at a time; with wgpu's staging about three times this is held.
+const PIECE: usize = 8 << 20;
+/// Bytes written before the engine waits for wgpu's staging memory to come back.
+const WINDOW: u64 = 64 << 20;
+
+/// One tensor of a stacked weight: a tensor of the checkpoint, or zeros.
+enum Source<'c> {
+    Tensor(&'c TensorEntry, usize),
+    Zeros(usize),
+}
+
+impl Source<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Tensor(_, rows) | Self::Zeros(rows) => *rows,
+        }
+    }
+}
+
+/// Loads `wanted` (name, type) into `store`; what is there stays. A name `a+b` stacks the rows of tensors a and b,
+/// `zeros(n)` stands for n zero rows.
+///
+/// Errors: a missing tensor, a wrong shape, a read error, [`Error::OutOfMemory`]. The store keeps what was loaded
+/// before the error, so that a second attempt goes on from there.
+pub async fn load_weights(
+    device: &Device,
+    checkpoint: &Checkpoint,
+    wanted: &[(String, TensorType)],
+    store: &mut Store,
+    mut options: LoadOptions<'_>,
+) -> Result<()> {
+    // Every name and shape first: an error should not cost a load.
+    let mut plans = Vec::new();
+    for (name, ty) in wanted.iter().filter(|(name, _)| store.get(name).is_none()) {
+        plans.push((name, ty, sources(checkpoint, name, ty)?));
+    }
+    let total: u64 = plans.iter().map(|(_, ty, _)| ty.bytes()).sum::<u64>().max(1);
+    let (mut done, mut since_flush) = (0u64, 0u64);
+    for (name, ty, sources) in plans {
+        let mut slices = Vec::new();
+        for chunk in chunks(ty, device.caps()) {
+            let bytes = crate::graph::chunk_bytes(ty, chunk.rows);
+            let buffer = device.buffer(name, bytes, Use::Storage).await?;
+            let target = Target { device, buffer: &buffer, ty, rows: chunk.rows };
+            target.fill(checkpoint, &sources, chunk.first).await?;
+            slices.push(Slice::first(buffer, bytes));
+            since_flush += bytes;
+            if since_flush > WINDOW {
+                device.flush().await?;
+                since_flush = 0;
+            }
+        }
+        store.put(name, slices);
+        done += ty.bytes();
+        if let Some(progress) = &mut options.progress {
+            progress(done as f32 / total as f32);
+        }
+    }
+    device.flush().await
+}
+
+fn sources<'c>(checkpoint: &'c Checkpoint, name: &str, ty: &TensorType) -> Result<Vec<Source<'c>>> {
+    let (rows, cols) = if ty.layout == Layout::Panels { (ty.shape[0], ty.shape[1]) } else { (ty.elements(), 1) };
+    let parts: Vec<&str> = name.split('+').collect();
+    let mut list = Vec::new();
+    for part in &parts {
+        if let Some(count) = part.strip_prefix("zeros(").and_then(|p| p.strip_suffix(')')) {
+            let count = count.parse().map_err(|_| Error::graph(name, "zeros of no count"))?;
+            list.push(Source::Zeros(count));
+            continue;
+        }
+        let entry = checkpoint.entry(part)?;
+        let own = if cols == 1 { entry.elements() } else { entry.shape.first().copied().unwrap_or(1) };
+        if own.checked_mul(cols) != Some(entry.elements()) {
+            return Err(wrong(part, entry, &[rows, cols]));
+        }
+        list.push(Source::Tensor(entry, own));
+    }
+    let sum: usize = list.iter().map(Source::rows).sum();
+    if sum != rows {
+        let first = parts[0];
+        let want = if ty.layout == Layout::Panels { vec![rows, cols] } else { ty.shape.clone() };
+        return Err(match checkpoint.find(first) {
+            Some(entry) => wrong(name, entry, &want),
+            None => Error::WrongShape { name: name.into(), got: vec![sum], want },
+        });
+    }
+    Ok(list)
+}
+
+fn wrong(name: &str, entry: &TensorEntry, want: &[usize]) -> Error {
+    let want = if want.last() == Some(&1) { want[..want.len() - 1].to_vec() } else { want.to_vec() };
+    Error::WrongShape { name: name.into(), got: entry.shape.clone(), want }
+}
+
+/// A chunk being filled.
+struct Target<'t> {
+    device: &'t Device,
+    buffer: &'t Arc<Buffer>,
+    ty: &'t TensorType,
+    rows: usize,
+}
+
+impl Target<'_> {
+    /// Fills the chunk with the stacked rows from `first` on.
+    async fn fill(&self, checkpoint: &Checkpoint, sources: &[Source<'_>], first: usize) -> Result<()> {
+        let (mut start, mut values) = (0, Vec::new());
+        let cols = if self.ty.layout == Layout::Panels { self.ty.shape[1] } else { 1 };
+        let rows = if self.ty.layout == Layout::Panels { self.rows } else { self.ty.elements() };
+        // Panels interleave all rows of a chunk, so its values are gathered before they are written; a chunk is
+        // at most one binding.
+        values.reserve_exact(rows * cols);
+        for source in sources {
+            let end = start + source.rows();
+            let (from, to) = (first.max(start), (first + rows).min(end));
+            if from < to {
+                self.append(checkpoint, source, (from - start) * cols, (to - from) * cols, &mut values).await?;
+            }
+            start = end;
+        }
+        match self.ty.layout {
+            Layout::Panels => self.write_panels(&values, rows, cols),
+            Layout::Rows => self.write_rows(&values),
+        }
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        checkpoint: &Checkpoint,
+        source: &Source<'_>,
+        first: usize,
+        count: usize,
+        values: &mut Vec<f32>,
+    ) -> Result<()> {
+        let at = values.len();
+        values.resize(at + count, 0.0);
+        let Source::Tensor(entry, _) = source else { return Ok(()) };
+        for (i, piece) in values[at..].chunks_mut(PIECE / 4).enumerate() {
+            checkpoint.read_f32(entry, first + i * (PIECE / 4), piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Quads of four columns, row after row, panel after panel.
+    fn write_panels(&self, values: &[f32], rows: usize, cols: usize) {
+        let panel_bytes = rows * 4 * self.ty.dtype.size();
+        let panels_at_once = (PIECE / panel_bytes.max(1)).max(1);
+        let panels = cols.div_ceil(4);
+        for from in (0..panels).step_by(panels_at_once) {
+            let to = (from + panels_at_once).min(panels);
+            let mut quads = vec![0f32; (to - from) * rows * 4];
+            for (row, line) in values.chunks_exact(cols).enumerate() {
+                for panel in from..to {
+                    let part = &line[panel * 4..(panel * 4 + 4).min(cols)];
+                    quads[((panel - from) * rows + row) * 4..][..part.len()].copy_from_slice(part);
+                }
+            }
+            self.write((from * panel_bytes) as u64, &quads);
+        }
+    }
+
+    fn write_rows(&self, values: &[f32]) {
+        for (i, piece) in values.chunks(PIECE / 4).enumerate() {
+            self.write((i * (PIECE / 4) * self.ty.dtype.size()) as u64, piece);
+        }
+    }
+
+    fn write(&self, offset: u64, values: &[f32]) {
+        match self.ty.dtype {
+            DType::F16 => {
+                let bits: Vec<half::f16> = values.iter().map(|v| half::f16::from_f32(*v)).collect();
+                self.device.write(self.buffer, offset, bytemuck::cast_slice(&bits));
+            }
+            DType::BF16 => {
+                let bits: Vec<half::bf16> = values.iter().map(|v| half::bf16::from_f32(*v)).collect();
+                self.device.write(self.buffer, offset, bytemuck::cast_slice(&bits));
+            }
+            _ => self.device.write(self.buffer, offset, bytemuck::cast_slice(values)),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A model: its files read, its checkpoint checked, its weights on a device.
+
+use super::load::{LoadOptions, load_weights};
+use crate::checkpoint::{Checkpoint, Config, Files};
+use crate::gpu::Device;
+use crate::graph::{Graph, Store};
+use crate::image::Preprocess;
+use crate::kernels::TensorType;
+use crate::models::{
+    DecodeShape, Dtypes, Spec, UniformDtype, decode_graph, encode_graph, read_spec, score_graph, text_graph,
+};
+use crate::text::{ChatTemplate, TemplateSources, Tokenizer};
+use crate::{DType, Error, Result};
+use std::collections::BTreeMap;
+
+/// What the files of a checkpoint directory say, weights aside.
+#[derive(Debug, Clone)]
+pub struct ModelFiles {
+    /// config.json
+    pub config: Config,
+    /// generation_config.json
+    pub generation: Option<Config>,
+    /// tokenizer.json with its companions.
+    pub tokenizer: Option<Tokenizer>,
+    /// Chat template.
+    pub template: Option<ChatTemplate>,
+    /// preprocessor_config.json, for models with a picture tower.
+    pub preprocess: Option<Preprocess>,
+    /// The token that stands for a picture in a prompt.
+    pub image_text: String,
+}
+
+impl ModelFiles {
+    /// Reads them.
+    ///
+    /// Errors: a missing config.json, malformed files, options that are not supported.
+    pub async fn read(files: &dyn Files) -> Result<Self> {
+        let config = Config::need(files, "config.json").await?;
+        Self::with_config(files, config).await
+    }
+    /// [`ModelFiles::read`] with another configuration than config.json.
+    pub async fn with_config(files: &dyn Files, config: Config) -> Result<Self> {
+        let read = async |name: &str| files.read(name).await;
+        let tokenizer_config = read("tokenizer_config.json").await?;
+        let special = read("special_tokens_map.json").await?;
+        let tokenizer = match read("tokenizer.json").await? {
+            Some(bytes) => Some(Tokenizer::from_bytes(&bytes, tokenizer_config.as_deref(), special.as_deref())?),
+            None => None,
+        };
+        let (jinja, json) = (read("chat_template.jinja").await?, read("chat_template.json").await?);
+        let template = ChatTemplate::from_bytes(TemplateSources {
+            jinja: jinja.as_deref(),
+            json: json.as_deref(),
+            tokenizer_config: tokenizer_config.as_deref(),
+            special_tokens_map: special.as_deref(),
+        })?;
+        let processor = Config::load(files, "processor_config.json").await?;
+        let image_text = match &processor {
+            Some(config) => config.string("image_token", "<image>")?,
+            None => "<image>".to_owned(),
+        };
+        let preprocess = Self::preprocess(files).await?;
+        let generation = Config::load(files, "generation_config.json").await?;
+        Ok(Self { config, generation, tokenizer, template, preprocess, image_text })
+    }
+    async fn preprocess(files: &dyn Files) -> Result<Option<Preprocess>> {
+        let text = async |name: &'static str| -> Result<Option<String>> {
+            let bytes = files.read(name).await?;
+            bytes.map(|b| String::from_utf8(b).map_err(|e| Error::malformed(name, e.to_string()))).transpose()
+        };
+        let (main, other) = (text("preprocessor_config.json").await?, text("processor_config.json").await?);
+        if main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
+            return Ok(None);
+        }
+        let main = main.as_deref().map(|t| ("preprocessor_config.json", t));
+        Preprocess::read(main, other.as_deref().map(|t| ("processor_config.json", t)), None).map(Some)
+    }
+    /// Token ids that end an answer: of generation_config.json, else of the model.
+    pub fn eos(&self, spec: &Spec) -> Result<Vec<u32>> {
+        let ids: Vec<usize> = match &self.generation {
+            Some(config) => config.one_or_list("eos_token_id")?,
+            None => Vec::new(),
+        };
+        if ids.is_empty() { Ok(spec.eos.clone()) } else { Ok(ids.into_iter().map(|id| id as u32).collect()) }
+    }
+    /// Id of padding: of generation_config.json, else of the model or tokenizer.
+    pub fn pad(&self, spec: &Spec) -> Result<Option<u32>> {
+        let stated = match &self.generation {
+            Some(config) => config.optional::<usize>("pad_token_id")?.map(|id| id as u32),
+            None => None,
+        };
+        Ok(stated.or(spec.pad).or_else(|| self.tokenizer.as_ref().and_then(Tokenizer::pad_id)))
+    }
+    /// The tokenizer, which a prompt needs.
+    pub fn need_tokenizer(&self) -> Result<&Tokenizer> {
+        self.tokenizer.as_ref().ok_or_else(|| Error::Io {
+            path: "tokenizer.json".into(),
+            reason: "is not in the checkpoint; a prompt needs it".into(),
+        })
+    }
+}
+
+/// How to open a model.
+#[derive(Debug, Clone)]
+pub struct OpenModel {
+    /// Activations: f32, or f16 where the device has it.
+    pub compute: DType,
+    /// Keys and values in the cache.
+    pub kv: DType,
+    /// Keeps weights in this type instead of the checkpoint's.
+    pub weights: Option<DType>,
+    /// Tensor names of the checkpoint -> other names, before the family's own rules.
+    pub renames: BTreeMap<String, String>,
+    /// Replaces config.json.
+    pub config: Option<Config>,
+    /// Rounds the rotary frequencies to this type. `from_pretrained` of the reference keeps them in f32 whatever
+    /// the weights are; a model converted whole, by `model.half()` or `.bfloat16()`, has them rounded.
+    pub rotary: Option<DType>,
+}
+
+impl Default for OpenModel {
+    fn default() -> Self {
+        Self {
+            compute: DType::F32,
+            kv: DType::F32,
+            weights: None,
+            renames: BTreeMap::new(),
+            config: None,
+            rotary: None,
+        }
+    }
+}
+
+/// Types of the tensors of a checkpoint as the engine keeps them.
+struct CheckpointDtypes<'c> {
+    checkpoint: &'c Checkpoint,
+    weights: Option<DType>,
+}
+
+impl Dtypes for CheckpointDtypes<'_> {
+    fn of(&self, tensor: &str) -> DType {
+        let stored = self.checkpoint.find(tensor).map(|e| e.dtype);
+        match (self.weights, stored) {
+            (Some(dtype), _) => dtype,
+            (None, Some(dtype @ (DType::F16 | DType::BF16))) => dtype,
+            _ => DType::F32,
+        }
+    }
+}
+
+/// A model on a device. Shared by sessions; Send and Sync.
+#[derive(Debug)]
+pub struct Model {
+    /// Files.
+    pub files: ModelFiles,
+    /// What it is made of.
+    pub spec: Spec,
+    /// Its device.
+    pub device: Device,
+    /// Its weights.
+    pub weights: Store,
+    /// Type of activations.
+    pub compute: DType,
+    /// Type of the cache.
+    pub kv: DType,
+}
+
+impl Model {
+    /// Reads files, checks the checkpoint and loads all weights.
+    pub async fn load(device: &Device, files: &dyn Files, open: OpenModel, load: LoadOptions<'_>) -> Result<Self> {
+        let read = match open.config {
+            Some(config) => ModelFiles::with_config(files, config).await?,
+            None => ModelFiles::read(files).await?,
+        };
+        // The family's name rules come with the spec, the spec's types with the renamed checkpoint.
+        let scheme = read_spec(&read.config, &UniformDtype(DType::F32))?.scheme;
+        let checkpoint = Checkpoint::open(files).await?;
+        let checkpoint = if open.renames.is_empty() { checkpoint } else { checkpoint.with_renames(&open.renames)? };
+        let checkpoint = checkpoint.canonical(scheme)?;
+        let dtypes = CheckpointDtypes { checkpoint: &checkpoint, weights: open.weights };
+        let mut spec = read_spec(&read.config, &dtypes)?;
+        if let Some(decoder) = &mut spec.decoder {
+            decoder.rope.rounded = open.rotary;
+        }
+        let wanted = weight_list(&spec, open.compute, open.kv)?;
+        let mut weights = Store::new();
+        load_weights(device, &checkpoint, &wanted, &mut weights, load).await?;
+        Ok(Self { files: read, spec, device: device.clone(), weights, compute: open.compute, kv: open.kv })
+    }
+}
+
+/// Weights of all programs of a model, each once.
+pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<(String, TensorType)>> {
+    let mut graphs: Vec<Graph> = Vec::new();
+    if let Some(tower) = &spec.vision {
+        let side = tower.image_size;
+        graphs.push(encode_graph(spec, 1, (side, side), true, compute)?);
+    }
+    if spec.text.is_some() {
+        graphs.push(text_graph(spec, &[1], compute)?);
+    }
+    if spec.contrast.is_some() {
+        graphs.push(score_graph(spec, 1, 1, compute)?);
+    }
+    if spec.decoder.is_some() {
+        graphs.push(decode_graph(spec, &DecodeShape { cache: (1, 8), max_new: 1, splits: 1 }, compute, kv)?);
+    }
+    let mut list: Vec<(String, TensorType)> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for graph in &graphs {
+        for (name, ty) in graph.weights() {
+            if seen.insert(name.to_owned()) {
+                list.push((name.to_owned(), ty.clone()));
+            }
+        }
+    }
+    Ok(list)
+}

@@ -1,0 +1,82 @@
+//! Rescaling and normalising pixels into planes: `y = (byte * rescale - mean) / std`, in the order of transformers'
+//! `rescale` and `normalize`.
+
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use crate::image::Plan;
+use crate::reference::{self, Array, Cell};
+use crate::{Caps, DType, Result};
+
+/// `x` u32 \[height, width\] or \[images, height, width\], pixels `0xAABBGGRR` -> f32 planes \[3, height, width\] or
+/// \[images, 3, height, width\].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalize {
+    /// Factor on the bytes.
+    pub rescale: f32,
+    /// Subtracted from the product, by channel.
+    pub mean: [f32; 3],
+    /// Divides the difference, by channel.
+    pub std: [f32; 3],
+}
+
+pub(super) const ENTRY: Entry =
+    Entry { name: "normalize", about: "pixels to planes: (byte * rescale - mean) / std, by channel" };
+
+const LANES: u32 = 64;
+
+impl Normalize {
+    /// The normalisation of a plan.
+    pub fn new(plan: &Plan) -> Self {
+        Self { rescale: plan.rescale, mean: plan.mean, std: plan.std }
+    }
+}
+
+impl Kernel for Normalize {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+    fn inputs(&self) -> Vec<&'static str> {
+        vec!["x"]
+    }
+    fn outputs(&self) -> Vec<&'static str> {
+        vec!["y"]
+    }
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        let x = &inputs[0];
+        let ok = x.dtype == DType::U32 && (2..=3).contains(&x.shape.len()) && x.elements() > 0;
+        require(self, ok, || format!("x {x} is not u32[height,width] or u32[images,height,width]"))?;
+        let mut shape = x.shape.clone();
+        shape.insert(shape.len() - 2, 3);
+        Ok(vec![TensorType::f32(&shape)])
+    }
+    fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let plane: usize = x.shape[x.shape.len() - 2..].iter().product();
+        let bits = |v: f32| v.to_bits();
+        Ok(vec![Launch {
+            files: vec!["normalize", elem_part(y.dtype, caps)?],
+            overrides: vec![("LANES", LANES.into())],
+            params: vec![
+                ("pixels", x.elements() as u32),
+                ("plane", plane as u32),
+                ("rescale", bits(self.rescale)),
+                ("mean_red", bits(self.mean[0])),
+                ("mean_green", bits(self.mean[1])),
+                ("mean_blue", bits(self.mean[2])),
+                ("std_red", bits(self.std[0])),
+                ("std_green", bits(self.std[1])),
+                ("std_blue", bits(self.std[2])),
+            ],
+            grid: grid_2d(x.elements().div_ceil(LANES as usize), caps)?,
+            chunk: None,
+        }])
+    }
+    fn cost(&self, io: &Io<'_>) -> Cost {
+        Cost::traffic(io)
+    }
+    fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
+        reference::normalize(&inputs[0], f64::from(self.rescale), &self.mean, &self.std, row)
+    }
+    fn show(&self) -> String {
+        format!("rescale={:e} mean={:?} std={:?}", self.rescale, self.mean, self.std)
+    }
+}

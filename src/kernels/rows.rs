@@ -1,0 +1,166 @@
+//! How the kernels that work row by row, or cell by cell, divide their work: which parts, how many lanes, which grid.
+//!
+//! Measured on lavapipe (Mesa 22.3.6), where every access of a lane costs the same wherever it goes: one subgroup
+//! a workgroup, and four rows at once so that gain and bias are loaded once for four. A GPU gets a workgroup a
+//! row and as many lanes as the row has blocks.
+
+use super::{Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use crate::{Caps, Result};
+
+/// From here on a software adapter has enough groups of four rows for its threads.
+const FOUR_FROM: usize = 32;
+/// Lanes of a workgroup on a software adapter: about the width of its vectors.
+const SOFTWARE_LANES: u32 = 8;
+/// Quads that a lane of an elementwise kernel takes, in turn.
+const SOFTWARE_STEPS: u32 = 32;
+const STEPS: u32 = 4;
+
+/// Part that reads rows of `cols` cells.
+fn xy_part(cols: usize) -> &'static str {
+    if cols.is_multiple_of(4) { "parts/xy_quads" } else { "parts/xy_cells" }
+}
+
+/// The reduce part and the lanes for rows of `blocks` blocks.
+fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
+    match caps.subgroup {
+        // The only subgroup size there is, so a workgroup of as many lanes is one subgroup.
+        Some((small, large)) if caps.software && small == large && small <= 2 * SOFTWARE_LANES => {
+            ("parts/reduce_single", small)
+        }
+        _ if caps.software => ("parts/reduce_shared", SOFTWARE_LANES),
+        subgroup => {
+            let lanes = (blocks as u32).next_power_of_two().clamp(32, 256).min(caps.max_lanes);
+            (if subgroup.is_some() { "parts/reduce_subgroup" } else { "parts/reduce_shared" }, lanes)
+        }
+    }
+}
+
+/// What a kernel that reduces rows reads besides `x`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Columns {
+    /// Operands by column.
+    Read,
+    /// None, so quads need not begin where rows begin.
+    None,
+}
+
+/// Launch of a kernel that reduces rows of `x`: roles elem, xy, rows, reduce, then `parts`.
+pub(super) fn by_row(
+    kernel: &dyn Kernel,
+    x: &TensorType,
+    columns: Columns,
+    caps: &Caps,
+    parts: &[&'static str],
+    params: &[(&'static str, u32)],
+) -> Result<Vec<Launch>> {
+    let (rows, cols) = extents(kernel, x)?;
+    let ragged = columns == Columns::None && cols > 4 && !cols.is_multiple_of(4) && (rows * cols).is_multiple_of(4);
+    let xy = if ragged { "parts/xy_ragged" } else { xy_part(cols) };
+    let four = caps.software && rows >= FOUR_FROM;
+    let (reduce, lanes) = reduce_part(cols.div_ceil(16), caps);
+    let rows_part = if four { "parts/rows_four" } else { "parts/rows_one" };
+    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, xy, rows_part, reduce];
+    files.extend(parts);
+    let mut all = vec![("rows", rows as u32), ("cols", cols as u32)];
+    all.extend(params);
+    Ok(vec![Launch {
+        files,
+        overrides: vec![("LANES", lanes.into())],
+        params: all,
+        grid: grid_2d(if four { rows.div_ceil(4) } else { rows }, caps)?,
+        chunk: None,
+    }])
+}
+
+/// Launch of a kernel that maps the cells of `rows` rows of `cols`: roles elem, xy, then `parts`.
+pub(super) fn by_cell(
+    kernel: &dyn Kernel,
+    y: &TensorType,
+    (rows, cols): (usize, usize),
+    caps: &Caps,
+    parts: &[&'static str],
+) -> Result<Launch> {
+    extents(kernel, y)?;
+    let (lanes, steps) = if caps.software { (SOFTWARE_LANES, SOFTWARE_STEPS) } else { (64.min(caps.max_lanes), STEPS) };
+    let mut files = vec![kernel.name(), elem_part(y.dtype, caps)?, xy_part(cols)];
+    files.extend(parts);
+    let spans = cols.div_ceil(4).div_ceil((lanes * steps) as usize);
+    Ok(Launch {
+        files,
+        overrides: vec![("LANES", lanes.into()), ("STEPS", steps.into())],
+        params: vec![("rows", rows as u32), ("cols", cols as u32)],
+        grid: grid_2d(rows * spans, caps)?,
+        chunk: None,
+    })
+}
+
+/// Rows and columns, when the kernel's u32 indices can name every cell.
+pub(super) fn extents(kernel: &dyn Kernel, x: &TensorType) -> Result<(usize, usize)> {
+    let cells = x.shape.iter().try_fold(1usize, |n, extent| n.checked_mul(*extent));
+    let fits = cells.is_some_and(|n| n < u32::MAX as usize - 64);
+    require(kernel, fits, || format!("{x} has more cells than 32-bit indices name"))?;
+    require(kernel, x.cols() > 0, || format!("{x} has no columns"))?;
+    Ok((x.rows(), x.cols()))
+}
+
+/// Activations are f32 or f16, in rows.
+pub(super) fn activation(kernel: &dyn Kernel, x: &TensorType) -> Result<()> {
+    use crate::DType::{F16, F32};
+    let fits = matches!(x.dtype, F32 | F16) && x.layout == super::Layout::Rows;
+    require(kernel, fits, || format!("{x} is not an activation: f32 or f16, row-major"))?;
+    extents(kernel, x).map(|_| ())
+}
+
+/// A vector of f32, one cell a column of `x`.
+pub(super) fn column_vector(kernel: &dyn Kernel, what: &str, v: &TensorType, x: &TensorType) -> Result<()> {
+    let fits = v.dtype == crate::DType::F32 && v.layout == super::Layout::Rows && v.elements() == x.cols();
+    require(kernel, fits, || format!("{what} {v} is not f32 with a cell for each column of x {x}"))
+}
+
+/// The number of inputs.
+pub(super) fn arity(kernel: &dyn Kernel, inputs: &[TensorType]) -> Result<()> {
+    let want = kernel.inputs().len();
+    require(kernel, inputs.len() == want, || format!("takes {want} inputs, not {}", inputs.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Io, L2Norm, RmsNorm};
+    use super::*;
+    use crate::DType;
+
+    fn launch(kernel: &dyn Kernel, rows: usize, cols: usize, caps: &Caps) -> Launch {
+        let inputs = [TensorType::f32(&[rows, cols]), TensorType::f32(&[cols])];
+        kernel.launch(&Io { inputs: &inputs, outputs: &inputs[..1] }, caps).unwrap().remove(0)
+    }
+
+    #[test]
+    fn variants_follow_the_adapter_and_the_shape() {
+        let gpu = Caps { subgroup: Some((16, 64)), ..Caps::floor() };
+        let software = Caps { software: true, subgroup: Some((8, 8)), ..Caps::floor() };
+        let norm = RmsNorm { eps: 1e-6 };
+        let on_gpu = launch(&norm, 577, 1024, &gpu);
+        assert!(on_gpu.files.ends_with(&["parts/xy_quads", "parts/rows_one", "parts/reduce_subgroup"]));
+        assert_eq!((on_gpu.grid, on_gpu.overrides[0]), ([577, 1, 1], ("LANES", 64.0)));
+        let here = launch(&norm, 577, 1023, &software);
+        assert!(here.files.ends_with(&["parts/xy_cells", "parts/rows_four", "parts/reduce_single"]));
+        assert_eq!((here.grid, here.overrides[0]), ([145, 1, 1], ("LANES", 8.0)));
+        assert!(launch(&L2Norm { eps: 1e-6 }, 4, 1023, &gpu).files.contains(&"parts/xy_ragged"));
+        assert!(launch(&norm, 4, 1023, &gpu).files.contains(&"parts/xy_cells"), "gain is read by column");
+        assert_eq!(launch(&norm, 70_000, 4, &gpu).grid, [65_535, 2, 1]);
+    }
+
+    #[test]
+    fn sizes_that_indices_cannot_name_are_refused() {
+        let norm = RmsNorm { eps: 1e-6 };
+        let gain = TensorType::f32(&[1 << 20]);
+        for x in
+            [TensorType::f32(&[1 << 20, 1 << 20]), TensorType::f32(&[usize::MAX, 1 << 20]), TensorType::f32(&[3, 0])]
+        {
+            assert!(norm.infer(&[x, gain.clone()]).is_err());
+        }
+        assert!(norm.infer(&[TensorType::new(DType::U32, &[2, 4]), TensorType::f32(&[4])]).is_err());
+        assert!(norm.infer(&[TensorType::f32(&[2, 4]), TensorType::f32(&[3])]).is_err());
+        assert!(norm.infer(&[TensorType::f32(&[2, 4])]).is_err());
+    }
+}

@@ -1,0 +1,41 @@
+//! Softmax over the last axis: `y = exp(x - top) / sum(exp(x - top))`, row by row.
+
+use super::rows::{Columns, activation, arity, by_row};
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType};
+use crate::reference::{self, Array, Cell};
+use crate::{Caps, Result};
+
+/// `x` \[rows, cols\] -> `y` like `x`. Masks are finite (-3e38 or the lowest f32); a row of masks is uniform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Softmax;
+
+pub(super) const ENTRY: Entry = Entry { name: "softmax", about: "exp(x - max) / sum(exp(x - max)), by row" };
+
+impl Kernel for Softmax {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+    fn inputs(&self) -> Vec<&'static str> {
+        vec!["x"]
+    }
+    fn outputs(&self) -> Vec<&'static str> {
+        vec!["y"]
+    }
+    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        arity(self, inputs)?;
+        activation(self, &inputs[0])?;
+        Ok(vec![inputs[0].clone()])
+    }
+    fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
+        by_row(self, &io.inputs[0], Columns::None, caps, &[], &[])
+    }
+    fn cost(&self, io: &Io<'_>) -> Cost {
+        Cost::traffic(io)
+    }
+    fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
+        reference::softmax(&inputs[0], row)
+    }
+    fn show(&self) -> String {
+        String::new()
+    }
+}

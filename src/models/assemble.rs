@@ -1,0 +1,381 @@
+//! Graphs of a model's programs: encode pictures, encode texts, score, prefill, decode.
+//!
+//! Buffers that programs share live in the store under [`names`].
+
+use super::spec::{Classifier, Connector, Contrast, Decoder, Spec, TextTower, VisionTower};
+use super::vision::{Hidden, vision_hidden};
+use crate::blocks::{Flow, KvCache, RopeSpec, decoder_layer, encoder_layer, gather, splice};
+use crate::graph::{Graph, ValueId};
+use crate::kernels::{
+    Advance, Binary, BinaryOp, EmbedTokens, L2Norm, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp,
+};
+use crate::{DType, Error, Result};
+
+/// Store names of the buffers that programs share.
+#[allow(missing_docs)]
+pub mod names {
+    pub const PIXELS: &str = "pixels";
+    pub const ENCODED: &str = "encoded";
+    pub const FEATURES: &str = "features";
+    pub const IMAGE_EMBEDS: &str = "image_embeds";
+    pub const TEXT_EMBEDS: &str = "text_embeds";
+    pub const SCORES: &str = "logits_per_image";
+    pub const CLASS_LOGITS: &str = "class_logits";
+    pub const IDS: &str = "ids";
+    pub const SPLICE: &str = "splice";
+    pub const POSITIONS: &str = "positions";
+    pub const SLOTS: &str = "slots";
+    pub const SPANS: &str = "spans";
+    pub const LAST: &str = "last";
+    pub const ROPE: &str = "rope";
+    pub const LOGITS: &str = "logits";
+    pub const TOKEN: &str = "decode.token";
+    pub const POSITION: &str = "decode.position";
+    pub const LEN: &str = "decode.len";
+    pub const SLOT: &str = "decode.slot";
+    pub const STEP: &str = "decode.step";
+    pub const SEEN: &str = "decode.seen";
+    pub const HISTORY: &str = "decode.history";
+    pub const SETTINGS: &str = "decode.settings";
+    pub const LOGPROB: &str = "decode.logprob";
+    pub const CHOSEN: &str = "decode.chosen";
+}
+
+fn missing(what: &str, spec: &Spec) -> Error {
+    Error::unsupported(what, format!("a model of type {} has none", spec.model_type))
+}
+
+/// Pictures -> features for the decoder, class logits or picture embeddings, whichever the model has.
+///
+/// Reads `pixels` \[pictures, channels, height, width\]; stores [`names::ENCODED`],
+/// [`names::CLASS_LOGITS`] or [`names::IMAGE_EMBEDS`]. With `all`, layers that nothing needs are computed too,
+/// for their taps.
+pub fn encode_graph(spec: &Spec, pictures: usize, size: (usize, usize), all: bool, compute: DType) -> Result<Graph> {
+    let tower = spec.vision.as_ref().ok_or_else(|| missing("a picture", spec))?;
+    let mut g = Graph::new();
+    let pixels = TensorType::new(compute, &[pictures, tower.patch.channels, size.0, size.1]);
+    let pixels = g.state(names::PIXELS, pixels);
+    let needed = match &spec.connector {
+        Some(connector) if !all => connector.select.layers.iter().copied().max().unwrap_or(0),
+        _ => tower.layers.len(),
+    };
+    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, pixels, pictures, size, needed))?;
+    if let Some(connector) = &spec.connector {
+        let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden, pictures))?;
+        g.store(features, names::ENCODED);
+    } else if let Some(classifier) = &spec.classifier {
+        let logits = g.scoped("classifier", |g| classify(g, tower, classifier, &hidden, pictures))?;
+        g.store(logits, names::CLASS_LOGITS);
+    } else if let Some(contrast) = &spec.contrast {
+        let embeds = g.scoped("projection", |g| project_images(g, contrast, &hidden, pictures))?;
+        g.store(embeds, names::IMAGE_EMBEDS);
+    }
+    Ok(g)
+}
+
+fn connect(
+    g: &mut Graph,
+    tower: &VisionTower,
+    connector: &Connector,
+    hidden: &Hidden,
+    pictures: usize,
+) -> Result<ValueId> {
+    let first = if connector.select.drop_prefix { tower.prefix.len() } else { 0 };
+    let kept = hidden.tokens - first;
+    let rows = pictures * hidden.tokens;
+    let picked: Vec<usize> =
+        (0..pictures).flat_map(|p| (first..hidden.tokens).map(move |t| p * hidden.tokens + t)).collect();
+    let states: Vec<ValueId> = connector.select.layers.iter().map(|l| hidden.states[*l]).collect();
+    let (last, before) = states.split_last().ok_or_else(|| Error::graph("connector", "selects no layer"))?;
+    let mut x = if let Some((head, middle)) = before.split_first() {
+        // Columns side by side = rows interleaved, seen with wider rows.
+        let mut all = *head;
+        for (i, state) in middle.iter().enumerate() {
+            let index: Vec<u32> = (0..((i + 2) * rows) as u32).collect();
+            all = splice(g, all, *state, &index, None)?;
+        }
+        let count = states.len();
+        let index: Vec<u32> = picked.iter().flat_map(|r| (0..count).map(move |s| (s * rows + r) as u32)).collect();
+        let side_by_side = splice(g, all, *last, &index, None)?;
+        g.reshape(side_by_side, &[pictures * kept, count * tower.patch.width])?
+    } else {
+        let index: Vec<u32> = picked.iter().map(|r| *r as u32).collect();
+        gather(g, *last, &index)?
+    };
+    g.tap("vision.selected", x);
+    if let Some(norm) = &connector.norm {
+        x = norm.apply(g, x)?;
+    }
+    for (i, (layer, norm)) in connector.layers.iter().enumerate() {
+        x = layer.apply(g, x)?;
+        if let Some(norm) = norm {
+            x = norm.apply(g, x)?;
+        }
+        if i + 1 < connector.layers.len() {
+            x = g.apply(Unary { op: UnaryOp::Act(connector.act) }, &[x])?;
+        }
+    }
+    g.tap("connector", x);
+    Ok(x)
+}
+
+fn final_norm(g: &mut Graph, tower: &VisionTower, hidden: &Hidden) -> Result<ValueId> {
+    let x = hidden.states[hidden.states.len() - 1];
+    match &tower.post_norm {
+        Some(norm) => norm.apply(g, x),
+        None => Ok(x),
+    }
+}
+
+fn classify(
+    g: &mut Graph,
+    tower: &VisionTower,
+    heads: &Classifier,
+    hidden: &Hidden,
+    pictures: usize,
+) -> Result<ValueId> {
+    let x = final_norm(g, tower, hidden)?;
+    g.tap("last_hidden_state", x);
+    let mut sum = None;
+    for (stage, row, layer) in &heads.heads {
+        let index: Vec<u32> = (0..pictures).map(|p| (p * hidden.tokens + row) as u32).collect();
+        let pooled = gather(g, x, &index)?;
+        let logits = layer.apply(g, pooled)?;
+        g.tap(stage, logits);
+        sum = Some(match sum {
+            None => logits,
+            Some(sum) => g.apply(Binary { op: BinaryOp::Add }, &[sum, logits])?,
+        });
+    }
+    let sum = sum.ok_or_else(|| Error::graph("classifier", "has no head"))?;
+    if heads.heads.len() == 1 {
+        return Ok(sum);
+    }
+    let mean = g.apply(Unary { op: UnaryOp::Affine { scale: 1.0 / heads.heads.len() as f32, shift: 0.0 } }, &[sum])?;
+    g.tap("logits", mean);
+    Ok(mean)
+}
+
+fn project_images(g: &mut Graph, contrast: &Contrast, hidden: &Hidden, pictures: usize) -> Result<ValueId> {
+    let index: Vec<u32> = (0..pictures).map(|p| (p * hidden.tokens) as u32).collect();
+    let class = gather(g, hidden.states[hidden.states.len() - 1], &index)?;
+    let pooled = contrast.image_norm.apply(g, class)?;
+    g.tap("vision.pooled", pooled);
+    let projected = contrast.image.apply(g, pooled)?;
+    let embeds = g.apply(L2Norm { eps: 1e-12 }, &[projected])?;
+    g.tap("image_embeds", embeds);
+    Ok(embeds)
+}
+
+/// Texts of these lengths -> [`names::TEXT_EMBEDS`]. Reads `ids` \[rows\], `positions` \[rows\] and `last` \[texts\]:
+/// the pooled row of each text.
+pub fn text_graph(spec: &Spec, lens: &[usize], compute: DType) -> Result<Graph> {
+    let tower = spec.text.as_ref().ok_or_else(|| missing("a text tower", spec))?;
+    let contrast = spec.contrast.as_ref().ok_or_else(|| missing("a contrastive head", spec))?;
+    let mut g = Graph::new();
+    let rows = lens.iter().sum();
+    let pooled = g.scoped("text", |g| text_tower(g, tower, lens, rows, compute))?;
+    let projected = contrast.text.apply(&mut g, pooled)?;
+    let embeds = g.apply(L2Norm { eps: 1e-12 }, &[projected])?;
+    g.tap("text_embeds", embeds);
+    g.store(embeds, names::TEXT_EMBEDS);
+    Ok(g)
+}
+
+fn text_tower(g: &mut Graph, tower: &TextTower, lens: &[usize], rows: usize, compute: DType) -> Result<ValueId> {
+    let ids = g.state(names::IDS, TensorType::u32(&[rows]));
+    let table = g.weight(&tower.table, TensorType::panels(tower.dtype, tower.vocab, tower.width));
+    let tokens = g.apply(EmbedTokens { dtype: compute }, &[ids, table])?;
+    let positions = g.weight(&tower.positions, TensorType::f32(&[tower.max_positions, tower.width]));
+    let own: Vec<u32> = (0..rows as u32).collect();
+    let own = g.constant_u32("rows", &[rows], &own);
+    let place = g.state(names::POSITIONS, TensorType::u32(&[rows]));
+    let mut x = g.apply(SpliceRows { two: false, add: true }, &[tokens, own, positions, place])?;
+    g.tap("text.embeddings", x);
+    let mut start = 0;
+    let mut spans = Vec::new();
+    for len in lens {
+        spans.extend([start, *len as u32, start, *len as u32]);
+        start += *len as u32;
+    }
+    let spans = g.constant_u32("spans", &[lens.len(), 4], &spans);
+    for (i, layer) in tower.layers.iter().enumerate() {
+        x = g.scoped(&format!("layer.{i}"), |g| encoder_layer(g, layer, x, spans))?;
+        g.tap(&format!("text.layer.{i}"), x);
+    }
+    let last = g.state(names::LAST, TensorType::u32(&[lens.len()]));
+    let pooled = g.apply(SpliceRows { two: false, add: false }, &[x, last])?;
+    let pooled = tower.post_norm.apply(g, pooled)?;
+    g.tap("text.pooled", pooled);
+    Ok(pooled)
+}
+
+/// [`names::IMAGE_EMBEDS`] x [`names::TEXT_EMBEDS`] -> [`names::SCORES`] \[pictures, texts\].
+pub fn score_graph(spec: &Spec, pictures: usize, texts: usize, compute: DType) -> Result<Graph> {
+    let contrast = spec.contrast.as_ref().ok_or_else(|| missing("a contrastive head", spec))?;
+    let mut g = Graph::new();
+    let dim = contrast.image.n;
+    let images = g.state(names::IMAGE_EMBEDS, TensorType::new(compute, &[pictures, dim]));
+    let text = g.state(names::TEXT_EMBEDS, TensorType::new(compute, &[texts, dim]));
+    let scores = g.scoped("score", |g| {
+        let cosine = g.apply(MatMul { bias: false, act: None, residual: false }, &[images, text])?;
+        let scale = g.weight(&contrast.logit_scale, TensorType::f32(&[1]));
+        let scale = g.apply(Unary { op: UnaryOp::Exp }, &[scale])?;
+        g.apply(Binary { op: BinaryOp::Mul }, &[cosine, scale])
+    })?;
+    g.tap("logits_per_image", scores);
+    g.store(scores, names::SCORES);
+    Ok(g)
+}
+
+/// Shape of a prefill program.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PrefillShape {
+    /// New tokens of every sequence.
+    pub lens: Vec<usize>,
+    /// Feature rows that are spliced in; 0 for text only.
+    pub feature_rows: usize,
+    /// Cache sizes: sequences and tokens.
+    pub cache: (usize, usize),
+    /// New tokens that a session can note.
+    pub max_new: usize,
+    /// Logits of every row, for dumps.
+    pub all_logits: bool,
+}
+
+/// Shape of a decode program.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DecodeShape {
+    /// Cache sizes: sequences and tokens.
+    pub cache: (usize, usize),
+    /// New tokens that a session can note.
+    pub max_new: usize,
+    /// Parts that the keys are split into.
+    pub splits: usize,
+}
+
+fn decoder_of(spec: &Spec) -> Result<&Decoder> {
+    spec.decoder.as_ref().ok_or_else(|| missing("a decoder", spec))
+}
+
+/// Prompt rows -> caches, logits of the last rows, first sampled tokens.
+///
+/// Reads `ids`, `positions`, `slots` u32 \[rows\], `spans` u32 \[sequences, 4\], `last` u32 \[sequences\], the rotary
+/// table, the sampling state, and with pictures [`names::FEATURES`] and `splice` u32 \[rows\] (a row below `rows`
+/// is that token, others are feature rows).
+pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DType) -> Result<Graph> {
+    let decoder = decoder_of(spec)?;
+    let mut g = Graph::new();
+    let rows: usize = shape.lens.iter().sum();
+    let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[rows]));
+    let ids = state(&mut g, names::IDS);
+    let x = g.scoped("embed", |g| {
+        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.vocab, decoder.width));
+        let tokens = g.apply(EmbedTokens { dtype: compute }, &[ids, table])?;
+        if shape.feature_rows == 0 {
+            return Ok(tokens);
+        }
+        let features = g.state(names::FEATURES, TensorType::new(compute, &[shape.feature_rows, decoder.width]));
+        let index = g.state(names::SPLICE, TensorType::u32(&[rows]));
+        g.apply(SpliceRows { two: true, add: false }, &[tokens, features, index])
+    })?;
+    g.tap(if decoder.stage.is_empty() { "embed" } else { "llm.input" }, x);
+    let spans = g.state(names::SPANS, TensorType::u32(&[shape.lens.len(), 4]));
+    let flow = Flow {
+        positions: state(&mut g, names::POSITIONS),
+        slots: state(&mut g, names::SLOTS),
+        spans: Some(spans),
+        lens: None,
+        splits: 1,
+        ..flow(&mut g, &decoder.rope, shape.cache, kv)
+    };
+    let x = decoder_layers(&mut g, decoder, x, &flow)?;
+    let last = g.state(names::LAST, TensorType::u32(&[shape.lens.len()]));
+    let logits = g.scoped("head", |g| {
+        let x = if shape.all_logits {
+            let normed = decoder.norm.apply(g, x)?;
+            g.tap(&format!("{}norm", decoder.stage), normed);
+            let logits = decoder.head.apply(g, normed)?;
+            g.tap("logits", logits);
+            g.apply(SpliceRows { two: false, add: false }, &[normed, last])?
+        } else {
+            let picked = g.apply(SpliceRows { two: false, add: false }, &[x, last])?;
+            decoder.norm.apply(g, picked)?
+        };
+        decoder.head.apply(g, x)
+    })?;
+    g.store(logits, names::LOGITS);
+    sample(&mut g, logits, shape.lens.len(), decoder.vocab, (shape.cache.1, shape.max_new))?;
+    Ok(g)
+}
+
+/// One token of every sequence -> its logits and the next tokens, all state staying on the GPU.
+pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType) -> Result<Graph> {
+    let decoder = decoder_of(spec)?;
+    let mut g = Graph::new();
+    let batch = shape.cache.0;
+    let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
+    let token = state(&mut g, names::TOKEN);
+    let x = g.scoped("embed", |g| {
+        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.vocab, decoder.width));
+        g.apply(EmbedTokens { dtype: compute }, &[token, table])
+    })?;
+    let flow = Flow {
+        positions: state(&mut g, names::POSITION),
+        slots: state(&mut g, names::SLOT),
+        spans: None,
+        lens: Some(state(&mut g, names::LEN)),
+        splits: shape.splits,
+        ..flow(&mut g, &decoder.rope, shape.cache, kv)
+    };
+    let x = decoder_layers(&mut g, decoder, x, &flow)?;
+    let logits = g.scoped("head", |g| {
+        let normed = decoder.norm.apply(g, x)?;
+        decoder.head.apply(g, normed)
+    })?;
+    g.store(logits, names::LOGITS);
+    sample(&mut g, logits, batch, decoder.vocab, (shape.cache.1, shape.max_new))?;
+    Ok(g)
+}
+
+/// The parts of a [`Flow`] that prefill and decode share; the placeholders are set by the caller.
+fn flow(g: &mut Graph, rope: &RopeSpec, cache: (usize, usize), kv: DType) -> Flow {
+    let table = g.state(names::ROPE, TensorType::f32(&[cache.1, rope.rotary_dim]));
+    let cache = KvCache { batch: cache.0, max_len: cache.1, dtype: kv };
+    Flow { table, positions: table, slots: table, rope: rope.clone(), cache, spans: None, lens: None, splits: 1 }
+}
+
+fn decoder_layers(g: &mut Graph, decoder: &Decoder, mut x: ValueId, flow: &Flow) -> Result<ValueId> {
+    for (i, layer) in decoder.layers.iter().enumerate() {
+        x = g.scoped(&format!("llm.layer.{i}"), |g| decoder_layer(g, layer, i, x, flow))?;
+        g.tap(&format!("{}layer.{i}", decoder.stage), x);
+    }
+    Ok(x)
+}
+
+fn sample(
+    g: &mut Graph,
+    logits: ValueId,
+    batch: usize,
+    vocab: usize,
+    (max_len, max_new): (usize, usize),
+) -> Result<()> {
+    g.scoped("sample", |g| {
+        let column = |g: &mut Graph, name: &str, cols: usize| g.state(name, TensorType::u32(&[batch, cols]));
+        let row = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
+        let seen = column(g, names::SEEN, vocab.div_ceil(32));
+        let settings = column(g, names::SETTINGS, 8);
+        let steps = row(g, names::STEP);
+        let out = g.add(Sample, &[logits, seen, settings, steps])?;
+        g.store(out[0], names::CHOSEN);
+        g.store(out[1], names::LOGPROB);
+        let rest =
+            [row(g, names::TOKEN), row(g, names::POSITION), row(g, names::LEN), row(g, names::SLOT), steps, seen];
+        let history = column(g, names::HISTORY, max_new);
+        let mut operands = vec![out[0]];
+        operands.extend(rest);
+        operands.push(history);
+        g.add(Advance { max_len }, &operands)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,82 @@
+//! The registry of families: `model_type` -> the function that reads its configuration. Tensor names live here.
+
+mod clip;
+mod llama;
+mod llava;
+mod vit;
+
+use super::{Dtypes, Spec};
+use crate::checkpoint::Config;
+use crate::kernels::Act;
+use crate::{Error, Result};
+
+/// A family of models.
+pub struct Family {
+    /// Values of `model_type` that it reads.
+    pub model_types: &'static [&'static str],
+    /// What it is, for the model table.
+    pub about: &'static str,
+    /// Reads config.json.
+    pub read: fn(&Config, &dyn Dtypes) -> Result<Spec>,
+}
+
+/// All families.
+pub static FAMILIES: &[Family] = &[
+    Family { model_types: &["vit", "deit"], about: "ViT and DeiT, picture classification", read: vit::read },
+    Family { model_types: &["clip"], about: "CLIP, picture and text embeddings and scores", read: clip::read },
+    Family {
+        model_types: &["llama", "mistral", "qwen2"],
+        about: "LLaMA, Mistral, Qwen2 text decoders",
+        read: llama::read,
+    },
+    Family {
+        model_types: &["llava", "vipllava", "llava_llama", "llava_mistral"],
+        about: "LLaVA v1, 1.5, ViP-LLaVA, Yi-VL and what shares their net",
+        read: llava::read,
+    },
+];
+
+/// Reads config.json by its `model_type`.
+///
+/// Errors: [`Error::UnknownArchitecture`], [`Error::Unsupported`] for an option that the engine does not do.
+pub fn read_spec(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
+    let name = config.string("model_type", "")?;
+    if config.has("quantization_config") {
+        let reason = "quantised checkpoints are not read yet; use the f32, f16 or bf16 one";
+        return Err(config.unsupported("quantization_config", reason));
+    }
+    let family = FAMILIES.iter().find(|f| f.model_types.contains(&name.as_str()));
+    let family = family.ok_or_else(|| {
+        let architectures = config.one_or_list::<String>("architectures").unwrap_or_default().join(", ");
+        let known = FAMILIES.iter().flat_map(|f| f.model_types).map(|t| (*t).to_owned()).collect();
+        Error::UnknownArchitecture { name: format!("`{name}` ({architectures})"), known }
+    })?;
+    Ok(Spec { model_type: name, ..(family.read)(config, dtypes)? })
+}
+
+/// The activation that a configuration names.
+fn activation(config: &Config, path: &str, default: &str) -> Result<Act> {
+    match config.string(path, default)?.as_str() {
+        "gelu" => Ok(Act::Gelu),
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Act::GeluTanh),
+        "quick_gelu" => Ok(Act::QuickGelu),
+        "silu" | "swish" => Ok(Act::Silu),
+        "relu" => Ok(Act::Relu),
+        "relu2" => Ok(Act::Relu2),
+        other => Err(config.unsupported(path, format!("`{other}`; gelu, gelu_new, quick_gelu, silu, relu, relu2 are"))),
+    }
+}
+
+/// A divisor that has to divide.
+fn divided(config: &Config, path: &str, whole: usize, parts: usize) -> Result<usize> {
+    if parts == 0 || !whole.is_multiple_of(parts) {
+        return Err(config.broken(path, format!("{parts} does not divide {whole}")));
+    }
+    Ok(whole / parts)
+}
+
+/// A layer count that a graph may have.
+fn layer_count(config: &Config, path: &str, default: usize) -> Result<usize> {
+    let layers = config.usize(path, default)?;
+    if layers > 1000 { Err(config.broken(path, format!("{layers} layers"))) } else { Ok(layers) }
+}

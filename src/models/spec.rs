@@ -1,0 +1,193 @@
+//! What a model is made of, as plain data.
+
+use crate::DType;
+use crate::blocks::{DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, RopeSpec};
+use crate::kernels::Act;
+
+/// Element type of the checkpoint's tensors: what weights are kept in.
+pub trait Dtypes {
+    /// Type of a tensor.
+    fn of(&self, tensor: &str) -> DType;
+}
+
+/// All tensors have one type: a plan from config.json alone.
+#[derive(Debug, Clone, Copy)]
+pub struct UniformDtype(pub DType);
+
+impl Dtypes for UniformDtype {
+    fn of(&self, _: &str) -> DType {
+        self.0
+    }
+}
+
+/// A picture tower of the ViT kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VisionTower {
+    /// Put before the stage names: `""` or `"vision."`.
+    pub stage: &'static str,
+    /// Patch embedding.
+    pub patch: PatchEmbedding,
+    /// Side of the pictures it was trained on, in pixels.
+    pub image_size: usize,
+    /// Tensors of the rows before the patches: class token, distillation token.
+    pub prefix: Vec<String>,
+    /// Position table \[prefix + patches, width\].
+    pub positions: String,
+    /// Norm before the first layer.
+    pub pre_norm: Option<Norm>,
+    /// Layers.
+    pub layers: Vec<EncoderLayer>,
+    /// Norm after the last layer.
+    pub post_norm: Option<Norm>,
+}
+
+impl VisionTower {
+    /// Rows and columns of patches of a picture of `height` x `width` pixels.
+    pub fn grid(&self, (height, width): (usize, usize)) -> (usize, usize) {
+        (height / self.patch.patch, width / self.patch.patch)
+    }
+    /// Tokens of a picture, prefix included.
+    pub fn tokens(&self, size: (usize, usize)) -> usize {
+        let (rows, cols) = self.grid(size);
+        rows * cols + self.prefix.len()
+    }
+}
+
+/// Classification heads on prefix rows; several are averaged (DeiT).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Classifier {
+    /// `(stage name of the head's logits, prefix row, layer)`.
+    pub heads: Vec<(String, usize, Linear)>,
+    /// Labels by class.
+    pub labels: Vec<String>,
+}
+
+/// Which hidden states feed the connector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureSelect {
+    /// Indices into the hidden states (0 = what enters layer 0), from the front; several are put side by side.
+    pub layers: Vec<usize>,
+    /// Rows of the prefix are dropped.
+    pub drop_prefix: bool,
+}
+
+/// From picture features to the decoder's width.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connector {
+    /// Which hidden states.
+    pub select: FeatureSelect,
+    /// Norm on the selected features (ViP-LLaVA).
+    pub norm: Option<Norm>,
+    /// Layers, each followed by its norm (Yi-VL) if it has one, with the activation between layers.
+    pub layers: Vec<(Linear, Option<Norm>)>,
+    /// Activation.
+    pub act: Act,
+}
+
+/// Which row stands for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The row of the largest id: CLIP checkpoints whose eos_token_id is 2.
+    LargestId,
+    /// The first row of this id.
+    FirstOf(u32),
+}
+
+impl Pooling {
+    /// The pooled row of a text's ids; the first when none fits, as the reference's argmax has it.
+    pub fn row(self, ids: &[u32]) -> usize {
+        let wanted = match self {
+            Self::LargestId => ids.iter().max().copied(),
+            Self::FirstOf(id) => Some(id),
+        };
+        ids.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
+    }
+}
+
+/// A causal text tower (CLIP).
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextTower {
+    /// Token table.
+    pub table: String,
+    /// Rows of the table.
+    pub vocab: usize,
+    /// Width.
+    pub width: usize,
+    /// Type of the table.
+    pub dtype: DType,
+    /// Position table.
+    pub positions: String,
+    /// Rows of the position table: longest text.
+    pub max_positions: usize,
+    /// Layers.
+    pub layers: Vec<EncoderLayer>,
+    /// Norm after the last layer.
+    pub post_norm: Norm,
+    /// Pooling.
+    pub pooling: Pooling,
+}
+
+/// Projections into a common space and their temperature (CLIP).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contrast {
+    /// Norm on the pooled picture row.
+    pub image_norm: Norm,
+    /// Picture projection.
+    pub image: Linear,
+    /// Text projection.
+    pub text: Linear,
+    /// Tensor of the logarithm of the logit scale.
+    pub logit_scale: String,
+}
+
+/// A decoder of the LLaMA kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoder {
+    /// Put before the stage names: `""` or `"llm."`.
+    pub stage: &'static str,
+    /// Token table.
+    pub table: String,
+    /// Rows of the table.
+    pub vocab: usize,
+    /// Width.
+    pub width: usize,
+    /// Type of the table.
+    pub dtype: DType,
+    /// Layers.
+    pub layers: Vec<DecoderLayer>,
+    /// Norm after the last layer.
+    pub norm: Norm,
+    /// Output layer; its weight is the token table where they are tied.
+    pub head: Linear,
+    /// Rotary positions.
+    pub rope: RopeSpec,
+    /// Longest context of the configuration.
+    pub max_positions: usize,
+}
+
+/// A model.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Spec {
+    /// `model_type` of the configuration.
+    pub model_type: String,
+    /// Picture tower.
+    pub vision: Option<VisionTower>,
+    /// Classification heads.
+    pub classifier: Option<Classifier>,
+    /// Connector between tower and decoder.
+    pub connector: Option<Connector>,
+    /// Text tower.
+    pub text: Option<TextTower>,
+    /// Contrastive head.
+    pub contrast: Option<Contrast>,
+    /// Decoder.
+    pub decoder: Option<Decoder>,
+    /// Id of the token that stands for a picture row in a prompt.
+    pub image_token: Option<u32>,
+    /// Ids that end an answer, where generation_config.json says nothing.
+    pub eos: Vec<u32>,
+    /// Id of padding.
+    pub pad: Option<u32>,
+    /// Rules from the checkpoint's tensor names to the names used here.
+    pub scheme: &'static crate::checkpoint::Scheme,
+}

@@ -1,0 +1,147 @@
+//! The commands that run other programs: demo, test, check and the small ones.
+
+use crate::driver::{self, Adapter};
+use crate::steps::{self, Steps, cargo, run};
+use crate::{checks, deps, goldens, parts, repo, size, wasm};
+use std::process::Command;
+
+/// The checkpoint in the repository that the demo runs.
+const DEMO_MODEL: &str = "assets/tiny-llava";
+/// The picture in the repository that the demo describes.
+const DEMO_PICTURE: &str = "assets/demo.png";
+const DEMO_PROMPT: &str = "What is in this picture?";
+/// Printed as long as the checkpoint above is not a trained one.
+const DEMO_NOTE: &str = "The checkpoint in the repository has random weights: the answer is noise, \
+    and the way it is computed is the one of every LLaVA-1.5 checkpoint (omma describe PICTURE --model DIR).";
+
+fn with(mut command: Command, adapter: &Adapter) -> Command {
+    adapter.select(&mut command);
+    command
+}
+
+fn announce(adapter: &Adapter) {
+    eprintln!("Adapter {}: {}", adapter.name, adapter.devices.join(", "));
+}
+
+/// `demo [args]`: a picture of the repository described by a checkpoint of the repository.
+pub fn demo(args: &[String]) -> Result<bool, String> {
+    for asset in [DEMO_MODEL, DEMO_PICTURE] {
+        if !steps::root().join(asset).exists() {
+            return Err(format!("{asset} is not in this checkout"));
+        }
+    }
+    let adapter = driver::any()?;
+    announce(&adapter);
+    let mut command = with(cargo(&["run", "--release", "--package", "omma", "--bin", "omma", "--"]), &adapter);
+    command.args(["describe", DEMO_PICTURE, "--model", DEMO_MODEL]);
+    if !args.iter().any(|a| a.starts_with("--prompt")) {
+        command.args(["--prompt", DEMO_PROMPT]);
+    }
+    let good = run(command.args(args))?;
+    eprintln!("{DEMO_NOTE}");
+    Ok(good)
+}
+
+/// `test`: what CI runs, on two software adapters.
+pub fn test() -> Result<bool, String> {
+    let mut steps = Steps::default();
+    text_checks(&mut steps);
+    let lavapipe = driver::lavapipe(false)?;
+    announce(&lavapipe);
+    steps.command("clippy", clippy());
+    let tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    steps.command("unit and integration tests (lavapipe)", with(tests, &lavapipe));
+    steps.step("docs/KERNELS.md is in step with the registry", || kernels(true));
+    on_adapter(&mut steps, &lavapipe);
+    let floor = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "test", "--floor"]);
+    steps.command("kernels against their oracles (lavapipe at wgpu's default limits)", with(floor, &lavapipe));
+    match driver::swiftshader() {
+        Ok(adapter) => {
+            announce(&adapter);
+            on_adapter(&mut steps, &adapter);
+        }
+        // Where its package exists, its absence is a failure; elsewhere the run says what it did not do.
+        Err(reason) if wasm::os_release("ID").as_deref() == Some("debian") => {
+            steps.step("SwiftShader", || Err(reason));
+        }
+        Err(reason) => steps.skip("kernels and golden cases (swiftshader)", &reason),
+    }
+    steps.step("the library builds for wasm32-unknown-unknown", || wasm::check(&[]));
+    Ok(steps.finish())
+}
+
+fn on_adapter(steps: &mut Steps, adapter: &Adapter) {
+    let kernels = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "test"]);
+    steps.command(&format!("kernels against their oracles ({})", adapter.name), with(kernels, adapter));
+    let name = format!("golden cases ({})", adapter.name);
+    match goldens::folder() {
+        Some(folder) => {
+            steps.step(&name, || goldens::run(adapter, &folder, ""));
+        }
+        None => steps.skip(&name, "no ../shared beside the repository, and OMMA_SHARED is not set"),
+    }
+}
+
+/// `check`: what to run before a commit; needs no adapter.
+pub fn check() -> Result<bool, String> {
+    let mut steps = Steps::default();
+    text_checks(&mut steps);
+    steps.command("clippy", clippy());
+    steps.step("docs/KERNELS.md is in step with the registry", || kernels(true));
+    Ok(steps.finish())
+}
+
+fn text_checks(steps: &mut Steps) {
+    steps.command("formatting", cargo(&["fmt", "--all", "--check"]));
+    steps.step("layers (deps)", || checks::print(deps::check()?));
+    steps.step("budgets (size)", || checks::print(size::check()?));
+    steps.step("text of the repository (repo)", || checks::print(repo::check()?));
+}
+
+fn clippy() -> Command {
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// `kernels [--check]`: docs/KERNELS.md from the registry, and the table of parts (which `repo` checks).
+pub fn kernels(check: bool) -> Result<bool, String> {
+    if !check {
+        parts::write()?;
+    }
+    let mut command = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "docs"]);
+    run(if check { command.arg("--check") } else { &mut command })
+}
+
+/// `wgsl <kernel> [variant]`: a kernel as it is linked.
+pub fn wgsl(args: &[String]) -> Result<bool, String> {
+    run(cargo(&["run", "--quiet", "--package", "kernels-test", "--", "wgsl"]).args(args))
+}
+
+/// `bless`: tests of text goldens rewrite their files when `OMMA_BLESS` is set; the diff is for a person to read.
+pub fn bless() -> Result<bool, String> {
+    let adapter = driver::any()?;
+    announce(&adapter);
+    let good = run(with(cargo(&["test", "--workspace", "--quiet"]), &adapter).env("OMMA_BLESS", "1"))?;
+    Ok(good && kernels(false)?)
+}
+
+/// `bench [args]`: cargo bench with a driver.
+pub fn bench(args: &[String]) -> Result<bool, String> {
+    let adapter = driver::any()?;
+    announce(&adapter);
+    run(with(cargo(&["bench"]), &adapter).args(args))
+}
+
+/// `driver [--swiftshader] [--private]`: fetches a driver and prints the variables that select it.
+pub fn driver(swiftshader: bool, private: bool) -> Result<bool, String> {
+    let adapter = match (swiftshader, private) {
+        (true, _) => driver::swiftshader()?,
+        (false, true) => driver::lavapipe(true)?,
+        (false, false) => driver::any()?,
+    };
+    announce(&adapter);
+    if !adapter.env.is_empty() {
+        eprintln!("To use it in your own shell:");
+        adapter.env.iter().for_each(|(k, v)| println!("export {k}={v}"));
+    }
+    Ok(true)
+}
