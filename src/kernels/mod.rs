@@ -10,6 +10,7 @@ mod attention;
 mod attention_decode;
 mod binary;
 mod ceilings;
+mod cell;
 mod embed_tokens;
 mod glu;
 mod interpolate_rows;
