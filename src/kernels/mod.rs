@@ -238,10 +238,12 @@ pub struct Entry {
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
 pub static KERNELS: &[Entry] = &[
+    l2_norm::ENTRY,
     advance::ENTRY,
     argmax::ENTRY,
     attention::ENTRY,
     attention_decode::ENTRY,
+    attention_decode::MERGE,
     binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
@@ -249,11 +251,9 @@ pub static KERNELS: &[Entry] = &[
     glu::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
-    l2_norm::ENTRY,
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
-    attention_decode::MERGE,
     normalize::ENTRY,
     patch_embed::ENTRY,
     resize::RESIZE_COLUMNS,
