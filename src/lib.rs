@@ -21,3 +21,5 @@ pub mod models;
 pub use caps::Caps;
 pub use dtype::DType;
 pub use error::{Error, Result};
+/// The wgpu that the engine is built with: a host's devices, encoders and textures have to be of this version.
+pub use gpu::wgpu;

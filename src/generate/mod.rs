@@ -5,10 +5,12 @@ mod load;
 mod model;
 mod pictures;
 mod programs;
+mod recording;
 mod session;
 
 pub use load::{LoadOptions, load_weights};
 pub use model::{Model, ModelFiles, OpenModel};
 pub use pictures::{PictureSource, Pixels};
 pub use programs::Programs;
+pub use recording::EncodeRecording;
 pub use session::{Sequence, Session, SessionOptions, Stage, Step};
