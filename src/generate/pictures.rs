@@ -54,6 +54,10 @@ impl PictureSource {
             _ => Ok(false),
         }
     }
+    /// Type of the pixels on the device: rows of words.
+    fn ty(&self) -> TensorType {
+        TensorType::u32(&[self.size().1 as usize, self.pitch() as usize])
+    }
     /// Words from row to row.
     fn pitch(&self) -> u32 {
         match self {
@@ -65,8 +69,8 @@ impl PictureSource {
     }
 }
 
-const PICTURE: &str = "picture";
-const PLANES: &str = "planes";
+pub(super) const PICTURE: &str = "picture";
+pub(super) const PLANES: &str = "planes";
 
 /// Resizes, crops and normalises `pictures` into [`names::PIXELS`] \[pictures, 3, height, width\] of the store.
 ///
@@ -90,7 +94,9 @@ pub(super) async fn preprocess(
         let mut own = Store::new();
         upload(device, &mut own, picture).await?;
         own.ensure(device, PLANES, &each).await?;
-        let plan = GraphPlan::new(picture_graph(picture, &own)?, device.caps())?;
+        let chunked = own.get(PICTURE).is_some_and(|c| c.len() > 1);
+        let graph = picture_graph(&picture.plan, picture.source.ty(), picture.source.bgra()?, chunked)?;
+        let plan = GraphPlan::new(graph, device.caps())?;
         let program = Program::build(device, plan, &own, &mut programs.pool).await?;
         program.run(device, options).await?;
         let from = own.slice(PLANES)?.clone();
@@ -100,21 +106,19 @@ pub(super) async fn preprocess(
     Ok(size)
 }
 
-/// The resize passes in their order, then the normalisation.
-fn picture_graph(picture: &Pixels, store: &Store) -> Result<Graph> {
+/// The resize passes in their order, then the normalisation. `ty` is the picture's type on the device, `chunked`
+/// whether it is kept there in several pieces.
+pub(super) fn picture_graph(plan: &Plan, ty: TensorType, bgra: bool, chunked: bool) -> Result<Graph> {
     let mut g = Graph::new();
-    let (_, height) = picture.source.size();
-    let ty = TensorType::u32(&[height as usize, picture.source.pitch() as usize]);
-    let chunked = store.get(PICTURE).is_some_and(|c| c.len() > 1);
     let mut x = if chunked { g.weight(PICTURE, ty) } else { g.state(PICTURE, ty) };
-    for (kernel, taps) in resize_passes(&picture.plan, picture.source.bgra()?)? {
+    for (kernel, taps) in resize_passes(plan, bgra)? {
         let n = taps.outputs();
         let first = g.constant_u32("first", &[n], &taps.first);
         let count = g.constant_u32("count", &[n], &taps.count);
         let weights = g.constant_i32("weights", &[taps.width, n], &taps.weights);
         x = g.scoped("resize", |g| g.add_shared(kernel.into(), &[x, first, count, weights]))?[0];
     }
-    let planes = g.scoped("normalize", |g| g.apply(Normalize::new(&picture.plan), &[x]))?;
+    let planes = g.scoped("normalize", |g| g.apply(Normalize::new(plan), &[x]))?;
     g.store(planes, PLANES);
     Ok(g)
 }
@@ -122,7 +126,7 @@ fn picture_graph(picture: &Pixels, store: &Store) -> Result<Graph> {
 /// Puts the pixels where the first pass reads them.
 async fn upload(device: &Device, store: &mut Store, picture: &Pixels) -> Result<()> {
     let (width, height) = picture.source.size();
-    let ty = TensorType::u32(&[height as usize, picture.source.pitch() as usize]);
+    let ty = picture.source.ty();
     match &picture.source {
         PictureSource::Buffer { buffer, pitch, .. } => {
             let need = u64::from(*pitch) * u64::from(height) * 4;
