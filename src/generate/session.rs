@@ -4,12 +4,12 @@ use super::pictures::{Pixels, preprocess};
 use super::{Model, Programs};
 use crate::blocks::rope_table;
 use crate::gpu::{Cancel, Device, Reading, Slice, SubmissionIndex, Use};
-use crate::graph::{Pool, Program, RunOptions, Store, decode};
+use crate::graph::{BadCell, Pool, Program, RunOptions, Store, bisect, decode};
 use crate::kernels::{AttentionDecode, SampleSettings, TensorType};
 use crate::models::{
-    DecodeShape, PrefillShape, decode_graph, encode_graph, names, prefill_graph, score_graph, text_graph,
+    DecodeShape, PrefillShape, Spec, decode_graph, encode_graph, names, prefill_graph, score_graph, text_graph,
 };
-use crate::{Error, Result};
+use crate::{Caps, Error, Result};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -140,6 +140,12 @@ impl Session {
     ///
     /// Pictures that would not fit the device's limits at once are encoded in groups.
     pub async fn encode(&mut self, pictures: usize, size: (usize, usize), wanted: Wanted<'_>) -> Result<Vec<Stage>> {
+<<<<<<< HEAD
+=======
+        let (device, model) = (self.device(), self.model.clone());
+        let group = group_size(&model.spec, device.caps(), size).min(pictures).max(1);
+        let plane_bytes = TensorType::f32(&[3, size.0, size.1]).bytes();
+>>>>>>> plan
         let all = self.store.slice(names::PIXELS)?.clone();
         let group = group_size(&self.model, size).min(pictures).max(1);
         let mut stages: Vec<Stage> = Vec::new();
@@ -437,6 +443,14 @@ impl Session {
         Ok(())
     }
 
+    /// Runs the program that was used last again, step by step, each against its oracle. What it updates in place
+    /// (caches, sampling state) advances once more.
+    ///
+    /// Returns the first step outside its bound.
+    pub async fn bisect(&self) -> Result<Option<BadCell>> {
+        bisect(&self.device(), self.programs.newest()?, &self.store, &self.programs.pool).await
+    }
+
     /// Submits one decode step: one submit, no allocation, no bind group. Its tokens arrive through
     /// [`Session::arrived`].
     pub async fn decode(&mut self) -> Result<()> {
@@ -550,15 +564,17 @@ fn features_of(programs: &Programs, pictures: usize) -> Result<usize> {
 }
 
 /// Pictures that the tower can take at once within the device's largest binding.
+<<<<<<< HEAD
 pub(super) fn group_size(model: &Model, size: (usize, usize)) -> usize {
     let Some(tower) = &model.spec.vision else { return 1 };
+=======
+pub(super) fn group_size(spec: &Spec, caps: &Caps, size: (usize, usize)) -> usize {
+    let Some(tower) = &spec.vision else { return 1 };
+>>>>>>> plan
     let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.fc1.n)).max().unwrap_or(1);
-    let features =
-        model.spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
-    let width = widest
-        .max(features)
-        .max(tower.patch.width * model.spec.connector.as_ref().map_or(1, |c| c.select.layers.len()));
+    let features = spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
+    let width =
+        widest.max(features).max(tower.patch.width * spec.connector.as_ref().map_or(1, |c| c.select.layers.len()));
     let rows = tower.tokens(size).max(1);
-    let caps = model.device.caps();
     (caps.max_binding.min(caps.max_buffer) / (rows * width * 4) as u64).clamp(1, 1 << 16) as usize
 }
