@@ -272,7 +272,10 @@ impl<'w> Walk<'w> {
 
     /// A program's buffers, as `Programs::prepare` makes them. It stays.
     fn program(&mut self, name: &'static str, graph: Graph, runs: usize) -> Result<&Plan> {
-        let plan = Plan::new(fuse(graph, &FuseOptions { enabled: self.request.fuse }), self.caps)?;
+        let plan = Plan::new(
+            fuse(graph, &if self.request.fuse { FuseOptions::default() } else { FuseOptions::none() }),
+            self.caps,
+        )?;
         for (name, ty) in plan.graph.states() {
             self.memory.ensure(name, ty);
         }
