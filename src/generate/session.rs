@@ -1,6 +1,7 @@
 //! A session: programs, caches and state of one conversation or batch over a shared model.
 
 use super::pictures::{Pixels, preprocess};
+use super::prompt::History;
 use super::{Model, Programs};
 use crate::blocks::rope_table;
 use crate::gpu::{Cancel, Device, Reading, Slice, SubmissionIndex, Use};
@@ -79,6 +80,8 @@ pub struct Session {
     feature_rows: usize,
     staging: Vec<Slice>,
     flying: VecDeque<(Reading, SubmissionIndex)>,
+    /// What was said, for turns through [`Session::answer`].
+    pub(super) histories: Vec<History>,
 }
 
 impl Session {
@@ -88,7 +91,9 @@ impl Session {
         let mut programs = Programs::default();
         programs.fuse.enabled = options.fuse;
         let past = vec![0; options.batch];
-        Self { model, options, store, programs, past, feature_rows: 0, staging: Vec::new(), flying: VecDeque::new() }
+        let histories = vec![History::default(); options.batch];
+        let (staging, flying) = (Vec::new(), VecDeque::new());
+        Self { model, options, store, programs, past, feature_rows: 0, staging, flying, histories }
     }
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
@@ -106,6 +111,29 @@ impl Session {
     pub fn reset(&mut self) {
         self.past.fill(0);
         self.feature_rows = 0;
+        self.histories.fill(History::default());
+    }
+    /// Sizes.
+    pub fn options(&self) -> &SessionOptions {
+        &self.options
+    }
+    /// Takes tokens of a sequence out of the cache, down to `past` of them.
+    pub fn truncate(&mut self, sequence: usize, past: usize) {
+        if let Some(own) = self.past.get_mut(sequence) {
+            *own = past.min(*own);
+        }
+    }
+    /// Waits for the decode steps in flight and forgets their tokens.
+    pub async fn settle(&mut self) -> Result<()> {
+        while let Some((reading, submission)) = self.flying.pop_front() {
+            if let Err(error) = self.model.device.finish_read(reading, submission).await {
+                // Staging that may still be mapped is not used again.
+                self.flying.clear();
+                self.staging.clear();
+                return Err(error);
+            }
+        }
+        Ok(())
     }
     fn device(&self) -> Device {
         self.model.device.clone()
@@ -415,8 +443,9 @@ impl Session {
     pub async fn decode(&mut self) -> Result<()> {
         self.options.run.cancel.check()?;
         let (device, model) = (self.device(), self.model.clone());
-        if let Some(past) = self.past.iter().find(|p| **p >= self.options.context) {
-            return Err(Error::PromptTooLong { tokens: past + 1, context: self.options.context });
+        // A sequence that is full stays as it is, on the GPU too, while others go on.
+        if self.past.iter().all(|p| *p >= self.options.context) {
+            return Err(Error::PromptTooLong { tokens: self.options.context + 1, context: self.options.context });
         }
         let cache = (self.options.batch, self.options.context);
         let heads = model.spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.attention.heads);
@@ -442,7 +471,7 @@ impl Session {
         self.staging.rotate_left(1);
         self.flying.push_back((device.begin_read(staging.buffer, 8 * cache.0 as u64), submission));
         for past in &mut self.past {
-            *past += 1;
+            *past = (*past + 1).min(self.options.context);
         }
         Ok(())
     }

@@ -3,7 +3,10 @@
 //! Exit codes: 0 done, 1 failed with one clear line on stderr, 2 wrong usage.
 
 mod common;
+mod describe;
+mod embed;
 mod run;
+mod source;
 
 use clap::{Parser, Subcommand};
 use common::Common;
@@ -24,6 +27,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Answers a question about pictures.
+    Describe(describe::Args),
+    /// Writes the features of pictures and texts.
+    Embed(embed::Args),
     /// Executes a golden case and dumps every stage.
     Run(run::Args),
 }
@@ -33,6 +40,8 @@ fn main() -> ExitCode {
     cli.common.start_log();
     let result = pollster::block_on(async {
         match &cli.command {
+            Command::Describe(args) => describe::run(&cli.common, args).await,
+            Command::Embed(args) => embed::run(&cli.common, args).await,
             Command::Run(args) => run::run(&cli.common, args).await,
         }
     });
