@@ -10,6 +10,7 @@ mod attention;
 mod attention_decode;
 mod binary;
 mod ceilings;
+mod cell;
 mod embed_tokens;
 mod glu;
 mod interpolate_rows;
@@ -238,7 +239,6 @@ pub struct Entry {
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
 pub static KERNELS: &[Entry] = &[
-    l2_norm::ENTRY,
     advance::ENTRY,
     argmax::ENTRY,
     attention::ENTRY,
@@ -251,6 +251,7 @@ pub static KERNELS: &[Entry] = &[
     glu::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
+    l2_norm::ENTRY,
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,

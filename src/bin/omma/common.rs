@@ -75,3 +75,8 @@ pub fn parse_bytes(text: &str) -> std::result::Result<u64, String> {
 pub fn read_file(path: &std::path::Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|e| Error::io(path.display().to_string(), &e))
 }
+
+/// Prints a result for machines.
+pub fn print_json(value: &serde_json::Value) {
+    println!("{value:#}");
+}

@@ -2,7 +2,11 @@
 //!
 //! Exit codes: 0 done, 1 failed with one clear line on stderr, 2 wrong usage.
 
+mod bench;
+mod bisect;
 mod common;
+mod doctor;
+mod plan;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +28,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Tells memory, work and steps of a request before anything is allocated.
+    Plan(plan::Args),
+    /// Tells which adapters there are, what they reach and what is missing.
+    Doctor(doctor::Args),
+    /// Measures ceilings, kernels or a model.
+    Bench(bench::Args),
+    /// Runs each step's real inputs through its oracle and names the first that is off.
+    Bisect(bisect::Args),
     /// Executes a golden case and dumps every stage.
     Run(run::Args),
 }
@@ -33,6 +45,10 @@ fn main() -> ExitCode {
     cli.common.start_log();
     let result = pollster::block_on(async {
         match &cli.command {
+            Command::Plan(args) => plan::run(&cli.common, args).await,
+            Command::Doctor(args) => doctor::run(&cli.common, args).await,
+            Command::Bench(args) => bench::run(&cli.common, args).await,
+            Command::Bisect(args) => bisect::run(&cli.common, args).await,
             Command::Run(args) => run::run(&cli.common, args).await,
         }
     });
