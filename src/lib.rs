@@ -21,6 +21,10 @@ pub mod models;
 pub use caps::Caps;
 pub use dtype::DType;
 pub use error::{Error, Result};
+<<<<<<< HEAD
+/// The wgpu that the engine is built with: a host's devices, encoders and textures have to be of this version.
+pub use gpu::wgpu;
+=======
 
 /// Features and limits that a host should ask for when it creates its own device for what `plan` plans: largest
 /// tensors in one piece, f16 and subgroups where `adapter` has them. Everything is optional: on a device with less
@@ -31,3 +35,4 @@ pub fn requirements(
 ) -> (gpu::wgpu::Features, gpu::wgpu::Limits) {
     gpu::requirements(adapter, plan.largest_tensor)
 }
+>>>>>>> plan

@@ -6,6 +6,7 @@ mod model;
 mod pictures;
 mod plan;
 mod programs;
+mod recording;
 mod session;
 mod synthetic;
 
@@ -14,5 +15,6 @@ pub use model::{Model, ModelFiles, OpenModel};
 pub use pictures::{PictureSource, Pixels};
 pub use plan::{MemoryPlan, PlanRequest, PlannedBytes, PlannedProgram, largest_context, plan_memory, planned_spec};
 pub use programs::Programs;
+pub use recording::EncodeRecording;
 pub use session::{Sequence, Session, SessionOptions, Stage, Step};
 pub use synthetic::random_model;

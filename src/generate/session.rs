@@ -11,6 +11,7 @@ use crate::models::{
 };
 use crate::{Caps, Error, Result};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Sizes of a session, fixed when it begins: no buffer grows while it generates.
@@ -45,8 +46,11 @@ pub struct Stage {
     pub values: Vec<f32>,
 }
 
+/// Decode steps that may be in flight.
+const IN_FLIGHT: usize = 4;
+
 /// Which stages to read back after a program.
-pub type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+pub type Wanted<'a> = &'a (dyn Fn(&str) -> bool + Sync);
 
 /// A sequence's new tokens, and where pictures stand in them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,11 +76,11 @@ pub struct Step {
 pub struct Session {
     model: Arc<Model>,
     options: SessionOptions,
-    store: Store,
-    programs: Programs,
+    pub(super) store: Store,
+    pub(super) programs: Programs,
     /// Tokens of every sequence that are in the cache.
     past: Vec<usize>,
-    feature_rows: usize,
+    pub(super) feature_rows: usize,
     staging: Vec<Slice>,
     flying: VecDeque<(Reading, SubmissionIndex)>,
 }
@@ -106,8 +110,11 @@ impl Session {
     pub fn reset(&mut self) {
         self.past.fill(0);
         self.feature_rows = 0;
+        // Their readbacks may still be mapped: the next step takes new ones.
+        self.flying.clear();
+        self.staging.clear();
     }
-    fn device(&self) -> Device {
+    pub(super) fn device(&self) -> Device {
         self.model.device.clone()
     }
 
@@ -133,36 +140,62 @@ impl Session {
     ///
     /// Pictures that would not fit the device's limits at once are encoded in groups.
     pub async fn encode(&mut self, pictures: usize, size: (usize, usize), wanted: Wanted<'_>) -> Result<Vec<Stage>> {
+<<<<<<< HEAD
+=======
         let (device, model) = (self.device(), self.model.clone());
         let group = group_size(&model.spec, device.caps(), size).min(pictures).max(1);
         let plane_bytes = TensorType::f32(&[3, size.0, size.1]).bytes();
+>>>>>>> plan
         let all = self.store.slice(names::PIXELS)?.clone();
+        let group = group_size(&self.model, size).min(pictures).max(1);
         let mut stages: Vec<Stage> = Vec::new();
+        let mut result = Ok(());
         for first in (0..pictures).step_by(group) {
             let count = group.min(pictures - first);
-            if group < pictures {
-                self.take_planes(&all, first as u64 * plane_bytes, count, size).await?;
-            }
-            let taps = tap_names(wanted, || encode_graph(&model.spec, 1, size, true, model.compute))?;
-            let key = format!("encode {count} {size:?} {taps:?}");
-            let graph = || {
-                let mut g = encode_graph(&model.spec, count, size, !taps.is_empty(), model.compute)?;
-                g.keep_taps(|name| taps.iter().any(|t| t == name));
-                Ok(g)
-            };
-            self.programs.prepare(&device, &mut self.store, &key, graph).await?;
-            let program = self.programs.newest()?;
-            program.run(&device, &self.options.run).await?;
-            let read = read_taps(&device, program, &self.store, &self.programs.pool, &taps).await?;
-            merge_stages(&mut stages, read);
-            if model.spec.connector.is_some() {
-                self.collect_features(first, count, pictures).await?;
+            result = self.encode_group(&all, first..first + count, pictures, size, wanted, &mut stages).await;
+            if result.is_err() {
+                break;
             }
         }
+        // After an error too: a second attempt finds the planes where they were.
         if group < pictures {
             self.store.put(names::PIXELS, vec![all]);
         }
-        Ok(stages)
+        result.map(|()| stages)
+    }
+
+    /// Encodes the pictures `range` of `pictures`, whose planes are all in `all`.
+    async fn encode_group(
+        &mut self,
+        all: &Slice,
+        range: Range<usize>,
+        pictures: usize,
+        size: (usize, usize),
+        wanted: Wanted<'_>,
+        stages: &mut Vec<Stage>,
+    ) -> Result<()> {
+        let (device, model) = (self.device(), self.model.clone());
+        let (first, count) = (range.start, range.len());
+        if count < pictures {
+            let plane_bytes = TensorType::f32(&[3, size.0, size.1]).bytes();
+            self.take_planes(all, first as u64 * plane_bytes, count, size).await?;
+        }
+        let taps = tap_names(wanted, || encode_graph(&model.spec, 1, size, true, model.compute))?;
+        let key = format!("encode {count} {size:?} {taps:?}");
+        let graph = || {
+            let mut g = encode_graph(&model.spec, count, size, !taps.is_empty(), model.compute)?;
+            g.keep_taps(|name| taps.iter().any(|t| t == name));
+            Ok(g)
+        };
+        self.programs.prepare(&device, &mut self.store, &key, graph).await?;
+        let program = self.programs.newest()?;
+        program.run(&device, &self.options.run).await?;
+        let read = read_taps(&device, program, &self.store, &self.programs.pool, &taps).await?;
+        merge_stages(stages, read);
+        if model.spec.connector.is_some() {
+            self.collect_features(first, count, pictures).await?;
+        }
+        Ok(())
     }
 
     /// Binds one group's planes as the pixels of the next program.
@@ -431,10 +464,11 @@ impl Session {
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
         let shape = DecodeShape { cache, max_new: self.options.max_new, splits };
         let graph = || decode_graph(&model.spec, &shape, model.compute, model.kv);
-        if self.staging.is_empty() {
-            for _ in 0..4 {
-                self.staging.push(Slice::whole(device.buffer("tokens", 8 * cache.0 as u64, Use::Readback).await?));
-            }
+        if self.flying.len() >= IN_FLIGHT {
+            return Err(Error::argument("decode", format!("{IN_FLIGHT} steps are in flight; take one with `arrived`")));
+        }
+        while self.staging.len() < IN_FLIGHT {
+            self.staging.push(Slice::whole(device.buffer("tokens", 8 * cache.0 as u64, Use::Readback).await?));
         }
         let chosen = trimmed(self.store.slice(names::CHOSEN)?, cache.0);
         let logprob = trimmed(self.store.slice(names::LOGPROB)?, cache.0);
@@ -530,8 +564,13 @@ fn features_of(programs: &Programs, pictures: usize) -> Result<usize> {
 }
 
 /// Pictures that the tower can take at once within the device's largest binding.
+<<<<<<< HEAD
+pub(super) fn group_size(model: &Model, size: (usize, usize)) -> usize {
+    let Some(tower) = &model.spec.vision else { return 1 };
+=======
 pub(super) fn group_size(spec: &Spec, caps: &Caps, size: (usize, usize)) -> usize {
     let Some(tower) = &spec.vision else { return 1 };
+>>>>>>> plan
     let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.fc1.n)).max().unwrap_or(1);
     let features = spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
     let width =

@@ -90,7 +90,8 @@ impl Device {
         Ok(Self::build(device, queue, chosen.info, &host, lost, cache))
     }
 
-    /// Uses a device and queue of the host. No callback of the host is replaced and no lock of it is taken.
+    /// Uses a device and queue of the host. No callback of the host is replaced and no lock of it is taken. A device
+    /// with `wgpu::Limits::default()` and no features will do; [`super::requirements`] names what is better.
     pub fn from_host(device: wgpu::Device, queue: wgpu::Queue, options: &HostOptions) -> Self {
         let info = device.adapter_info();
         Self::build(device, queue, info, options, Arc::default(), None)
@@ -162,6 +163,15 @@ impl Device {
             Some(reason) => Err(Error::DeviceLost { reason: reason.clone() }),
             None => Ok(()),
         }
+    }
+    /// Tells the engine that the device is lost: a host calls this from its own device-lost callback, which the
+    /// engine never replaces. From then on everything gives [`Error::DeviceLost`].
+    pub fn mark_lost(&self, reason: &str) {
+        lock(&self.inner.lost).get_or_insert_with(|| reason.to_owned());
+    }
+    /// Whether both are handles to the same device.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
     /// Runs `make` and turns what the device reports meanwhile into a typed error.
     pub(super) async fn scoped<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {

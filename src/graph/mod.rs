@@ -16,7 +16,7 @@ mod store;
 
 pub use bisect::{BadCell, bisect, excess};
 pub use cost::{StageCost, stage_costs};
-pub use fuse::{FuseOptions, fuse};
+pub use fuse::{FuseOptions, REWRITES, Rewrite, fuse};
 pub use host::{decode, encode};
 pub use ir::{Graph, Node, NodeId, Role, Value, ValueId};
 pub use plan::{Place, Plan, Step};

@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Case> {
         case("1x1", append(0, 1), &[1, 1], &[0], 1, f32),
         case("7x5 hostile", append(2, 5), &[7, 11], &hostile, 7, f32),
         case("7x13 hostile f16", append(1, 13), &[7, 14], &hostile, 7, DType::F16),
+        case("7x260 hostile f16", append(4, 260), &[7, 268], &hostile, 7, DType::F16),
         case("all padding", append(0, 3), &[2, 3], &[u32::MAX; 2], 4, f32),
         case("3x1024 offset 5120", append(5120, 1024), &[3, 6144], &[9, 4, 5], 10, f32),
         case("65537x3", append(0, 3), &[65_537, 3], &scattered, 65_537, f32),
