@@ -59,7 +59,6 @@ impl PictureSource {
     fn ty(&self) -> TensorType {
         TensorType::u32(&[self.size().1 as usize, self.pitch() as usize])
     }
-<<<<<<< HEAD
     /// Checks what the device would only report when the work is submitted.
     pub(super) fn check(&self, device: &Device) -> Result<()> {
         match self {
@@ -89,8 +88,6 @@ impl PictureSource {
             }
         }
     }
-=======
->>>>>>> plan
     /// Words from row to row.
     fn pitch(&self) -> u32 {
         match self {
@@ -120,33 +117,17 @@ pub(super) async fn preprocess(
     store.ensure(device, names::PIXELS, &TensorType::f32(&[pictures.len(), 3, size.0, size.1])).await?;
     let target = store.slice(names::PIXELS)?.clone();
     for (i, picture) in pictures.iter().enumerate() {
-<<<<<<< HEAD
         let bound = BoundPicture::build(device, &mut programs.pool, picture).await?;
         bound.upload(device);
         device.submit("picture", |r| bound.copy_texture(r)).await?;
         bound.program.run(device, options).await?;
         let from = bound.planes()?.clone();
-=======
-        if picture.plan.output() != (width, height) {
-            return Err(Error::argument("pictures", "of one batch must have one size after preprocessing"));
-        }
-        let mut own = Store::new();
-        upload(device, &mut own, picture).await?;
-        own.ensure(device, PLANES, &each).await?;
-        let chunked = own.get(PICTURE).is_some_and(|c| c.len() > 1);
-        let graph = picture_graph(&picture.plan, picture.source.ty(), picture.source.bgra()?, chunked)?;
-        let plan = GraphPlan::new(graph, device.caps())?;
-        let program = Program::build(device, plan, &own, &mut programs.pool).await?;
-        program.run(device, options).await?;
-        let from = own.slice(PLANES)?.clone();
->>>>>>> plan
         let to = Slice { offset: target.offset + i as u64 * each.bytes(), ..target.clone() };
         device.submit("pixels", |r: &mut Recorder<'_>| r.copy(&from, &to, each.bytes())).await?;
     }
     Ok(size)
 }
 
-<<<<<<< HEAD
 /// Height and width of the planes, the same for all pictures.
 pub(super) fn common_size(pictures: &[Pixels]) -> Result<(usize, usize)> {
     let Some(first) = pictures.first() else { return Err(Error::argument("pictures", "are none")) };
@@ -186,7 +167,9 @@ impl BoundPicture {
         }
         let (width, height) = picture.plan.output();
         store.ensure(device, PLANES, &TensorType::f32(&[3, height as usize, width as usize])).await?;
-        let plan = GraphPlan::new(picture_graph(picture, &store)?, device.caps())?;
+        let chunked = store.get(PICTURE).is_some_and(|c| c.len() > 1);
+        let graph = picture_graph(&picture.plan, picture.source.ty(), picture.source.bgra()?, chunked)?;
+        let plan = GraphPlan::new(graph, device.caps())?;
         let program = Program::build(device, plan, &store, pool).await?;
         Ok(Self { source: picture.source.clone(), program, store })
     }
@@ -221,17 +204,10 @@ impl BoundPicture {
     }
 }
 
-/// The resize passes in their order, then the normalisation.
-fn picture_graph(picture: &Pixels, store: &Store) -> Result<Graph> {
-    let mut g = Graph::new();
-    let ty = picture.source.ty();
-    let chunked = store.get(PICTURE).is_some_and(|c| c.len() > 1);
-=======
 /// The resize passes in their order, then the normalisation. `ty` is the picture's type on the device, `chunked`
 /// whether it is kept there in several pieces.
 pub(super) fn picture_graph(plan: &Plan, ty: TensorType, bgra: bool, chunked: bool) -> Result<Graph> {
     let mut g = Graph::new();
->>>>>>> plan
     let mut x = if chunked { g.weight(PICTURE, ty) } else { g.state(PICTURE, ty) };
     for (kernel, taps) in resize_passes(plan, bgra)? {
         let n = taps.outputs();
@@ -244,38 +220,3 @@ pub(super) fn picture_graph(plan: &Plan, ty: TensorType, bgra: bool, chunked: bo
     g.store(planes, PLANES);
     Ok(g)
 }
-<<<<<<< HEAD
-=======
-
-/// Puts the pixels where the first pass reads them.
-async fn upload(device: &Device, store: &mut Store, picture: &Pixels) -> Result<()> {
-    let (width, height) = picture.source.size();
-    let ty = picture.source.ty();
-    match &picture.source {
-        PictureSource::Buffer { buffer, pitch, .. } => {
-            let need = u64::from(*pitch) * u64::from(height) * 4;
-            if *pitch < width || buffer.bytes() < need {
-                let reason = format!("{} bytes do not hold {height} rows of {pitch} words", buffer.bytes());
-                return Err(Error::argument("picture buffer", reason));
-            }
-            store.put(PICTURE, vec![Slice::first(buffer.clone(), need)]);
-        }
-        PictureSource::Host(picture) => {
-            store.ensure(device, PICTURE, &ty).await?;
-            let words: &[u8] = bytemuck::cast_slice(&picture.pixels);
-            let pieces = store.get(PICTURE).unwrap_or_default();
-            for (chunk, slice) in chunks(&ty, device.caps()).iter().zip(pieces) {
-                let row = ty.row_bytes();
-                device.write(&slice.buffer, 0, &words[chunk.first * row..][..chunk.rows * row]);
-            }
-        }
-        PictureSource::Texture(texture) => {
-            store.ensure(device, PICTURE, &ty).await?;
-            let target = store.slice(PICTURE)?.clone();
-            let pitch = picture.source.pitch();
-            device.submit("picture", |r| r.copy_texture(texture, &target, pitch * 4)).await?;
-        }
-    }
-    Ok(())
-}
->>>>>>> plan

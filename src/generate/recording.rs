@@ -141,7 +141,7 @@ impl Session {
             spec if spec.classifier.is_some() => names::CLASS_LOGITS,
             _ => names::IMAGE_EMBEDS,
         };
-        let group = group_size(&model, size).min(pictures.len()).max(1);
+        let group = group_size(&model.spec, model.device.caps(), size).min(pictures.len()).max(1);
         let part = TensorType::f32(&[group, 3, size.0, size.1]);
         let mut b = Builder::new(&model.weights);
         b.store.ensure(&device, names::PIXELS, &part).await?;

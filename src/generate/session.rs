@@ -140,14 +140,8 @@ impl Session {
     ///
     /// Pictures that would not fit the device's limits at once are encoded in groups.
     pub async fn encode(&mut self, pictures: usize, size: (usize, usize), wanted: Wanted<'_>) -> Result<Vec<Stage>> {
-<<<<<<< HEAD
-=======
-        let (device, model) = (self.device(), self.model.clone());
-        let group = group_size(&model.spec, device.caps(), size).min(pictures).max(1);
-        let plane_bytes = TensorType::f32(&[3, size.0, size.1]).bytes();
->>>>>>> plan
         let all = self.store.slice(names::PIXELS)?.clone();
-        let group = group_size(&self.model, size).min(pictures).max(1);
+        let group = group_size(&self.model.spec, self.model.device.caps(), size).min(pictures).max(1);
         let mut stages: Vec<Stage> = Vec::new();
         let mut result = Ok(());
         for first in (0..pictures).step_by(group) {
@@ -564,13 +558,8 @@ fn features_of(programs: &Programs, pictures: usize) -> Result<usize> {
 }
 
 /// Pictures that the tower can take at once within the device's largest binding.
-<<<<<<< HEAD
-pub(super) fn group_size(model: &Model, size: (usize, usize)) -> usize {
-    let Some(tower) = &model.spec.vision else { return 1 };
-=======
 pub(super) fn group_size(spec: &Spec, caps: &Caps, size: (usize, usize)) -> usize {
     let Some(tower) = &spec.vision else { return 1 };
->>>>>>> plan
     let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.fc1.n)).max().unwrap_or(1);
     let features = spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
     let width =
