@@ -15,7 +15,7 @@ use crate::blocks::cache_names;
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
 use crate::image::{Plan as PicturePlan, Policy, Preprocess};
-use crate::kernels::{AttentionDecode, Cost, TensorType, chunks};
+use crate::kernels::{AttentionDecode, Cost, Io, TensorType, chunks};
 use crate::models::{
     DecodeShape, PrefillShape, Spec, UniformDtype, decode_graph, encode_graph, names, prefill_graph, read_spec,
     score_graph, text_graph,
@@ -95,7 +95,7 @@ pub struct MemoryPlan {
     /// Work up to the first new token by stage: `vision`, `connector`, `llm` or what the model has. The convention
     /// is that of [`Cost`].
     pub stages: Vec<(String, Cost)>,
-    /// Work of one further token of every sequence.
+    /// Work of the first further token of every sequence.
     pub decode_token: Cost,
     /// Rows that the pictures of a prompt take in it; for a model without a decoder, rows of the tower.
     pub image_tokens: usize,
@@ -270,18 +270,36 @@ impl<'w> Walk<'w> {
         Self { spec, caps, request, memory, stages, decode_token: Cost::default(), image_rows: 0, programs }
     }
 
+    fn rewrites(&self) -> FuseOptions {
+        if self.request.fuse { FuseOptions::default() } else { FuseOptions::none() }
+    }
+
+    /// Replaces a plan's costs by those of the same program over caches that hold what they will hold when it runs:
+    /// types alone know only how much a cache could hold.
+    fn tighten(&self, plan: &mut Plan, tight: Graph) {
+        let tight = fuse(tight, &self.rewrites());
+        let mut last = usize::MAX;
+        for step in &mut plan.steps {
+            if let Some(node) = tight.nodes.get(step.node).filter(|_| step.node != last) {
+                let (inputs, outputs) = tight.io(node);
+                step.cost = node.kernel.cost(&Io { inputs: &inputs, outputs: &outputs });
+            }
+            last = step.node;
+        }
+    }
+
     /// A program's buffers, as `Programs::prepare` makes them. It stays.
-    fn program(&mut self, name: &'static str, graph: Graph, runs: usize) -> Result<&Plan> {
-        let plan = Plan::new(
-            fuse(graph, &if self.request.fuse { FuseOptions::default() } else { FuseOptions::none() }),
-            self.caps,
-        )?;
+    fn program(&mut self, name: &'static str, graph: Graph, tight: Option<Graph>, runs: usize) -> Result<&Plan> {
+        let mut plan = Plan::new(fuse(graph, &self.rewrites()), self.caps)?;
         for (name, ty) in plan.graph.states() {
             self.memory.ensure(name, ty);
         }
         self.memory.grow(&plan.slots);
         self.memory.own += plan.own_bytes(self.caps);
         self.memory.note(0);
+        if let Some(tight) = tight {
+            self.tighten(&mut plan, tight);
+        }
         self.programs.push(PlannedProgram { name, plan, runs });
         Ok(&self.programs[self.programs.len() - 1].plan)
     }
@@ -342,7 +360,7 @@ impl<'w> Walk<'w> {
             let part = TensorType::f32(&[2 * group, 3, size.0, size.1]);
             self.memory.ensure("pixels of a group", &part);
         }
-        let plan = self.program("encode", encode_graph(spec, group, size, false, compute)?, runs)?;
+        let plan = self.program("encode", encode_graph(spec, group, size, false, compute)?, None, runs)?;
         let stages = crate::graph::stage_costs(plan);
         for stage in stages {
             // A last group that is smaller costs less: work is by picture.
@@ -364,11 +382,11 @@ impl<'w> Walk<'w> {
         if lens[0] > limit {
             return Err(Error::PromptTooLong { tokens: lens[0], context: limit });
         }
-        let cost = self.program("text", text_graph(spec, &lens, request.compute)?, 1)?.cost();
+        let cost = self.program("text", text_graph(spec, &lens, request.compute)?, None, 1)?.cost();
         self.stage("text", cost);
         if !request.pictures.is_empty() {
             let graph = score_graph(spec, request.pictures.len(), lens.len(), request.compute)?;
-            let cost = self.program("score", graph, 1)?.cost();
+            let cost = self.program("score", graph, None, 1)?.cost();
             self.stage("score", cost);
         }
         Ok(())
@@ -387,16 +405,21 @@ impl<'w> Walk<'w> {
         lens[0] = tokens;
         let shape =
             PrefillShape { lens, feature_rows: self.image_rows, cache, max_new: request.max_new, all_logits: false };
-        let cost = self.program("prefill", prefill_graph(spec, &shape, request.compute, request.kv)?, 1)?.cost();
+        let prefill = |shape: &PrefillShape| prefill_graph(spec, shape, request.compute, request.kv);
+        let tight = prefill(&PrefillShape { cache: (cache.0, tokens), ..shape.clone() })?;
+        let cost = self.program("prefill", prefill(&shape)?, Some(tight), 1)?.cost();
         self.stage("llm", cost);
         self.memory.passing(4 * cache.0 as u64);
         let heads = spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.attention.heads);
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
-        let shape = DecodeShape { cache, max_new: request.max_new, splits };
-        let graph = decode_graph(spec, &shape, request.compute, request.kv)?;
+        let decode = |cache| {
+            let shape = DecodeShape { cache, max_new: request.max_new, splits };
+            decode_graph(spec, &shape, request.compute, request.kv)
+        };
         // Four readback buffers for tokens in flight.
         self.memory.own += 4 * 8 * cache.0 as u64;
-        self.decode_token = self.program("decode", graph, request.max_new)?.cost();
+        let tight = decode((cache.0, tokens + 1))?;
+        self.decode_token = self.program("decode", decode(cache)?, Some(tight), request.max_new)?.cost();
         Ok(())
     }
 }
