@@ -171,7 +171,7 @@ fn batches_equal_single_prompts() {
     let requests = prompts.map(|p| Request::new(Vec::new(), p));
     let options = [12, 3, 9].map(|n| case.options(n));
     let mut streamed = vec![String::new(); 3];
-    let mut session = case.session(3, 64);
+    let mut session = case.session(3, 160);
     let batch = block_on(session.answer_batch(&requests, &options, |b, text| streamed[b].push_str(text))).unwrap();
     for ((single, row), streamed) in singles.iter().zip(&batch).zip(&streamed) {
         assert_eq!((&single.ids, &single.text), (&row.ids, &row.text));
@@ -180,7 +180,7 @@ fn batches_equal_single_prompts() {
     // And a second turn of the batch equals second turns alone.
     let more = block_on(session.answer_batch(&requests, &options, |_, _| {})).unwrap();
     for (b, n) in [12, 3, 9].into_iter().enumerate() {
-        let mut own = case.session(1, 64);
+        let mut own = case.session(1, 160);
         answer(&mut own, &requests[b], &case.options(n)).unwrap();
         assert_eq!(answer(&mut own, &requests[b], &case.options(n)).unwrap().ids, more[b].ids);
     }
