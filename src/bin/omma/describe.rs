@@ -3,7 +3,7 @@
 
 use super::common::Common;
 use super::source::{self, Loaded};
-use omma::generate::{Answer, Finish, GenerateOptions, OpenModel, Request, Sampling, Session, SessionOptions};
+use omma::generate::{Answer, Finish, GenerateOptions, OpenModel, Pixels, Request, Sampling, Session, SessionOptions};
 use omma::gpu::Cancel;
 use omma::graph::RunOptions;
 use omma::image::Policy;
@@ -37,14 +37,14 @@ pub struct Args {
     /// Keep weights as f32, f16 or bf16; without it as they are stored.
     #[arg(long)]
     weights: Option<String>,
-    /// Keep keys and values as f32 or f16.
-    #[arg(long, default_value = "f32")]
-    kv: String,
+    /// Keep keys and values as f32 or f16; so far the type of the activations, which is the default.
+    #[arg(long)]
+    kv: Option<String>,
     /// Compute with activations in f32 or f16.
     #[arg(long, default_value = "f32")]
     compute: String,
     /// Sample at this temperature; 0 is greedy.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Sample from the K best tokens; 0 for all.
     #[arg(long)]
@@ -70,13 +70,14 @@ pub struct Args {
 pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let open = open_model(args)?;
     let policy: Policy = args.tiling.parse()?;
+    let pictures = source::decode(&args.images)?;
     let cancel = source::cancel_on_interrupt()?;
     let loaded = source::load(common, args.model.as_deref(), open, &cancel).await?;
     let spec = &loaded.model.spec;
     let result = if spec.decoder.is_some() {
-        answer(args, &loaded, policy, cancel).await
+        answer(args, &loaded, source::plan(&loaded.model, &pictures, policy)?, cancel).await
     } else if spec.classifier.is_some() {
-        classify(args, &loaded, policy, cancel).await
+        classify(args, &loaded, source::plan(&loaded.model, &pictures, policy)?, cancel).await
     } else {
         let reason = format!("{} only embeds pictures and texts; use `omma embed`", spec.model_type);
         Err(Error::unsupported("omma describe", reason))
@@ -98,10 +99,16 @@ fn open_model(args: &Args) -> Result<OpenModel> {
         })
     };
     let float = [DType::F32, DType::F16, DType::BF16];
+    let compute = one_of("--compute", &args.compute, &float[..2])?;
+    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float[..2]))?;
+    if kv != compute {
+        let reason = format!("with --compute {compute}; the cache has the type of the activations so far");
+        return Err(Error::unsupported(format!("--kv {kv}"), reason));
+    }
     Ok(OpenModel {
         weights: args.weights.as_deref().map(|value| one_of("--weights", value, &float)).transpose()?,
-        kv: one_of("--kv", &args.kv, &float[..2])?,
-        compute: one_of("--compute", &args.compute, &float[..2])?,
+        kv,
+        compute,
         ..OpenModel::default()
     })
 }
@@ -118,8 +125,7 @@ fn generate_options(args: &Args, loaded: &Loaded) -> Result<GenerateOptions> {
 }
 
 /// The request, its pictures within the limit of tokens.
-fn request(args: &Args, loaded: &Loaded, policy: Policy) -> Result<Request> {
-    let pictures = source::pictures(&loaded.model, &args.images, policy)?;
+fn request(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>) -> Result<Request> {
     if let Some(limit) = args.max_image_tokens
         && let Some(rows) = pictures.iter().map(|p| loaded.model.picture_rows(p)).find(|rows| *rows > limit)
     {
@@ -130,9 +136,9 @@ fn request(args: &Args, loaded: &Loaded, policy: Policy) -> Result<Request> {
     Ok(Request::new(pictures, args.prompt.as_deref().unwrap_or(question)))
 }
 
-async fn answer(args: &Args, loaded: &Loaded, policy: Policy, cancel: Cancel) -> Result<()> {
+async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Cancel) -> Result<()> {
     let options = generate_options(args, loaded)?;
-    let request = request(args, loaded, policy)?;
+    let request = request(args, loaded, pictures)?;
     let tokens = loaded.model.prompt_tokens(&request)?;
     let longest = loaded.model.spec.decoder.as_ref().map_or(0, |d| d.max_positions);
     if tokens > longest {
@@ -194,12 +200,12 @@ fn report(args: &Args, loaded: &Loaded, answer: &Answer) -> Result<()> {
 }
 
 /// The best labels of every picture.
-async fn classify(args: &Args, loaded: &Loaded, policy: Policy, cancel: Cancel) -> Result<()> {
+async fn classify(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Cancel) -> Result<()> {
     let labels = loaded.model.spec.classifier.as_ref().map(|c| c.labels.as_slice()).unwrap_or_default();
     let options = SessionOptions { run: RunOptions { cancel, ..Default::default() }, ..Default::default() };
     let mut session = Session::new(loaded.model.clone(), options);
     let mut rows = Vec::new();
-    for (path, picture) in args.images.iter().zip(source::pictures(&loaded.model, &args.images, policy)?) {
+    for (path, picture) in args.images.iter().zip(pictures) {
         let size = session.preprocess(&[picture]).await?;
         session.encode(1, size, &|_| false).await?;
         let logits = session.read(omma::models::names::CLASS_LOGITS, &[1, labels.len()]).await?;

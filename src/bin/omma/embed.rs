@@ -52,10 +52,11 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
         return Err(Error::argument("arguments", "there is neither a picture nor a --text to embed"));
     }
     let policy: Policy = args.tiling.parse()?;
+    let pictures = source::decode(&args.images)?;
     let cancel = source::cancel_on_interrupt()?;
     let loaded = source::load(common, Some(&args.model), OpenModel::default(), &cancel).await?;
     let model = &loaded.model;
-    let pictures = source::pictures(model, &args.images, policy)?;
+    let pictures = source::plan(model, &pictures, policy)?;
     let options = SessionOptions { run: RunOptions { cancel, ..Default::default() }, ..Default::default() };
     let mut session = Session::new(model.clone(), options);
     let mut tensors = Tensors::new();

@@ -97,13 +97,17 @@ fn own_model() -> Result<PathBuf> {
     })
 }
 
-/// Decodes pictures and plans their way into the model.
-pub fn pictures(model: &Model, paths: &[PathBuf], policy: Policy) -> Result<Vec<Pixels>> {
+/// Reads and decodes pictures: before a model is loaded, so that a wrong path costs no load.
+pub fn decode(paths: &[PathBuf]) -> Result<Vec<Arc<Picture>>> {
     let picture = |path: &PathBuf| {
-        let picture = Picture::decode(&path.display().to_string(), &read_file(path)?, &Limits::default())?;
-        model.pixels(PictureSource::Host(Arc::new(picture)), policy)
+        Picture::decode(&path.display().to_string(), &read_file(path)?, &Limits::default()).map(Arc::new)
     };
     paths.iter().map(picture).collect()
+}
+
+/// Plans the way of pictures into the model.
+pub fn plan(model: &Model, pictures: &[Arc<Picture>], policy: Policy) -> Result<Vec<Pixels>> {
+    pictures.iter().map(|picture| model.pixels(PictureSource::Host(picture.clone()), policy)).collect()
 }
 
 /// A flag that Ctrl-C sets; the second one ends the process.
