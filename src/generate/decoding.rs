@@ -211,7 +211,7 @@ impl Session {
             program.record_into(r, 0..program.steps());
             r.copy(&chosen, &staging, 4 * cache.0 as u64);
             r.copy(&logprob, &second, 4 * cache.0 as u64);
-        });
+        })?;
         self.staging.rotate_left(1);
         self.flying.push_back((device.begin_read(staging.buffer, 8 * cache.0 as u64), submission));
         for past in &mut self.past {

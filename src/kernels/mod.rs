@@ -53,8 +53,8 @@ pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
-pub use unary::{Unary, UnaryOp};
 pub(crate) use unary::VALUE_CAP;
+pub use unary::{Unary, UnaryOp};
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
