@@ -363,7 +363,7 @@ mod tests {
         let cut = pieces(&Prompt::from_segments(&parts), "<i>");
         let texts: Vec<&str> = cut.iter().map(Prompt::text).collect();
         assert_eq!(texts, ["a ", "<i> b", " c"]);
-        assert_eq!(cut[1].literal(), [0..5]);
+        assert_eq!(cut[1].literal(), std::slice::from_ref(&(0..5)));
     }
 
     #[test]

@@ -65,8 +65,11 @@ pub struct Sampling {
     pub min_p: Option<f32>,
 }
 
-/// What changes any result: `(field, is it without effect)`.
-const REFUSED: &[(&str, fn(&Json) -> bool)] = &[
+/// A field of the file, and whether a value of it is without effect.
+type Refused = (&'static str, fn(&Json) -> bool);
+
+/// What changes any result.
+const REFUSED: &[Refused] = &[
     ("num_beams", at_most_one),
     ("num_beam_groups", at_most_one),
     ("num_return_sequences", at_most_one),
@@ -92,7 +95,7 @@ const REFUSED: &[(&str, fn(&Json) -> bool)] = &[
 ];
 
 /// What changes a result that is sampled.
-const REFUSED_SAMPLING: &[(&str, fn(&Json) -> bool)] =
+const REFUSED_SAMPLING: &[Refused] =
     &[("typical_p", one), ("epsilon_cutoff", zero), ("eta_cutoff", zero), ("top_h", empty)];
 
 fn at_most_one(value: &Json) -> bool {
@@ -179,7 +182,7 @@ impl GenerateOptions {
     }
 }
 
-fn refuse(config: &Config, fields: &[(&str, fn(&Json) -> bool)]) -> Result<()> {
+fn refuse(config: &Config, fields: &[Refused]) -> Result<()> {
     for (name, harmless) in fields {
         if let Some(value) = config.value().get(*name).filter(|v| !v.is_null())
             && !harmless(value)
