@@ -13,7 +13,10 @@ mod synthetic;
 pub use load::{LoadOptions, load_weights};
 pub use model::{Model, ModelFiles, OpenModel};
 pub use pictures::{PictureSource, Pixels};
-pub use plan::{MemoryPlan, PlanRequest, PlannedBytes, PlannedProgram, largest_context, plan_memory, planned_spec};
+pub use plan::{
+    MemoryPlan, PlanRequest, PlannedBytes, PlannedProgram, largest_context, plan_memory, planned_image_tokens,
+    planned_spec,
+};
 pub use programs::Programs;
 pub use recording::EncodeRecording;
 pub use session::{Sequence, Session, SessionOptions, Stage, Step};
