@@ -213,8 +213,8 @@ fn the_host_polls_and_the_engine_never_blocks() {
     let pictures = golden.host_pictures(&model);
     let size = drive(&raw, &mut pending, session.preprocess(&pictures)).unwrap();
     drive(&raw, &mut pending, session.encode(1, size, &nothing)).unwrap();
-    let prefill = session.prefill(&[golden.sequence(&model)], &[Default::default()], &[], false, &nothing);
-    drive(&raw, &mut pending, prefill).unwrap();
+    let (prompt, settings) = ([golden.sequence(&model)], [Default::default()]);
+    drive(&raw, &mut pending, session.prefill(&prompt, &settings, &[], false, &nothing)).unwrap();
     {
         // Without the host's polls nothing arrives, however often the future is asked.
         let mut waits = pin!(session.chosen(true));

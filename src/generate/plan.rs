@@ -8,9 +8,9 @@
 //! [`Session`]: super::Session
 
 use super::ModelFiles;
+use super::encoding::group_size;
 use super::model::{CheckpointDtypes, weight_list};
 use super::pictures::{PICTURE, PLANES, picture_graph};
-use super::session::group_size;
 use crate::blocks::cache_names;
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};

@@ -1,8 +1,9 @@
 //! Encoding pictures inside a host's own command encoder: everything that can fail or allocate happens in
 //! [`Session::prepare_encode`], recording only records. Submitting and polling are the host's.
 
+use super::Session;
+use super::encoding::group_size;
 use super::pictures::{BoundPicture, PictureSource, Pixels, common_size};
-use super::session::{Session, group_size};
 use crate::gpu::{CommandEncoder, Device, Recorder, Slice, Texture, Use};
 use crate::graph::{Plan, Pool, Program, Store, fuse};
 use crate::kernels::TensorType;

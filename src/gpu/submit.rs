@@ -102,11 +102,14 @@ pub fn check_texture(texture: &wgpu::Texture) -> Result<()> {
 impl Device {
     /// Records with `record` into an encoder of ours and submits it; what the device reports is an error.
     pub async fn submit(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> Result<wgpu::SubmissionIndex> {
-        self.scoped(label, || self.submit_now(label, record)).await
+        self.scoped(label, || self.record_and_submit(label, record)).await
     }
     /// [`Device::submit`] without awaiting the device's reports, for a hot loop whose programs were checked
-    /// when they were built.
-    pub fn submit_now(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> wgpu::SubmissionIndex {
+    /// when they were built. Off the web reports are there at once, and are errors here too.
+    pub fn submit_now(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> Result<wgpu::SubmissionIndex> {
+        self.scoped_now(label, || self.record_and_submit(label, record))
+    }
+    fn record_and_submit(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> wgpu::SubmissionIndex {
         let mut encoder = self.wgpu().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
         record(&mut Recorder::new(&mut encoder));
         self.queue().submit([encoder.finish()])

@@ -5,9 +5,12 @@
 mod bench;
 mod bisect;
 mod common;
+mod describe;
 mod doctor;
+mod embed;
 mod plan;
 mod run;
+mod source;
 
 use clap::{Parser, Subcommand};
 use common::Common;
@@ -36,6 +39,10 @@ enum Command {
     Bench(bench::Args),
     /// Runs each step's real inputs through its oracle and names the first that is off.
     Bisect(bisect::Args),
+    /// Answers a question about pictures.
+    Describe(describe::Args),
+    /// Writes the features of pictures and texts.
+    Embed(embed::Args),
     /// Executes a golden case and dumps every stage.
     Run(run::Args),
 }
@@ -49,6 +56,8 @@ fn main() -> ExitCode {
             Command::Doctor(args) => doctor::run(&cli.common, args).await,
             Command::Bench(args) => bench::run(&cli.common, args).await,
             Command::Bisect(args) => bisect::run(&cli.common, args).await,
+            Command::Describe(args) => describe::run(&cli.common, args).await,
+            Command::Embed(args) => embed::run(&cli.common, args).await,
             Command::Run(args) => run::run(&cli.common, args).await,
         }
     });
