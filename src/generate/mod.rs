@@ -20,7 +20,10 @@ pub use answer::{Answer, Finish, Timings};
 pub use load::{LoadOptions, load_weights};
 pub use model::{Model, ModelFiles, OpenModel};
 pub use pictures::{PictureSource, Pixels};
-pub use plan::{MemoryPlan, PlanRequest, PlannedBytes, PlannedProgram, largest_context, plan_memory, planned_spec};
+pub use plan::{
+    MemoryPlan, PlanRequest, PlannedBytes, PlannedProgram, largest_context, plan_memory, planned_image_tokens,
+    planned_spec,
+};
 pub use programs::Programs;
 pub use prompt::{Ask, Request};
 pub use recording::EncodeRecording;

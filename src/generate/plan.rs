@@ -203,7 +203,7 @@ pub fn largest_context(
 ) -> Result<(usize, MemoryPlan)> {
     let at = |context| plan_memory(spec, preprocess, caps, &PlanRequest { context, ..request.clone() });
     let longest = spec.decoder.as_ref().map_or(1, |d| d.max_positions).max(1);
-    let prompt = image_rows(spec, preprocess, request)? + request.prompt_tokens;
+    let prompt = planned_image_tokens(spec, preprocess, request)? + request.prompt_tokens;
     let smallest = if spec.decoder.is_some() { (prompt + request.max_new).max(1) } else { 1 };
     let first = at(smallest)?;
     if first.bytes.peak > limit {
@@ -235,8 +235,10 @@ fn picture_plan(spec: &Spec, preprocess: Option<&Preprocess>, (width, height): (
     }
 }
 
-/// Rows that all pictures of a prompt take.
-fn image_rows(spec: &Spec, preprocess: Option<&Preprocess>, request: &PlanRequest) -> Result<usize> {
+/// Rows that all pictures of a prompt take in it; for a model without a decoder, rows of the tower.
+///
+/// Errors: a picture size that cannot be preprocessed.
+pub fn planned_image_tokens(spec: &Spec, preprocess: Option<&Preprocess>, request: &PlanRequest) -> Result<usize> {
     let Some(tower) = &spec.vision else { return Ok(0) };
     let dropped = match &spec.connector {
         Some(connector) if connector.select.drop_prefix => tower.prefix.len(),
@@ -328,7 +330,7 @@ impl<'w> Walk<'w> {
             self.memory.ensure(names::PIXELS, &TensorType::f32(&[count, 3, size.0, size.1]));
             self.preprocess(&plan, size, i == 0)?;
         }
-        self.image_rows = image_rows(self.spec, preprocess, self.request)?;
+        self.image_rows = planned_image_tokens(self.spec, preprocess, self.request)?;
         self.encode(count, size)
     }
 

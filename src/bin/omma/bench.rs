@@ -4,7 +4,7 @@ mod html;
 mod kernels;
 mod model;
 
-use super::common::{Common, print_json};
+use super::common::{Common, out, print_json};
 use omma::gpu::Device;
 use omma::kernels::Cost;
 use omma::measure::{Ceilings, ceilings};
@@ -143,12 +143,12 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
         print_json(&json!({ "format": 1, "adapter": device.title(), "rows": rows }));
         return Ok(());
     }
-    println!("{}", device.title());
-    println!("{:34} {:>10} {:>9} {:>9} {:>10}  submits, buffers", "name", "ms", "GFLOP/s", "GB/s", "of ceiling");
+    out!("{}", device.title());
+    out!("{:34} {:>10} {:>9} {:>9} {:>10}  submits, buffers", "name", "ms", "GFLOP/s", "GB/s", "of ceiling");
     for row in &rows {
         let Row { name, ms, gflops, gbps, of_ceiling, submits, allocations, .. } = row;
         let share = 100.0 * of_ceiling;
-        println!("{name:34} {ms:>10.3} {gflops:>9.2} {gbps:>9.2} {share:>8.1} %  {submits}, {allocations}");
+        out!("{name:34} {ms:>10.3} {gflops:>9.2} {gbps:>9.2} {share:>8.1} %  {submits}, {allocations}");
     }
     Ok(())
 }

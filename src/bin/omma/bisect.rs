@@ -1,6 +1,6 @@
 //! `omma bisect CASE_DIR or MODEL_DIR`: every step's real inputs through its oracle; names the first step that is off.
 
-use super::common::{Common, print_json};
+use super::common::{Common, out, print_json};
 use super::run::case::Case;
 use super::run::inputs::Inputs;
 use omma::checkpoint::open_model;
@@ -164,10 +164,10 @@ fn report(args: &Args, bad: Option<&BadCell>) {
         return;
     }
     match bad {
-        None => println!("every step is within its bound"),
+        None => out!("every step is within its bound"),
         Some(b) => {
-            println!("first step outside its bound:\n  {}", b.step);
-            println!("  {} {} {:?}: {:e}, should be {:e} +- {:e}", b.kernel, b.output, b.cell, b.got, b.want, b.bound);
+            out!("first step outside its bound:\n  {}", b.step);
+            out!("  {} {} {:?}: {:e}, should be {:e} +- {:e}", b.kernel, b.output, b.cell, b.got, b.want, b.bound);
         }
     }
 }

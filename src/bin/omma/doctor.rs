@@ -1,6 +1,6 @@
 //! `omma doctor`: what is there, what it reaches, whether it computes correctly, and what to do about what is missing.
 
-use super::common::{Common, print_json};
+use super::common::{Common, out, print_json};
 use omma::gpu::{AdapterChoice, AdapterDescription, Device, OpenOptions, adapters, choose, wgpu};
 use omma::kernels::{Attention, Kernel, MatMul, RmsNorm, TensorType};
 use omma::measure::{Ceilings, Single, ceilings, random};
@@ -49,7 +49,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
         print_json(&as_json(&findings, &general));
     } else {
         findings.iter().for_each(print_finding);
-        general.iter().for_each(|line| println!("{line}"));
+        general.iter().for_each(|line| out!("{line}"));
     }
     let failed = findings.iter().find_map(|f| {
         let bad = f.tests.iter().find(|(_, result)| result != "pass")?;
@@ -167,10 +167,10 @@ fn kind(info: &wgpu::AdapterInfo) -> &'static str {
 fn print_finding(f: &Finding) {
     let caps = &f.description.caps;
     let mark = if f.chosen { " <- used" } else { "" };
-    println!("{}: {}, {}{mark}", f.index, f.description.title(), kind(&f.description.info));
+    out!("{}: {}, {}{mark}", f.index, f.description.title(), kind(&f.description.info));
     let subgroup = caps.subgroup.map_or("none".to_owned(), |(a, b)| format!("{a} to {b}"));
-    println!("   features  f16 {}, subgroups {subgroup}, timestamps {}", caps.f16, caps.timestamps);
-    println!(
+    out!("   features  f16 {}, subgroups {subgroup}, timestamps {}", caps.f16, caps.timestamps);
+    out!(
         "   limits    binding {} MiB, buffer {} MiB, {} storage buffers, {} lanes, {} bytes of workgroup memory",
         caps.max_binding >> 20,
         caps.max_buffer >> 20,
@@ -179,13 +179,13 @@ fn print_finding(f: &Finding) {
         caps.max_workgroup_bytes
     );
     if let Some(ceilings) = &f.ceilings {
-        println!("   ceilings  {:.1} GFLOP/s, {:.1} GB/s", ceilings.gflops, ceilings.gbps);
+        out!("   ceilings  {:.1} GFLOP/s, {:.1} GB/s", ceilings.gflops, ceilings.gbps);
     }
     for (name, result) in &f.tests {
-        println!("   {name}: {result}");
+        out!("   {name}: {result}");
     }
     for line in &f.advice {
-        println!("   note: {line}");
+        out!("   note: {line}");
     }
 }
 

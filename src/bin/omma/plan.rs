@@ -1,7 +1,9 @@
 //! `omma plan MODEL_DIR`: memory, work and steps of a request, before anything is allocated.
 
-use super::common::{Common, parse_bytes, print_json};
-use omma::generate::{MemoryPlan, PlanRequest, PlannedProgram, largest_context, plan_memory, planned_spec};
+use super::common::{Common, out, parse_bytes, print_json};
+use omma::generate::{
+    MemoryPlan, PlanRequest, PlannedProgram, largest_context, plan_memory, planned_image_tokens, planned_spec,
+};
 use omma::gpu::{AdapterChoice, adapters, choose, wgpu};
 use omma::graph::Plan;
 use omma::models::Spec;
@@ -65,7 +67,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
         Some(limit) => largest_context(&spec, preprocess, &caps, &request, limit)?,
         None => {
             // The default context grows with the prompt; one that was asked for does not.
-            let pictures = plan_memory(&spec, preprocess, &caps, &roomy(&request))?.image_tokens;
+            let pictures = planned_image_tokens(&spec, preprocess, &request)?;
             let needed = pictures + request.prompt_tokens + request.max_new;
             let context = args.context.unwrap_or(request.context.max(needed));
             (context, plan_memory(&spec, preprocess, &caps, &PlanRequest { context, ..request.clone() })?)
@@ -79,7 +81,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     print_plan(&plan, &request, &adapter, &spec);
     if args.steps {
         for program in &plan.programs {
-            println!("\n{} ({} steps):\n{}", program.name, program.plan.steps.len(), program.plan);
+            out!("\n{} ({} steps):\n{}", program.name, program.plan.steps.len(), program.plan);
         }
     }
     if let Some(limit) = common.memory_limit.filter(|limit| *limit < plan.bytes.peak) {
@@ -91,11 +93,6 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
         });
     }
     Ok(())
-}
-
-/// With a context that any request fits in: only what does not depend on it is read.
-fn roomy(request: &PlanRequest) -> PlanRequest {
-    PlanRequest { context: 1 << 16, prompt_tokens: 1, kv: DType::F32, ..request.clone() }
 }
 
 fn request(args: &Args, spec: &Spec) -> PlanRequest {
@@ -135,35 +132,35 @@ fn giga(flops: u64) -> String {
 fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Spec) {
     let pictures: Vec<String> = request.pictures.iter().map(|(w, h)| format!("{w}x{h}")).collect();
     let pictures = if pictures.is_empty() { "none".to_owned() } else { pictures.join(" ") };
-    println!("model         {}, {:.3} M parameters", spec.model_type, plan.parameters as f64 / 1e6);
-    println!("planned for   {adapter}");
-    println!("pictures      {pictures}: {} image tokens", plan.image_tokens);
+    out!("model         {}, {:.3} M parameters", spec.model_type, plan.parameters as f64 / 1e6);
+    out!("planned for   {adapter}");
+    out!("pictures      {pictures}: {} image tokens", plan.image_tokens);
     if spec.decoder.is_some() {
         let (text, new, context) = (request.prompt_tokens, request.max_new, request.context);
-        println!("prompt        {text} text tokens, {new} new ones at most, context {context} x {}", request.batch);
+        out!("prompt        {text} text tokens, {new} new ones at most, context {context} x {}", request.batch);
     }
-    println!("activations   {}, cache {}", request.compute, request.kv);
+    out!("activations   {}, cache {}", request.compute, request.kv);
     let bytes = &plan.bytes;
-    println!("\nbytes of GPU buffers");
+    out!("\nbytes of GPU buffers");
     for (name, value) in
         [("weights", bytes.weights), ("slots", bytes.slots), ("kv", bytes.kv), ("staging", bytes.staging)]
     {
-        println!("  {name:<12}{:>14}", mega(value));
+        out!("  {name:<12}{:>14}", mega(value));
     }
-    println!("  {:<12}{:>14}", "peak", mega(bytes.peak));
-    println!("\nwork up to the first new token");
+    out!("  {:<12}{:>14}", "peak", mega(bytes.peak));
+    out!("\nwork up to the first new token");
     for (name, cost) in &plan.stages {
-        println!("  {name:<12}{:>20} {:>14}", giga(cost.flops), mega(cost.bytes));
+        out!("  {name:<12}{:>20} {:>14}", giga(cost.flops), mega(cost.bytes));
     }
     let total = plan.total();
-    println!("  {:<12}{:>20} {:>14}", "total", giga(total.flops), mega(total.bytes));
+    out!("  {:<12}{:>20} {:>14}", "total", giga(total.flops), mega(total.bytes));
     if spec.decoder.is_some() {
         let token = plan.decode_token;
-        println!("  {:<12}{:>20} {:>14}", "each token", giga(token.flops), mega(token.bytes));
+        out!("  {:<12}{:>20} {:>14}", "each token", giga(token.flops), mega(token.bytes));
     }
-    println!("\nprograms");
+    out!("\nprograms");
     for PlannedProgram { name, plan, runs } in &plan.programs {
-        println!("  {name:<12}{:>6} steps, {runs} runs at most", plan.steps.len());
+        out!("  {name:<12}{:>6} steps, {runs} runs at most", plan.steps.len());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Row, Subject, Timing, between_ceilings};
 use omma::gpu::Device;
+use omma::graph::RunOptions;
 use omma::kernels::{Act, Attention, Copy, FmaChain, Kernel, LayerNorm, MatMul, Softmax, TensorType, Unary, UnaryOp};
 use omma::measure::{Single, ceilings, random, time};
 use omma::reference::Array;
@@ -77,7 +78,8 @@ pub async fn rows(device: &Device, filter: &str) -> Result<Vec<Row>> {
 
 async fn timed(device: &Device, single: &Single) -> Result<Timing> {
     // The first run compiles; what later ones allocate is counted.
-    time(device, &single.program).await?;
+    single.program.run(device, &RunOptions::default()).await?;
+    device.idle().await?;
     let before = device.ledger().memory().allocations;
     let ms = time(device, &single.program).await?;
     let made = device.ledger().memory().allocations - before;

@@ -4,7 +4,7 @@ use super::{Args, Row, Subject, Timing, between_ceilings};
 use omma::checkpoint::{Config, open_model};
 use omma::generate::{
     LoadOptions, MemoryPlan, Model, OpenModel, PlanRequest, Sequence, Session, SessionOptions, plan_memory,
-    random_model,
+    planned_image_tokens, random_model,
 };
 use omma::gpu::Device;
 use omma::graph::RunOptions;
@@ -39,7 +39,7 @@ pub async fn rows(device: &Device, args: &Args) -> Result<Vec<Row>> {
         max_new: args.tokens + 2,
         ..Default::default()
     };
-    let rows_of_pictures = plan_memory(spec, None, device.caps(), &request)?.image_tokens;
+    let rows_of_pictures = planned_image_tokens(spec, None, &request)?;
     let context = rows_of_pictures + request.prompt_tokens + request.max_new;
     let plan = plan_memory(spec, None, device.caps(), &PlanRequest { context, ..request.clone() })?;
     let options = SessionOptions { context, max_new: request.max_new, ..Default::default() };
