@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed with one clear line on stderr, 2 wrong usage.
 
 mod common;
+mod quiet;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    quiet::loader();
     let cli = Cli::parse();
     cli.common.start_log();
     let result = pollster::block_on(async {
