@@ -5,10 +5,14 @@
 mod bench;
 mod bisect;
 mod common;
+<<<<<<< HEAD
 mod describe;
 mod doctor;
 mod embed;
 mod plan;
+=======
+mod quiet;
+>>>>>>> embed
 mod run;
 mod source;
 
@@ -48,6 +52,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    quiet::loader();
     let cli = Cli::parse();
     cli.common.start_log();
     let result = pollster::block_on(async {
