@@ -41,7 +41,7 @@ async fn run(folder: &PathBuf, file: &PathBuf) -> Result<(), Any> {
 
     // Once per picture size: pipelines, buffers, bind groups. Then, every frame, only commands are recorded.
     let source = PictureSource::Texture(texture(&device, &queue, &picture));
-    let recording = session.prepare_encode(&[Pixels { source, plan: plan.clone() }]).await?;
+    let recording = session.prepare_encode(&[Pixels { source, plan }]).await?;
     let mut encoder = device.create_command_encoder(&Default::default());
     let features = session.record_encode(&mut encoder, &recording)?;
     queue.submit([encoder.finish()]);

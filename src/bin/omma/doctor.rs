@@ -9,6 +9,9 @@ use omma::{Caps, Error, Result};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// A name, a kernel and its operands.
+type SelfTest = (&'static str, Arc<dyn Kernel>, Vec<(TensorType, Array)>);
+
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
@@ -93,7 +96,7 @@ async fn self_test(device: &Device) -> Vec<(String, String)> {
     let spans = (spans.clone(), Array::new(spans.dtype, &spans.shape, vec![0.0, 50.0, 0.0, 50.0]));
     let qkv = floats(&[50, 3 * 2 * 32], 5);
     let matmul = MatMul { bias: true, act: None, residual: false };
-    let cases: Vec<(&str, Arc<dyn Kernel>, Vec<(TensorType, Array)>)> = vec![
+    let cases: Vec<SelfTest> = vec![
         ("rms_norm 33x130", Arc::new(RmsNorm { eps: 1e-5 }), vec![floats(&[33, 130], 1), floats(&[130], 2)]),
         (
             "matmul 37x70x96, f16 weights",

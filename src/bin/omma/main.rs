@@ -5,14 +5,11 @@
 mod bench;
 mod bisect;
 mod common;
-<<<<<<< HEAD
 mod describe;
 mod doctor;
 mod embed;
 mod plan;
-=======
 mod quiet;
->>>>>>> embed
 mod run;
 mod source;
 
