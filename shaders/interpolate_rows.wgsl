@@ -2,10 +2,10 @@
 //
 //     y[t, c] = sum_j weight[t, j] * table[index[t, j], c]
 //
-// A workgroup takes 4 * LANES columns of a row, a lane four of them, LANES apart. The taps are added in order, in
-// f32. Indices are clamped.
+// A workgroup takes SPAN * LANES columns of a row, a lane every LANES-th of them. The taps are added in order, in
+// f32. Indices are clamped. Columns are counted in cells: elements, or quads where the width is whole quads.
 //
-// Parts: none
+// Parts: elem (f32), cell (Num)
 
 struct Params {
     tokens: u32,
@@ -16,12 +16,14 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> table: array<f32>; // [rows, cols]
+@group(0) @binding(1) var<storage, read> table: array<Num>; // [rows, cols]
 @group(0) @binding(2) var<storage, read> index: array<u32>; // [tokens, taps]
 @group(0) @binding(3) var<storage, read> weight: array<f32>; // [tokens, taps]
-@group(0) @binding(4) var<storage, read_write> y: array<f32>; // [tokens, cols]
+@group(0) @binding(4) var<storage, read_write> y: array<Num>; // [tokens, cols]
 
 override LANES: u32 = 64;
+
+const SPAN: u32 = 4u;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -34,17 +36,13 @@ fn main(
     if token >= params.tokens {
         return;
     }
-    let first = block % params.blocks * 4u * LANES + lane;
-    let col = first + vec4<u32>(0u, 1u, 2u, 3u) * LANES;
-    let safe = min(col, vec4<u32>(params.cols - 1u));
-    var sum = vec4<f32>(0.0);
-    for (var j = token * params.taps; j < (token + 1u) * params.taps; j++) {
-        let at = min(index[j], params.rows - 1u) * params.cols + safe;
-        sum += weight[j] * vec4<f32>(table[at.x], table[at.y], table[at.z], table[at.w]);
-    }
-    for (var k = 0u; k < 4u; k++) {
-        if col[k] < params.cols {
-            y[token * params.cols + col[k]] = sum[k];
+    let first = block % params.blocks * SPAN * LANES + lane;
+    let taps = token * params.taps;
+    for (var col = first; col < min(params.cols, first + SPAN * LANES); col += LANES) {
+        var sum = Num(0.0);
+        for (var j = taps; j < taps + params.taps; j++) {
+            sum += weight[j] * table[min(index[j], params.rows - 1u) * params.cols + col];
         }
+        y[token * params.cols + col] = sum;
     }
 }

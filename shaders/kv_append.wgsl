@@ -6,7 +6,9 @@
 //
 // A workgroup takes SPAN * LANES columns of a row, a lane every LANES-th of them.
 //
-// Parts: elem (Elem, the activation type)
+// Columns are counted in cells: elements, or quads where every extent is whole quads.
+//
+// Parts: elem (the activation type), cell (Cell)
 
 struct Params {
     tokens: u32,
@@ -18,9 +20,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Elem>; // [tokens, x_cols]
+@group(0) @binding(1) var<storage, read> x: array<Cell>; // [tokens, x_cols]
 @group(0) @binding(2) var<storage, read> slots: array<u32>; // [tokens]
-@group(0) @binding(3) var<storage, read_write> cache: array<Elem>; // [rows, cols], updated in place
+@group(0) @binding(3) var<storage, read_write> cache: array<Cell>; // [rows, cols], updated in place
 
 override LANES: u32 = 64;
 

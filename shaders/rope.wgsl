@@ -8,7 +8,9 @@
 // A workgroup takes SPAN heads of a token, a lane every LANES-th pair and passing dim, the same in all the heads.
 // Positions are clamped.
 //
-// Parts: elem (Elem, the activation type)
+// Columns are counted in cells: elements, or quads where every extent is whole quads (half-split only).
+//
+// Parts: elem (the activation type), cell (Cell, Num)
 
 struct Params {
     tokens: u32,
@@ -22,10 +24,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Elem>; // [tokens, x_cols], the heads from column x_offset
+@group(0) @binding(1) var<storage, read> x: array<Cell>; // [tokens, x_cols], the heads from column x_offset
 @group(0) @binding(2) var<storage, read> positions: array<u32>; // [tokens]
-@group(0) @binding(3) var<storage, read> table: array<f32>; // [max_positions, 2 * half]: cos, then sin
-@group(0) @binding(4) var<storage, read_write> y: array<Elem>; // [tokens, heads * head_dim]
+@group(0) @binding(3) var<storage, read> table: array<Num>; // [max_positions, 2 * half]: cos, then sin
+@group(0) @binding(4) var<storage, read_write> y: array<Cell>; // [tokens, heads * head_dim]
 
 override LANES: u32 = 64;
 override INTERLEAVED: bool = false;
@@ -56,10 +58,10 @@ fn main(
         for (var head = first; head < last; head++) {
             let from_head = from_row + head * params.head_dim;
             let to_head = to_row + head * params.head_dim;
-            let a = f32(x[from_head + one]);
-            let b = f32(x[from_head + two]);
-            y[to_head + one] = Elem(a * c - b * s);
-            y[to_head + two] = Elem(b * c + a * s);
+            let a = Num(x[from_head + one]);
+            let b = Num(x[from_head + two]);
+            y[to_head + one] = Cell(a * c - b * s);
+            y[to_head + two] = Cell(b * c + a * s);
         }
     }
     for (var dim = 2u * params.half + lane; dim < params.head_dim; dim += LANES) {

@@ -6,7 +6,9 @@
 //
 // A workgroup takes SPAN * LANES columns of a row, a lane every LANES-th of them. Indices are clamped.
 //
-// Parts: elem (Elem, the activation type), pick (pick, an element of the sources as f32),
+// Columns are counted in cells: elements, or quads where every extent is whole quads.
+//
+// Parts: elem (the activation type), cell (Cell, Num), pick (pick, a cell of the sources),
 //        extra (extra_at, what is added)
 
 struct Params {
@@ -20,7 +22,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> index: array<u32>; // [tokens]
-@group(0) @binding(2) var<storage, read_write> y: array<Elem>; // [tokens, cols]
+@group(0) @binding(2) var<storage, read_write> y: array<Cell>; // [tokens, cols]
 
 override LANES: u32 = 64;
 
@@ -40,6 +42,6 @@ fn main(
     let first = block % params.blocks * SPAN * LANES + lane;
     let i = index[token];
     for (var col = first; col < min(params.cols, first + SPAN * LANES); col += LANES) {
-        y[token * params.cols + col] = Elem(pick(i, col) + extra_at(token, col));
+        y[token * params.cols + col] = Cell(pick(i, col) + extra_at(token, col));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod cases;
+pub mod docs;
 pub mod report;
 pub mod run;
 pub mod wgsl_dump;

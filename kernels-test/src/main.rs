@@ -21,6 +21,12 @@ enum Mode {
     Perf(Options),
     /// Tells which cases the adapter can run, without running them.
     Support(Options),
+    /// Writes docs/KERNELS.md.
+    Docs {
+        /// Compares instead of writing.
+        #[arg(long)]
+        check: bool,
+    },
     /// Prints the linked WGSL of a kernel's cases.
     Wgsl {
         /// Kernel name.
@@ -57,12 +63,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// Writes docs/KERNELS.md, or tells whether it is up to date.
+fn docs(check: bool) -> Result<bool, Box<dyn std::error::Error>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/KERNELS.md");
+    let page = kernels_test::docs::page();
+    if !check {
+        std::fs::write(path, page)?;
+        return Ok(true);
+    }
+    let same = std::fs::read_to_string(path).is_ok_and(|text| text == page);
+    if !same {
+        eprintln!("error: docs/KERNELS.md is not up to date: run `cargo xtask kernels`");
+    }
+    Ok(same)
+}
+
 async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
     let (options, perf) = match &mode {
         Mode::Wgsl { kernel, variant } => {
             print!("{}", wgsl_dump::dump(kernel, variant.as_deref().unwrap_or_default())?);
             return Ok(true);
         }
+        Mode::Docs { check } => return docs(*check),
         Mode::Test(o) | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),
     };

@@ -1,5 +1,5 @@
 // Role extra: nothing is added.
 
-fn extra_at(token: u32, col: u32) -> f32 {
-    return 0.0;
+fn extra_at(token: u32, col: u32) -> Num {
+    return Num(0.0);
 }

@@ -99,8 +99,8 @@ impl PictureSource {
     }
 }
 
-const PICTURE: &str = "picture";
-const PLANES: &str = "planes";
+pub(super) const PICTURE: &str = "picture";
+pub(super) const PLANES: &str = "planes";
 
 /// Resizes, crops and normalises `pictures` into [`names::PIXELS`] \[pictures, 3, height, width\] of the store.
 ///
@@ -167,7 +167,9 @@ impl BoundPicture {
         }
         let (width, height) = picture.plan.output();
         store.ensure(device, PLANES, &TensorType::f32(&[3, height as usize, width as usize])).await?;
-        let plan = GraphPlan::new(picture_graph(picture, &store)?, device.caps())?;
+        let chunked = store.get(PICTURE).is_some_and(|c| c.len() > 1);
+        let graph = picture_graph(&picture.plan, picture.source.ty(), picture.source.bgra()?, chunked)?;
+        let plan = GraphPlan::new(graph, device.caps())?;
         let program = Program::build(device, plan, &store, pool).await?;
         Ok(Self { source: picture.source.clone(), program, store })
     }
@@ -202,20 +204,19 @@ impl BoundPicture {
     }
 }
 
-/// The resize passes in their order, then the normalisation.
-fn picture_graph(picture: &Pixels, store: &Store) -> Result<Graph> {
+/// The resize passes in their order, then the normalisation. `ty` is the picture's type on the device, `chunked`
+/// whether it is kept there in several pieces.
+pub(super) fn picture_graph(plan: &Plan, ty: TensorType, bgra: bool, chunked: bool) -> Result<Graph> {
     let mut g = Graph::new();
-    let ty = picture.source.ty();
-    let chunked = store.get(PICTURE).is_some_and(|c| c.len() > 1);
     let mut x = if chunked { g.weight(PICTURE, ty) } else { g.state(PICTURE, ty) };
-    for (kernel, taps) in resize_passes(&picture.plan, picture.source.bgra()?)? {
+    for (kernel, taps) in resize_passes(plan, bgra)? {
         let n = taps.outputs();
         let first = g.constant_u32("first", &[n], &taps.first);
         let count = g.constant_u32("count", &[n], &taps.count);
         let weights = g.constant_i32("weights", &[taps.width, n], &taps.weights);
         x = g.scoped("resize", |g| g.add_shared(kernel.into(), &[x, first, count, weights]))?[0];
     }
-    let planes = g.scoped("normalize", |g| g.apply(Normalize::new(&picture.plan), &[x]))?;
+    let planes = g.scoped("normalize", |g| g.apply(Normalize::new(plan), &[x]))?;
     g.store(planes, PLANES);
     Ok(g)
 }

@@ -1,8 +1,9 @@
 //! Encoding pictures inside a host's own command encoder: everything that can fail or allocate happens in
 //! [`Session::prepare_encode`], recording only records. Submitting and polling are the host's.
 
+use super::Session;
+use super::encoding::group_size;
 use super::pictures::{BoundPicture, PictureSource, Pixels, common_size};
-use super::session::{Session, group_size};
 use crate::gpu::{CommandEncoder, Device, Recorder, Slice, Texture, Use};
 use crate::graph::{Plan, Pool, Program, Store, fuse};
 use crate::kernels::TensorType;
@@ -141,7 +142,7 @@ impl Session {
             spec if spec.classifier.is_some() => names::CLASS_LOGITS,
             _ => names::IMAGE_EMBEDS,
         };
-        let group = group_size(&model, size).min(pictures.len()).max(1);
+        let group = group_size(&model.spec, model.device.caps(), size).min(pictures.len()).max(1);
         let part = TensorType::f32(&[group, 3, size.0, size.1]);
         let mut b = Builder::new(&model.weights);
         b.store.ensure(&device, names::PIXELS, &part).await?;

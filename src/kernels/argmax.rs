@@ -10,8 +10,8 @@ pub struct Argmax;
 
 pub(super) const ENTRY: Entry = Entry { name: "argmax", about: "index of the largest value, by row" };
 
-/// A power of two; few rows are usual, so the lanes of one row are many.
-const LANES: u32 = 256;
+/// Powers of two; few long rows are usual, so the lanes of one row are many.
+const LANES: std::ops::RangeInclusive<usize> = 32..=256;
 
 impl Kernel for Argmax {
     fn name(&self) -> &'static str {
@@ -31,9 +31,10 @@ impl Kernel for Argmax {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let x = &io.inputs[0];
+        let lanes = x.cols().next_power_of_two().clamp(*LANES.start(), *LANES.end());
         Ok(vec![Launch {
             files: vec!["argmax", elem_part(x.dtype, caps)?, "parts/best_shared"],
-            overrides: vec![("LANES", LANES.into())],
+            overrides: vec![("LANES", lanes as f64)],
             params: vec![("rows", x.rows() as u32), ("cols", x.cols() as u32)],
             grid: grid_2d(x.rows(), caps)?,
             chunk: None,

@@ -50,7 +50,7 @@ const NO_WINDOW: u32 = 1 << 30;
 /// Heads, their size and the scale are what the shaders were written for.
 pub(super) fn check_heads(kernel: &dyn Kernel, heads: [usize; 2], head_dim: usize, scale: f32) -> Result<()> {
     let [heads, kv_heads] = heads;
-    let grouped = kv_heads > 0 && heads > 0 && heads % kv_heads == 0 && heads <= 1 << 16;
+    let grouped = kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads) && heads <= 1 << 16;
     require(kernel, grouped, || format!("{heads} heads are no multiple of {kv_heads} key and value heads"))?;
     let held = (1..=MAX_HEAD_DIM).contains(&head_dim);
     require(kernel, held, || format!("head_dim {head_dim} is not in 1 ..= {MAX_HEAD_DIM}"))?;

@@ -76,7 +76,7 @@ impl Kernel for AttentionDecode {
         require(self, listed, || format!("lens {lens} do not match q {q}"))?;
         require(self, (1..=MAX_SPLITS).contains(&self.splits), || format!("{} splits", self.splits))?;
         require(self, self.window != Some(0), || "a window of 0 keys".into())?;
-        let groups = q.rows().checked_mul(self.heads * self.splits).unwrap_or(usize::MAX);
+        let groups = q.rows().saturating_mul(self.heads * self.splits);
         let counted = [k.elements(), q.elements(), groups.saturating_mul(self.head_dim + 2)];
         require(self, counted.iter().all(|n| *n <= u32::MAX as usize), || "more elements than u32 counts".into())?;
         Ok(vec![TensorType::f32(&[groups, self.head_dim + 2])])
@@ -160,7 +160,7 @@ impl Kernel for AttentionMerge {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let partials = &inputs[0];
         let a_sequence = self.heads.checked_mul(self.splits).filter(|n| *n > 0);
-        let batch = a_sequence.filter(|n| partials.rows() % n == 0).map(|n| partials.rows() / n);
+        let batch = a_sequence.filter(|n| partials.rows().is_multiple_of(*n)).map(|n| partials.rows() / n);
         let wide = self.head_dim > 0 && self.head_dim.checked_add(2) == Some(partials.cols());
         let fits = wide && partials.dtype == DType::F32 && partials.elements() <= u32::MAX as usize;
         require(self, batch.is_some() && fits, || {

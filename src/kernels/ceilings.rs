@@ -7,7 +7,7 @@ use crate::{Caps, Result};
 /// Eight chains of vec4 fma a lane: x f32 \[count\] -> y f32 \[count\].
 #[derive(Debug, Clone, PartialEq)]
 pub struct FmaChain {
-    /// Rounds of the chains.
+    /// Rounds of the chains, a multiple of 4.
     pub rounds: u32,
 }
 
@@ -35,6 +35,7 @@ impl Kernel for FmaChain {
         vec!["y"]
     }
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        require(self, self.rounds.is_multiple_of(4), || format!("{} rounds are no multiple of 4", self.rounds))?;
         Ok(vec![inputs[0].clone()])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
@@ -46,7 +47,7 @@ impl Kernel for FmaChain {
             overrides: vec![("LANES", LANES.into())],
             params: vec![
                 ("count", count as u32),
-                ("rounds", self.rounds),
+                ("turns", self.rounds / 4),
                 ("factor", FACTOR.to_bits()),
                 ("addend", ADDEND.to_bits()),
             ],

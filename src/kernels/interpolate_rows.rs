@@ -1,6 +1,6 @@
 //! Weighted sums of table rows by a plan of indices and weights.
 
-use super::{Cost, Entry, Io, Kernel, Launch, TensorType, grid_2d, require};
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType, cell::cell, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
 
@@ -17,7 +17,7 @@ pub struct InterpolateRows {
 pub(super) const ENTRY: Entry = Entry { name: "interpolate_rows", about: "weighted sums of table rows by a plan" };
 
 const LANES: u32 = 64;
-/// Columns of a row that one workgroup takes.
+/// Cells of a row that one workgroup takes.
 const SPAN: usize = 256;
 
 impl Kernel for InterpolateRows {
@@ -43,13 +43,15 @@ impl Kernel for InterpolateRows {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let table = &io.inputs[0];
-        let (tokens, blocks) = (io.outputs[0].rows(), table.cols().div_ceil(SPAN));
+        let (size, cell) = cell(&[table.cols()]);
+        let (tokens, cols) = (io.outputs[0].rows(), table.cols() / size);
+        let blocks = cols.div_ceil(SPAN);
         Ok(vec![Launch {
-            files: vec!["interpolate_rows"],
+            files: vec!["interpolate_rows", elem_part(table.dtype, caps)?, cell],
             overrides: vec![("LANES", LANES.into())],
             params: vec![
                 ("tokens", tokens as u32),
-                ("cols", table.cols() as u32),
+                ("cols", cols as u32),
                 ("blocks", blocks as u32),
                 ("taps", self.taps as u32),
                 ("rows", table.rows() as u32),

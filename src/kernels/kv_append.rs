@@ -1,6 +1,6 @@
 //! Writing new keys or values into a cache of fixed size.
 
-use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType, cell::cell, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
 
@@ -20,7 +20,7 @@ pub struct KvAppend {
 pub(super) const ENTRY: Entry = Entry { name: "kv_append", about: "writes key or value rows into a cache, in place" };
 
 const LANES: u32 = 64;
-/// Columns of a row that one workgroup takes.
+/// Cells of a row that one workgroup takes.
 const SPAN: usize = 256;
 
 impl Kernel for KvAppend {
@@ -51,16 +51,18 @@ impl Kernel for KvAppend {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let x = &io.inputs[0];
-        let blocks = self.cols.div_ceil(SPAN);
+        let (size, cell) = cell(&[self.cols, self.x_offset, x.cols()]);
+        let cols = self.cols / size;
+        let blocks = cols.div_ceil(SPAN);
         Ok(vec![Launch {
-            files: vec!["kv_append", elem_part(x.dtype, caps)?],
+            files: vec!["kv_append", elem_part(x.dtype, caps)?, cell],
             overrides: vec![("LANES", LANES.into())],
             params: vec![
                 ("tokens", x.rows() as u32),
-                ("cols", self.cols as u32),
+                ("cols", cols as u32),
                 ("blocks", blocks as u32),
-                ("x_cols", x.cols() as u32),
-                ("x_offset", self.x_offset as u32),
+                ("x_cols", (x.cols() / size) as u32),
+                ("x_offset", (self.x_offset / size) as u32),
                 ("rows", io.inputs[2].rows() as u32),
             ],
             grid: grid_2d(x.rows() * blocks, caps)?,

@@ -10,6 +10,7 @@ mod attention;
 mod attention_decode;
 mod binary;
 mod ceilings;
+mod cell;
 mod embed_tokens;
 mod glu;
 mod interpolate_rows;
@@ -242,6 +243,7 @@ pub static KERNELS: &[Entry] = &[
     argmax::ENTRY,
     attention::ENTRY,
     attention_decode::ENTRY,
+    attention_decode::MERGE,
     binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
@@ -253,7 +255,6 @@ pub static KERNELS: &[Entry] = &[
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
-    attention_decode::MERGE,
     normalize::ENTRY,
     patch_embed::ENTRY,
     resize::RESIZE_COLUMNS,

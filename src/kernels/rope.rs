@@ -1,6 +1,6 @@
 //! Rotary position embedding (Su et al. 2021) of queries or keys, by a table of cosines and sines.
 
-use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType, cell::cell, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
 
@@ -28,13 +28,19 @@ pub(super) const ENTRY: Entry = Entry { name: "rope", about: "rotary position em
 const SPAN: usize = 4;
 
 impl Rope {
-    /// Lanes of a workgroup: one a pair or passing element of a head, up to 64.
-    fn lanes(&self) -> u32 {
-        let items = (self.rotary_dim / 2).max(self.head_dim - self.rotary_dim);
+    /// Size of a cell, and its part: pairs of neighbours keep to single elements.
+    fn cell(&self, x_cols: usize) -> (usize, &'static str) {
+        let odd = usize::from(self.interleaved);
+        cell(&[self.rotary_dim / 2, self.head_dim, self.x_offset, x_cols, odd])
+    }
+    /// Lanes of a workgroup: one a pair or passing cell of a head, up to 64.
+    fn lanes(&self, size: usize) -> u32 {
+        let items = (self.rotary_dim / 2).max(self.head_dim - self.rotary_dim) / size;
         (items.min(64) as u32).next_power_of_two().max(8)
     }
     fn check_attributes(&self) -> Result<()> {
-        let fits = self.rotary_dim % 2 == 0 && self.rotary_dim <= self.head_dim && self.heads * self.head_dim > 0;
+        let fits =
+            self.rotary_dim.is_multiple_of(2) && self.rotary_dim <= self.head_dim && self.heads * self.head_dim > 0;
         require(self, fits, || format!("heads {} of {}, rotary {}", self.heads, self.head_dim, self.rotary_dim))
     }
 }
@@ -67,18 +73,20 @@ impl Kernel for Rope {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (x, table) = (&io.inputs[0], &io.inputs[2]);
+        let (size, cell) = self.cell(x.cols());
+        let cells = |extent: usize| (extent / size) as u32;
         let blocks = self.heads.div_ceil(SPAN);
         Ok(vec![Launch {
-            files: vec!["rope", elem_part(x.dtype, caps)?],
-            overrides: vec![("LANES", self.lanes().into()), ("INTERLEAVED", f64::from(u8::from(self.interleaved)))],
+            files: vec!["rope", elem_part(x.dtype, caps)?, cell],
+            overrides: vec![("LANES", self.lanes(size).into()), ("INTERLEAVED", f64::from(u8::from(self.interleaved)))],
             params: vec![
                 ("tokens", x.rows() as u32),
                 ("heads", self.heads as u32),
                 ("blocks", blocks as u32),
-                ("head_dim", self.head_dim as u32),
-                ("half", (self.rotary_dim / 2) as u32),
-                ("x_cols", x.cols() as u32),
-                ("x_offset", self.x_offset as u32),
+                ("head_dim", cells(self.head_dim)),
+                ("half", cells(self.rotary_dim / 2)),
+                ("x_cols", cells(x.cols())),
+                ("x_offset", cells(self.x_offset)),
                 ("max_positions", table.rows() as u32),
             ],
             grid: grid_2d(x.rows() * blocks, caps)?,

@@ -113,14 +113,14 @@ impl Kernel for Sample {
         let logits = &io.inputs[0];
         // One workgroup a row: on a GPU as many lanes as it takes to hide the latency of the passes.
         let roomy = !caps.software && caps.max_lanes >= 1024 && caps.max_workgroup_bytes >= 32 << 10;
-        let lanes = if roomy { 1024 } else { 256 };
+        let lanes = logits.cols().next_power_of_two().clamp(64, if roomy { 1024 } else { 256 });
         let parts = ["parts/reduce_shared", "parts/best_shared", "parts/wide_shared"];
         let mut files = vec!["sample", elem_part(logits.dtype, caps)?];
         files.extend(parts);
         files.extend(["parts/exp2_fixed", "parts/radix_search", "parts/philox"]);
         Ok(vec![Launch {
             files,
-            overrides: vec![("LANES", f64::from(lanes))],
+            overrides: vec![("LANES", lanes as f64)],
             params: vec![
                 ("rows", logits.rows() as u32),
                 ("cols", logits.cols() as u32),

@@ -1,6 +1,6 @@
 //! Rows picked from one or two sources, with a row of a table added where asked.
 
-use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType, cell::cell, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
 
@@ -20,7 +20,7 @@ pub struct SpliceRows {
 pub(super) const ENTRY: Entry = Entry { name: "splice_rows", about: "rows of one or two sources by index, plus a row" };
 
 const LANES: u32 = 64;
-/// Columns of a row that one workgroup takes.
+/// Cells of a row that one workgroup takes.
 const SPAN: usize = 256;
 
 impl SpliceRows {
@@ -71,17 +71,19 @@ impl Kernel for SpliceRows {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (a, at) = (&io.inputs[0], self.index_port());
-        let blocks = a.cols().div_ceil(SPAN);
+        let (size, cell) = cell(&[a.cols()]);
+        let cols = a.cols() / size;
+        let blocks = cols.div_ceil(SPAN);
         let pick = if self.two { "parts/pick_two" } else { "parts/pick_one" };
         let extra = if self.add { "parts/extra_rows" } else { "parts/extra_none" };
         let b_rows = if self.two { io.inputs[1].rows() } else { 0 };
         let extra_rows = if self.add { io.inputs[at + 1].rows() } else { 0 };
         Ok(vec![Launch {
-            files: vec!["splice_rows", elem_part(a.dtype, caps)?, pick, extra],
+            files: vec!["splice_rows", elem_part(a.dtype, caps)?, cell, pick, extra],
             overrides: vec![("LANES", LANES.into())],
             params: vec![
                 ("tokens", io.outputs[0].rows() as u32),
-                ("cols", a.cols() as u32),
+                ("cols", cols as u32),
                 ("blocks", blocks as u32),
                 ("a_rows", a.rows() as u32),
                 ("b_rows", b_rows as u32),

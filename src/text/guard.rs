@@ -15,7 +15,7 @@ use tokenizers::{NormalizedString, Normalizer};
 
 use super::prompt::Prompt;
 use super::split::normalize;
-use super::tokenizer::Tokenizer;
+use super::tokenizer::{Tokenizer, special_tokens};
 use crate::error::{Error, Result};
 
 /// The strings that must stay text when a user writes them: the special tokens of a tokenizer and the placeholders
@@ -37,8 +37,7 @@ impl Tokenizer {
     /// [`Error::InvalidArgument`] when there are too many strings for one matcher.
     pub fn guard(&self, placeholders: &[&str]) -> Result<Guard> {
         let inner = &self.shared.inner;
-        let added = inner.get_added_vocabulary().get_added_tokens_decoder();
-        let special = || added.values().filter(|t| t.special);
+        let special = || special_tokens(inner).map(|(_, token)| token);
         let mut strings: Vec<String> = special().map(|t| t.content.clone()).collect();
         strings.extend(placeholders.iter().map(|&p| p.to_owned()));
         strings.retain(|s| !s.is_empty());
@@ -144,6 +143,7 @@ pub(super) fn free_character<'t>(texts: impl Iterator<Item = &'t str>) -> Result
 /// Takes the sentinels out; the character behind each becomes literal.
 pub(super) fn take_marks(marked: &str, sentinel: char) -> Prompt {
     let mut prompt = Prompt::default();
+    prompt.distrust();
     let mut parts = marked.split(sentinel);
     prompt.push_text(parts.next().unwrap_or_default());
     for part in parts {

@@ -20,12 +20,14 @@ pub struct Prompt {
     text: String,
     /// Ascending, disjoint, not empty, on character borders.
     literal: Vec<Range<usize>>,
+    /// Whether any of it may be a user's.
+    untrusted: bool,
 }
 
 impl Prompt {
     /// A prompt of one trusted text.
     pub fn trusted(text: impl Into<String>) -> Self {
-        Self { text: text.into(), literal: Vec::new() }
+        Self { text: text.into(), ..Self::default() }
     }
 
     /// The parts, one after the other.
@@ -42,6 +44,7 @@ impl Prompt {
         match segment {
             Segment::Trusted(text) => self.text.push_str(text),
             Segment::User(text) => {
+                self.untrusted = true;
                 let start = self.text.len();
                 self.text.push_str(text);
                 self.push_literal(start..self.text.len());
@@ -59,8 +62,14 @@ impl Prompt {
         &self.literal
     }
 
-    pub(super) fn has_literal(&self) -> bool {
-        !self.literal.is_empty()
+    /// Whether any of it may be a user's, literal or not: then no token of the model's own vocabulary may spell a
+    /// special token either.
+    pub fn is_untrusted(&self) -> bool {
+        self.untrusted
+    }
+
+    pub(super) fn distrust(&mut self) {
+        self.untrusted = true;
     }
 
     /// Whether a byte range of the text touches a literal character.
@@ -90,7 +99,7 @@ impl Prompt {
     /// The prompt with the n-th trusted occurrence of `needle` replaced by the trusted text `with(n)`: how one
     /// placeholder of a picture becomes as many as it has tokens.
     pub fn replace_each(&self, needle: &str, mut with: impl FnMut(usize) -> String) -> Self {
-        let mut out = Self::default();
+        let mut out = Self { untrusted: self.untrusted, ..Self::default() };
         let mut done = 0;
         for (n, start) in self.find(needle).into_iter().enumerate() {
             out.push_slice(self, done..start);

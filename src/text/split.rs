@@ -4,7 +4,10 @@
 //! what is left goes through pre-tokenizer and model. This module makes the same two passes, but leaves out special
 //! tokens that touch a literal character. Everything after the passes is the crate's own code on the very pieces it
 //! would have seen, so that merges across borders, prefix spaces and stripping come out as for the whole text.
+//! One thing is added: some models (Unigram above all) have special tokens in their own vocabulary and would spell
+//! them from ordinary text; such a token is cut in two, and the parts are tokenised.
 
+use std::collections::HashMap;
 use std::ops::Range as ByteRange;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
@@ -16,6 +19,7 @@ use tokenizers::{
 };
 
 use super::prompt::Prompt;
+use super::tokenizer::special_tokens;
 use crate::error::{Error, Result};
 
 /// A piece of text; an added token has its one token already.
@@ -26,6 +30,8 @@ type Piece = (NormalizedString, Option<Vec<Token>>);
 pub(super) struct Splitter {
     raw: TokenSet,
     normalized: TokenSet,
+    /// Special tokens that the model has, too: id, spelling as the model sees it.
+    in_model: HashMap<u32, String>,
 }
 
 /// The added tokens of one pass.
@@ -37,12 +43,22 @@ struct TokenSet {
 
 impl Splitter {
     pub fn new(inner: &tokenizers::Tokenizer) -> Result<Self> {
+        let special: HashMap<u32, &AddedToken> = special_tokens(inner).collect();
         let mut added: Vec<(u32, AddedToken)> = inner.get_added_tokens_decoder().into_iter().collect();
+        added.iter_mut().for_each(|(id, token)| token.special = special.contains_key(id));
         added.sort_by_key(|(id, _)| *id);
+        let model = inner.get_model();
+        let in_model = special
+            .iter()
+            .filter_map(|(id, token)| {
+                Some((*id, model.id_to_token(*id).filter(|spelling| *spelling == token.content)?))
+            })
+            .collect();
         let (normalized, raw) = added.into_iter().partition(|(_, token)| token.normalized);
         Ok(Self {
             raw: TokenSet::new(raw, |t| t.into())?,
             normalized: TokenSet::new(normalized, |t| normalize(inner, t))?,
+            in_model,
         })
     }
 
@@ -60,9 +76,30 @@ impl Splitter {
         if let Some(pre_tokenizer) = inner.get_pre_tokenizer() {
             pre_tokenizer.pre_tokenize(&mut text)?;
         }
-        inner.get_model().tokenize_in_pretokenized(&mut text, None)?;
+        text.tokenize(|piece| self.tokenize(inner, piece.get()))?;
         let encoding = text.into_encoding(None, 0, OffsetType::None)?;
         Ok(inner.post_process(encoding, None, add_special)?.get_ids().to_vec())
+    }
+
+    /// Tokens of a piece without added tokens; none of them spells a special token.
+    fn tokenize(&self, inner: &tokenizers::Tokenizer, text: &str) -> CrateResult<Vec<Token>> {
+        let tokens = inner.get_model().tokenize(text)?;
+        if self.in_model.is_empty() {
+            return Ok(tokens);
+        }
+        let mut out = Vec::with_capacity(tokens.len());
+        for token in tokens {
+            let spelling = text.get(token.offsets.0..token.offsets.1).unwrap_or_default();
+            let half = spelling.char_indices().nth(spelling.chars().count() / 2).map_or(0, |(at, _)| at);
+            // A special token of one character is that character's only token; an unknown token spells nothing.
+            if half > 0 && self.in_model.get(&token.id).is_some_and(|special| special == spelling) {
+                out.extend(self.tokenize(inner, &spelling[..half])?);
+                out.extend(self.tokenize(inner, &spelling[half..])?);
+            } else {
+                out.push(token);
+            }
+        }
+        Ok(out)
     }
 }
 

@@ -63,7 +63,7 @@ impl Tokenizer {
         apply_prefix_space(&mut inner, config.add_prefix_space);
         apply_class_post_processor(&mut inner, &config)?;
 
-        let special = inner.get_added_tokens_decoder().into_values().filter(|t| t.special).map(|t| t.content).collect();
+        let special = special_tokens(&inner).map(|(_, token)| token.content.clone()).collect();
         let named = config.named.iter().filter_map(|n| Some((n.name.clone(), inner.token_to_id(&n.token.content)?)));
         let end_of_word = if config.class == "CLIPTokenizer" { end_of_word_suffix(&inner) } else { None };
         let streaming =
@@ -127,8 +127,7 @@ impl Tokenizer {
     /// Ids of all special tokens, ascending: those that `decode(.., true)` leaves out and that a user's text cannot
     /// produce.
     pub fn special_ids(&self) -> Vec<u32> {
-        let added = self.shared.inner.get_added_vocabulary().get_added_tokens_decoder();
-        let mut ids: Vec<u32> = added.iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
+        let mut ids: Vec<u32> = special_tokens(&self.shared.inner).map(|(id, _)| id).collect();
         ids.sort_unstable();
         ids
     }
@@ -159,7 +158,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_prompt(&self, prompt: &Prompt, add_special_tokens: bool) -> Result<Vec<u32>> {
-        if !prompt.has_literal() {
+        if !prompt.is_untrusted() {
             return self.encode(prompt.text(), add_special_tokens);
         }
         check_length(prompt.text())?;
@@ -219,6 +218,14 @@ pub(super) fn clean_up(text: &str) -> String {
         (" 're", "'re"),
     ];
     REPLACEMENTS.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// The special tokens with their ids. A token that `tokenizer.json` calls special stays so whatever a config says,
+/// as in the crate.
+pub(super) fn special_tokens(inner: &tokenizers::Tokenizer) -> impl Iterator<Item = (u32, &AddedToken)> {
+    let added = inner.get_added_vocabulary();
+    let tokens = added.get_added_tokens_decoder().iter().map(|(id, token)| (*id, token));
+    tokens.filter(|(_, token)| added.is_special_token(&token.content))
 }
 
 fn malformed(reason: String) -> Error {

@@ -12,5 +12,5 @@ pub fn fma_chain() -> Vec<Case> {
     let case = |count: usize, rounds: u32| {
         Case::new(format!("{count} x {rounds}"), FmaChain { rounds }, vec![Input::f32(&[count])])
     };
-    vec![case(1, 1), case(65, 7), case(1000, 100), case(16_384, 2000).bench()]
+    vec![case(1, 4), case(65, 8), case(1000, 100), case(16_384, 2000).bench()]
 }

@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Case> {
         case(1, 1, 1, 1),
         case(5, 3, 7, 4),
         case(7, 65, 31, 16),
+        case(7, 1028, 31, 16),
         case(65_537, 3, 11, 2),
         Case::new(
             "indices beyond",

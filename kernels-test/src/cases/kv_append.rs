@@ -12,7 +12,8 @@ fn case(name: &str, append: KvAppend, x: &[usize; 2], slots: &[u32], rows: usize
 pub fn cases() -> Vec<Case> {
     let f32 = DType::F32;
     let append = |x_offset, cols| KvAppend { x_offset, cols };
-    let hostile = [3, u32::MAX, 7, 6, 1 << 31, 0, u32::MAX - 1];
+    // The last row of the cache is named by none: clamping instead of skipping would overwrite it.
+    let hostile = [3, u32::MAX, 7, 5, 1 << 31, 0, u32::MAX - 1];
     // 65 537 is prime, so that multiples of 7 hit every slot once.
     let scattered: Vec<u32> = (0..65_537u64).map(|t| (t * 7 % 65_537) as u32).collect();
     let prompt: Vec<u32> = (16..528).collect();
@@ -20,6 +21,7 @@ pub fn cases() -> Vec<Case> {
         case("1x1", append(0, 1), &[1, 1], &[0], 1, f32),
         case("7x5 hostile", append(2, 5), &[7, 11], &hostile, 7, f32),
         case("7x13 hostile f16", append(1, 13), &[7, 14], &hostile, 7, DType::F16),
+        case("7x260 hostile f16", append(4, 260), &[7, 268], &hostile, 7, DType::F16),
         case("all padding", append(0, 3), &[2, 3], &[u32::MAX; 2], 4, f32),
         case("3x1024 offset 5120", append(5120, 1024), &[3, 6144], &[9, 4, 5], 10, f32),
         case("65537x3", append(0, 3), &[65_537, 3], &scattered, 65_537, f32),

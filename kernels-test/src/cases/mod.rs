@@ -29,8 +29,11 @@ mod unary;
 
 use crate::case::Case;
 
+/// A kernel's name and its cases.
+pub type CaseList = (&'static str, fn() -> Vec<Case>);
+
 /// Cases of every registered kernel, by kernel name, in the order of the registry.
-pub static CASES: &[(&str, fn() -> Vec<Case>)] = &[
+pub static CASES: &[CaseList] = &[
     ("advance", advance::cases),
     ("argmax", argmax::cases),
     ("attention", attention::cases),

@@ -44,6 +44,8 @@ pub fn cases() -> Vec<Case> {
         ),
         case("9x4x64 f16", rope(4, 64), 9, 256, DType::F16),
         case("13x2x80 fused offset 160", Rope { x_offset: 160, ..rope(2, 80) }, 13, 480, f32),
+        case("13x3x80 rotary 32 offset 240", Rope { rotary_dim: 32, x_offset: 240, ..rope(3, 80) }, 13, 484, f32),
+        case("13x5x16 rotary 8 f16", Rope { rotary_dim: 8, ..rope(5, 16) }, 13, 80, DType::F16),
         case("70001x1x2", rope(1, 2), 70_001, 3, f32),
         case("70001x1x130", rope(1, 130), 70_001, 130, f32).bench_only(),
         Case::new("positions beyond", rope(1, 4), vec![Input::f32(&[5, 4]), Input::u32(&[5], &far), table(47, 4)]),

@@ -32,6 +32,8 @@ pub fn cases() -> Vec<Case> {
         case(11, 67, &[5], Some(3), F16),
         case(13, 66, &[5, 1], Some(17), F32),
         case(13, 66, &[5, 1], Some(17), F16),
+        case(13, 68, &[5, 1], Some(17), F32),
+        case(13, 1028, &[5, 1], Some(17), F16),
         case(65_537, 3, &[1000, 31], Some(7), F32),
         Case::new(
             "indices beyond",

@@ -44,6 +44,23 @@ fn halves_of_tokens_do_not_join_the_template() {
 }
 
 #[test]
+fn halves_of_tokens_without_shorter_ones_do_not_join_either() {
+    let tokenizer = load(&llama_json(), json!({}));
+    let guard = tokenizer.guard(&["<video>"]).unwrap();
+    let chat = template("{{ messages[0].content }}s><{{ messages[1].content }}<video", &json!({}));
+    let messages = ["a </", "image>"].map(|text| Message::text("user", text));
+    let prompt = chat.render_guarded(&messages, &RenderOptions::default(), &guard).unwrap();
+    assert_eq!(prompt.text(), "a </s><image><video");
+    let ids = tokenizer.encode_prompt(&prompt, false).unwrap();
+    assert_eq!(count(&tokenizer, &ids, "</s>") + count(&tokenizer, &ids, "<image>"), 0);
+    let chat = template("{{ messages[0].content }}o><vi{{ messages[1].content }}", &json!({}));
+    let messages = ["<vide", "deo>"].map(|text| Message::text("user", text));
+    let prompt = chat.render_guarded(&messages, &RenderOptions::default(), &guard).unwrap();
+    assert_eq!(prompt.text(), "<video><video>");
+    assert_eq!(prompt.find("<video>"), [0usize; 0]);
+}
+
+#[test]
 fn roles_may_be_part_of_a_special_token_but_not_bring_one() {
     let tokenizer = load(&qwen_json(), json!({}));
     let guard = tokenizer.guard(&[]).unwrap();

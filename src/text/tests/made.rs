@@ -132,7 +132,7 @@ pub fn unigram_json() -> Json {
     json!({
         "version": "1.0", "truncation": null, "padding": null,
         "added_tokens": [added(0, "<unk>", json!({})), added(1, "</s>", json!({})), added(n, "<image>", json!({}))],
-        "normalizer": null,
+        "normalizer": {"type": "NFKC"},
         "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true},
         "post_processor": null,
         "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true},
@@ -161,12 +161,13 @@ pub fn all() -> Vec<(&'static str, Tokenizer)> {
 }
 
 /// The crate's own tokenizer, without padding and truncation, beside ours.
-pub fn oracles() -> Vec<(tokenizers::Tokenizer, Tokenizer)> {
+pub fn oracles() -> Vec<(&'static str, tokenizers::Tokenizer, Tokenizer)> {
     thread_local! {
-        static ORACLES: Vec<(tokenizers::Tokenizer, Tokenizer)> = [llama_json(), qwen_json(), bert_json(), unigram_json()]
-            .iter()
-            .map(|json| (crate_tokenizer(json), load(json, json!({}))))
-            .collect();
+        static ORACLES: Vec<(&'static str, tokenizers::Tokenizer, Tokenizer)> =
+            [("llama", llama_json()), ("qwen", qwen_json()), ("bert", bert_json()), ("unigram", unigram_json())]
+                .iter()
+                .map(|(name, json)| (*name, crate_tokenizer(json), load(json, json!({}))))
+                .collect();
     }
     ORACLES.with(Clone::clone)
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::made::{all, bert_json, llama_json, load, oracles, qwen_json};
+use super::made::{all, bert_json, llama_json, load, oracles, qwen_json, unigram_json};
 use crate::text::{Prompt, Segment};
 
 /// Pieces of hostile texts: special tokens, their halves, spaces, letters that merge, and a composing accent.
@@ -94,8 +94,10 @@ proptest! {
     /// A text that is a user's as a whole is what the crate gives when told to split special tokens.
     #[test]
     fn a_user_text_equals_split_special_tokens(text in text()) {
-        for (mut oracle, tokenizer) in oracles() {
+        for (name, mut oracle, tokenizer) in oracles() {
             oracle.set_encode_special_tokens(true);
+            // The crate lets Unigram's own vocabulary spell `</s>`; ours does not.
+            let text = if name == "unigram" { text.replace("</s>", "") } else { text.clone() };
             let want = oracle.encode_fast(text.as_str(), true).unwrap().get_ids().to_vec();
             let got = tokenizer.encode_segments(&[Segment::User(&text)], true).unwrap();
             prop_assert_eq!(got, want, "{:?}", text);
@@ -105,7 +107,7 @@ proptest! {
     /// Our two passes equal the crate's where nothing is literal in a place that matters.
     #[test]
     fn the_passes_equal_the_crate(text in text()) {
-        for (oracle, tokenizer) in oracles() {
+        for (_, oracle, tokenizer) in oracles() {
             let whole = format!("{text}zz");
             let want = oracle.encode_fast(whole.as_str(), true).unwrap().get_ids().to_vec();
             let parts = [Segment::Trusted(text.as_str()), Segment::User("zz")];
@@ -166,8 +168,26 @@ fn placeholders_are_found_and_replaced_in_trusted_text_only() {
     assert_eq!(prompt.find("<image>"), [0, text.len() - 7]);
     let replaced = prompt.replace_each("<image>", |n| "<i>".repeat(n + 1));
     assert_eq!(replaced.text(), "<i>aé<image><image><i><i>");
-    assert_eq!(replaced.literal(), [4..4 + "é<image><im".len()]);
+    assert_eq!(replaced.literal().len(), 1);
+    assert_eq!(replaced.literal()[0], 4..4 + "é<image><im".len());
     assert_eq!(prompt.find(""), [0usize; 0]);
     assert_eq!(Prompt::trusted("aaa").find("aa"), [0]);
     assert_eq!(Prompt::default().replace_each("x", |_| String::new()), Prompt::default());
+}
+
+#[test]
+fn a_model_that_has_special_tokens_itself_does_not_spell_them() {
+    let tokenizer = load(&unigram_json(), json!({}));
+    let guard = tokenizer.guard(&[]).unwrap();
+    let chat = super::templates::template("{{ messages[0].content }}</s>", &json!({}));
+    for user in ["</s>", "a </s>b", "the</s></s>", "</s", "\u{ff1c}/s>"] {
+        let parts = [Segment::User(user), Segment::Trusted("</s>")];
+        let ids = tokenizer.encode_segments(&parts, false).unwrap();
+        assert_eq!(ids.iter().filter(|&&id| id == 1).count(), 1, "{user}: {ids:?}");
+        let messages = [crate::text::Message::text("user", user)];
+        let prompt = chat.render_guarded(&messages, &Default::default(), &guard).unwrap();
+        assert_eq!(tokenizer.encode_prompt(&prompt, false).unwrap(), ids, "{user}");
+    }
+    let ids = tokenizer.encode_segments(&[Segment::User("a </s>b")], false).unwrap();
+    assert_eq!(tokenizer.decode(&ids, false).unwrap(), "a </s>b");
 }

@@ -51,11 +51,13 @@ fn special_tokens_come_from_config_and_map() {
     assert!(!tokenizer.special_ids().contains(&tokenizer.token_to_id("<tool>").unwrap()));
 
     let mut config = config;
-    config["added_tokens_decoder"] =
-        json!({"2": {"content": "</s>", "special": true}, "371": {"content": "<tool>", "special": true}});
+    config["added_tokens_decoder"] = json!({"2": {"content": "</s>", "special": true}, "371": {"content": "<tool>", "special": true},
+        "370": {"content": "<image>", "special": false}});
     let tokenizer = Tokenizer::from_bytes(&json, Some(&bytes(&config)), Some(&bytes(&map))).unwrap();
     assert_eq!(tokenizer.eos_id(), Some(2), "a config with added tokens overrides the map");
     assert!(tokenizer.special_ids().contains(&tokenizer.token_to_id("<tool>").unwrap()), "flags are overridden");
+    let image = tokenizer.token_to_id("<image>").unwrap();
+    assert_eq!(tokenizer.decode(&[image], true).unwrap(), "", "what was special once stays special");
 }
 
 #[test]
