@@ -187,7 +187,7 @@ fn configurations_that_are_not_supported() {
         &["kaleidoscope", "known: ", "llama"],
     );
     config("rope", &|c| c["rope_scaling"] = json!({"rope_type": "su", "factor": 2.0}), &["su", "not supported"]);
-    config("quant", &|c| c["quantization_config"] = json!({"quant_method": "bitsandbytes"}), &["bitsandbytes"]);
+    config("quant", &|c| c["quantization_config"] = json!({"quant_method": "bitsandbytes"}), &["quantization_config"]);
     config("act", &|c| c["hidden_act"] = "sinh".into(), &["sinh"]);
     config("type", &|c| c["hidden_size"] = "many".into(), &["hidden_size"]);
     config("negative", &|c| c["num_attention_heads"] = (-3).into(), &["num_attention_heads"]);
