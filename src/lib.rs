@@ -21,3 +21,15 @@ pub mod models;
 pub use caps::Caps;
 pub use dtype::DType;
 pub use error::{Error, Result};
+/// The wgpu that the engine is built with: a host's devices, encoders and textures have to be of this version.
+pub use gpu::wgpu;
+
+/// Features and limits that a host should ask for when it creates its own device for what `plan` plans: largest
+/// tensors in one piece, f16 and subgroups where `adapter` has them. Everything is optional: on a device with less
+/// the engine uses less, or an error names what is missing.
+pub fn requirements(
+    adapter: &gpu::wgpu::Adapter,
+    plan: &generate::MemoryPlan,
+) -> (gpu::wgpu::Features, gpu::wgpu::Limits) {
+    gpu::requirements(adapter, plan.largest_tensor)
+}

@@ -1,9 +1,11 @@
 //! Timing programs, and an adapter's own ceilings to hold them against.
 
-use crate::Result;
 use crate::gpu::{Device, Slice, Use};
-use crate::graph::{Graph, Plan, Pool, Program, Store};
+use crate::graph::{BadCell, Graph, Plan, Pool, Program, Store, bisect, encode};
 use crate::kernels::{Copy, FmaChain, Kernel, TensorType};
+use crate::reference::Array;
+use crate::{DType, Result};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What an adapter reaches on kernels that do nothing else.
@@ -65,6 +67,63 @@ pub async fn single(device: &Device, kernel: impl Kernel + 'static, inputs: &[Te
     graph.add(kernel, &ids)?;
     let plan = Plan::new(graph, device.caps())?;
     Program::build(device, plan, &store, &mut Pool::new()).await
+}
+
+/// A program of one kernel with its operands.
+#[derive(Debug)]
+pub struct Single {
+    /// The program.
+    pub program: Program,
+    store: Store,
+    pool: Pool,
+}
+
+impl Single {
+    /// Binds `kernel` to these inputs.
+    pub async fn new(device: &Device, kernel: Arc<dyn Kernel>, inputs: &[(TensorType, Array)]) -> Result<Self> {
+        let (mut graph, mut store, mut pool) = (Graph::new(), Store::new(), Pool::new());
+        let mut ids = Vec::new();
+        for (i, (ty, array)) in inputs.iter().enumerate() {
+            let name = format!("in{i}");
+            let mut slices = Vec::new();
+            for bytes in encode(ty, array, device.caps())? {
+                slices.push(Slice::whole(device.buffer_with(&name, &bytes).await?));
+            }
+            let whole = slices.len() == 1;
+            store.put(&name, slices);
+            ids.push(if whole { graph.state(&name, ty.clone()) } else { graph.weight(&name, ty.clone()) });
+        }
+        for id in graph.add_shared(kernel, &ids)? {
+            graph.values[id.0].keep = true;
+        }
+        let plan = Plan::new(graph, device.caps())?;
+        let program = Program::build(device, plan, &store, &mut pool).await?;
+        Ok(Self { program, store, pool })
+    }
+    /// Runs it once and compares the outputs with the oracle; the worst cell outside its bound.
+    pub async fn check(&self, device: &Device) -> Result<Option<BadCell>> {
+        bisect(device, &self.program, &self.store, &self.pool).await
+    }
+}
+
+/// Values for `ty`, uniform in `[low, high)` and rounded to its element type, from a seed (SplitMix64).
+pub fn random(ty: &TensorType, seed: u64, low: f64, high: f64) -> Array {
+    let mut state = seed;
+    let mut unit = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let round = |value: f64| match ty.dtype {
+        DType::F16 => half::f16::from_f64(value).to_f64(),
+        DType::BF16 => half::bf16::from_f64(value).to_f64(),
+        DType::F32 => f64::from(value as f32),
+        _ => value.trunc(),
+    };
+    let data = (0..ty.elements()).map(|_| round(low + (high - low) * unit())).collect();
+    Array::new(ty.dtype, &ty.shape, data)
 }
 
 /// Measures the ceilings: the best of the samples, since whatever disturbs a ceiling only lowers it.

@@ -1,14 +1,33 @@
 //! Sessions: a model with its weights on a device, programs by shape, generation, sampling, streaming.
 //! Knows no family; the maths is in the programs.
 
+mod answer;
+mod decoding;
+mod encoding;
 mod load;
 mod model;
 mod pictures;
+mod plan;
 mod programs;
+mod prompt;
+mod recording;
 mod session;
+mod settings;
+mod stages;
+mod synthetic;
 
+pub use answer::{Answer, Finish, Timings};
 pub use load::{LoadOptions, load_weights};
 pub use model::{Model, ModelFiles, OpenModel};
 pub use pictures::{PictureSource, Pixels};
+pub use plan::{
+    MemoryPlan, PlanRequest, PlannedBytes, PlannedProgram, largest_context, plan_memory, planned_image_tokens,
+    planned_spec,
+};
 pub use programs::Programs;
-pub use session::{Sequence, Session, SessionOptions, Stage, Step};
+pub use prompt::{Ask, Request};
+pub use recording::EncodeRecording;
+pub use session::{Sequence, Session, SessionOptions, Step};
+pub use settings::{GenerateOptions, Sampling};
+pub use stages::{Stage, Wanted};
+pub use synthetic::random_model;

@@ -132,9 +132,9 @@ impl Default for OpenModel {
 }
 
 /// Types of the tensors of a checkpoint as the engine keeps them.
-struct CheckpointDtypes<'c> {
-    checkpoint: &'c Checkpoint,
-    weights: Option<DType>,
+pub(super) struct CheckpointDtypes<'c> {
+    pub(super) checkpoint: &'c Checkpoint,
+    pub(super) weights: Option<DType>,
 }
 
 impl Dtypes for CheckpointDtypes<'_> {

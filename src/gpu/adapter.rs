@@ -108,11 +108,12 @@ pub(super) fn wanted(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) 
 pub fn requirements(adapter: &wgpu::Adapter, largest_tensor: u64) -> (wgpu::Features, wgpu::Limits) {
     let (features, best) = wanted(adapter);
     let floor = wgpu::Limits::default();
-    let size = largest_tensor.next_multiple_of(256);
+    let size = largest_tensor.checked_next_multiple_of(256).unwrap_or(u64::MAX);
     let limits = wgpu::Limits {
         max_storage_buffer_binding_size: size
-            .clamp(floor.max_storage_buffer_binding_size, best.max_storage_buffer_binding_size.max(1)),
-        max_buffer_size: size.clamp(floor.max_buffer_size, best.max_buffer_size.max(1)),
+            .max(floor.max_storage_buffer_binding_size)
+            .min(best.max_storage_buffer_binding_size),
+        max_buffer_size: size.max(floor.max_buffer_size).min(best.max_buffer_size),
         max_compute_workgroup_storage_size: best.max_compute_workgroup_storage_size.min(32 << 10),
         max_compute_invocations_per_workgroup: best.max_compute_invocations_per_workgroup.min(1024),
         max_compute_workgroup_size_x: best.max_compute_workgroup_size_x.min(1024),

@@ -32,6 +32,10 @@ impl Buffer {
     pub fn wgpu(&self) -> &wgpu::Buffer {
         &self.raw
     }
+    /// Whether a shader can read it.
+    pub fn is_storage(&self) -> bool {
+        self.raw.usage().contains(wgpu::BufferUsages::STORAGE)
+    }
     /// A buffer of the host, which keeps owning its memory: it is not entered in the ledger. It needs the
     /// usages STORAGE, and COPY_SRC to be read back.
     pub fn from_host(buffer: wgpu::Buffer) -> Arc<Self> {

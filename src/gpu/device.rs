@@ -6,7 +6,9 @@ use super::{Ledger, Pipeline, PipelineKey};
 use crate::{Caps, Error, Result};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 /// How the engine waits for the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,7 +92,8 @@ impl Device {
         Ok(Self::build(device, queue, chosen.info, &host, lost, cache))
     }
 
-    /// Uses a device and queue of the host. No callback of the host is replaced and no lock of it is taken.
+    /// Uses a device and queue of the host. No callback of the host is replaced and no lock of it is taken. A device
+    /// with `wgpu::Limits::default()` and no features will do; [`super::requirements`] names what is better.
     pub fn from_host(device: wgpu::Device, queue: wgpu::Queue, options: &HostOptions) -> Self {
         let info = device.adapter_info();
         Self::build(device, queue, info, options, Arc::default(), None)
@@ -163,23 +166,70 @@ impl Device {
             None => Ok(()),
         }
     }
+    /// Tells the engine that the device is lost: a host calls this from its own device-lost callback, which the
+    /// engine never replaces. From then on everything gives [`Error::DeviceLost`].
+    pub fn mark_lost(&self, reason: &str) {
+        lock(&self.inner.lost).get_or_insert_with(|| reason.to_owned());
+    }
+    /// Whether both are handles to the same device.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
     /// Runs `make` and turns what the device reports meanwhile into a typed error.
     pub(super) async fn scoped<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
-        let device = self.wgpu();
-        let (made, reports) = {
-            let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-            let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-            let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
-            let made = make();
-            let reports = (internal.pop(), validation.pop(), memory.pop());
-            (made, reports)
+        let (made, report) = {
+            let scopes = self.watch();
+            (make(), first_report(scopes))
         };
-        for report in [reports.0.await, reports.1.await, reports.2.await].into_iter().flatten() {
-            self.check_lost()?;
-            return Err(report_error(what, &report));
-        }
+        let report = report.await;
+        self.verdict(what, report).map(|()| made)
+    }
+    /// [`Device::scoped`] without waiting: reports that are not there at once, as in a browser, are dropped.
+    pub(super) fn scoped_now<T>(&self, what: &str, make: impl FnOnce() -> T) -> Result<T> {
+        let scopes = self.watch();
+        let (made, report) = (make(), first_report(scopes));
+        let mut context = Context::from_waker(Waker::noop());
+        let report = match pin!(report).poll(&mut context) {
+            Poll::Ready(report) => report,
+            Poll::Pending => None,
+        };
+        self.verdict(what, report).map(|()| made)
+    }
+    /// Opens error scopes of this thread.
+    fn watch(&self) -> [wgpu::ErrorScopeGuard; 3] {
+        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+        [OutOfMemory, Validation, Internal].map(|filter| self.wgpu().push_error_scope(filter))
+    }
+    /// Loss before anything else: wgpu hands out invalid objects on a lost device and says so only in a poll, and
+    /// what is then made of them is reported as if the caller were wrong.
+    fn verdict(&self, what: &str, report: Option<wgpu::Error>) -> Result<()> {
+        self.notice_loss();
         self.check_lost()?;
-        Ok(made)
+        report.map_or(Ok(()), |report| Err(report_error(what, &report)))
+    }
+    /// Lets wgpu call the device-lost callback, where the engine may poll.
+    pub(super) fn notice_loss(&self) {
+        if self.waiting() == Waiting::Block {
+            let _ = self.wgpu().poll(wgpu::PollType::Poll);
+        }
+    }
+}
+
+/// Closes scopes; the future is the first report of the innermost that has one.
+fn first_report(scopes: [wgpu::ErrorScopeGuard; 3]) -> impl Future<Output = Option<wgpu::Error>> {
+    let [outer, middle, inner] = scopes;
+    // In the order of a stack, and at once: scopes belong to a thread, the future does not.
+    let inner = inner.pop();
+    let middle = middle.pop();
+    let outer = outer.pop();
+    async move {
+        match inner.await {
+            Some(report) => Some(report),
+            None => match middle.await {
+                Some(report) => Some(report),
+                None => outer.await,
+            },
+        }
     }
 }
 

@@ -20,6 +20,6 @@ pub use pipeline::{Pipeline, PipelineKey};
 pub use submit::{Cancel, Recorder};
 pub(crate) use transfer::Reading;
 
-pub use submit::is_bgra;
+pub use submit::{check_texture, is_bgra};
 pub use wgpu;
 pub use wgpu::{BindGroup, CommandEncoder, SubmissionIndex, Texture};

@@ -2,6 +2,7 @@
 
 use super::{Device, Pipeline, Slice};
 use crate::{Error, Result};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -59,14 +60,17 @@ impl<'e> Recorder<'e> {
 }
 
 impl Recorder<'_> {
-    /// Records a copy of the first layer and level of a texture, rows of `pitch` bytes (a multiple of 256).
-    pub fn copy_texture(&mut self, from: &wgpu::Texture, to: &Slice, pitch: u32) {
+    /// Records a copy of some rows of a texture's first layer and level, into rows of `pitch` bytes (a multiple of
+    /// 256).
+    pub fn copy_texture(&mut self, from: &wgpu::Texture, rows: Range<u32>, to: &Slice, pitch: u32) {
         let target = wgpu::TexelCopyBufferInfo {
             buffer: &to.buffer.raw,
             layout: wgpu::TexelCopyBufferLayout { offset: to.offset, bytes_per_row: Some(pitch), rows_per_image: None },
         };
-        let size = wgpu::Extent3d { width: from.width(), height: from.height(), depth_or_array_layers: 1 };
-        self.encoder.copy_texture_to_buffer(from.as_image_copy(), target, size);
+        let size = wgpu::Extent3d { width: from.width(), height: rows.len() as u32, depth_or_array_layers: 1 };
+        let origin = wgpu::Origin3d { x: 0, y: rows.start, z: 0 };
+        let source = wgpu::TexelCopyTextureInfo { origin, ..from.as_image_copy() };
+        self.encoder.copy_texture_to_buffer(source, target, size);
     }
 }
 
@@ -81,14 +85,31 @@ pub fn is_bgra(texture: &wgpu::Texture) -> Result<bool> {
     }
 }
 
+/// Checks that a texture of the host can be copied from: a copy that cannot be made would only be reported when
+/// the host finishes its encoder.
+pub fn check_texture(texture: &wgpu::Texture) -> Result<()> {
+    is_bgra(texture)?;
+    let refuse = |reason: &str| Err(Error::argument("picture texture", reason));
+    if texture.dimension() != wgpu::TextureDimension::D2 || texture.sample_count() != 1 {
+        return refuse("is not a two-dimensional texture of one sample");
+    }
+    if !texture.usage().contains(wgpu::TextureUsages::COPY_SRC) {
+        return refuse("lacks the usage COPY_SRC");
+    }
+    Ok(())
+}
+
 impl Device {
     /// Records with `record` into an encoder of ours and submits it; what the device reports is an error.
     pub async fn submit(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> Result<wgpu::SubmissionIndex> {
-        self.scoped(label, || self.submit_now(label, record)).await
+        self.scoped(label, || self.record_and_submit(label, record)).await
     }
     /// [`Device::submit`] without awaiting the device's reports, for a hot loop whose programs were checked
-    /// when they were built.
-    pub fn submit_now(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> wgpu::SubmissionIndex {
+    /// when they were built. Off the web reports are there at once, and are errors here too.
+    pub fn submit_now(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> Result<wgpu::SubmissionIndex> {
+        self.scoped_now(label, || self.record_and_submit(label, record))
+    }
+    fn record_and_submit(&self, label: &str, record: impl FnOnce(&mut Recorder<'_>)) -> wgpu::SubmissionIndex {
         let mut encoder = self.wgpu().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
         record(&mut Recorder::new(&mut encoder));
         self.queue().submit([encoder.finish()])

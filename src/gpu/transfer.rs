@@ -122,14 +122,19 @@ impl Device {
     fn map(&self, staging: &Buffer, bytes: u64) -> Arrival<Result<(), wgpu::BufferAsyncError>> {
         let delivery = Delivery::new();
         let sender = delivery.clone();
-        staging.raw.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| sender.deliver(result));
+        let map = || staging.raw.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| sender.deliver(result));
+        // What goes wrong is delivered as well; the scope keeps it from the host's handler of uncaptured errors.
+        let _ = self.scoped_now("readback", map);
         Arrival(delivery)
     }
 
     fn take(&self, staging: &Buffer, bytes: u64, mapped: Result<(), wgpu::BufferAsyncError>) -> Result<Vec<u8>> {
-        let failed = |reason: String| match self.check_lost() {
-            Err(lost) => lost,
-            Ok(()) => Error::DeviceLost { reason },
+        let failed = |reason: String| {
+            self.notice_loss();
+            match self.check_lost() {
+                Err(lost) => lost,
+                Ok(()) => Error::DeviceLost { reason },
+            }
         };
         mapped.map_err(|e| failed(e.to_string()))?;
         let view = staging.raw.slice(..bytes).get_mapped_range().map_err(|e| failed(e.to_string()))?;

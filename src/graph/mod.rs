@@ -16,11 +16,11 @@ mod store;
 
 pub use bisect::{BadCell, bisect, excess};
 pub use cost::{StageCost, stage_costs};
-pub use fuse::{FuseOptions, fuse};
+pub use fuse::{FuseOptions, REWRITES, Rewrite, fuse};
 pub use host::{decode, encode};
 pub use ir::{Graph, Node, NodeId, Role, Value, ValueId};
-pub(crate) use plan::chunk_bytes;
 pub use plan::{Place, Plan, Step};
+pub(crate) use plan::{chunk_bytes, stored_bytes};
 pub use program::{Pool, Program};
 pub use run::RunOptions;
 pub use store::Store;

@@ -1,6 +1,6 @@
 //! Replaying a program: recording into an encoder, or running it in pieces of bounded time.
 
-use super::Program;
+use super::{Plan, Program};
 use crate::gpu::{Cancel, CommandEncoder, Device, Recorder};
 use crate::{Error, Result};
 use std::ops::Range;
@@ -22,6 +22,25 @@ impl Default for RunOptions {
     }
 }
 
+impl Plan {
+    /// Cuts the steps into pieces of at most `piece` work each (one step at least).
+    pub fn pieces(&self, piece: u64) -> Vec<Range<usize>> {
+        let (mut pieces, mut first, mut work) = (Vec::new(), 0, 0u64);
+        for (i, step) in self.steps.iter().enumerate() {
+            let more = step.cost.flops + 8 * step.cost.bytes;
+            if i > first && work.saturating_add(more) > piece {
+                pieces.push(first..i);
+                (first, work) = (i, 0);
+            }
+            work = work.saturating_add(more);
+        }
+        if first < self.steps.len() {
+            pieces.push(first..self.steps.len());
+        }
+        pieces
+    }
+}
+
 impl Program {
     /// Number of dispatches.
     pub fn steps(&self) -> usize {
@@ -35,21 +54,9 @@ impl Program {
         let steps = self.bound[range.clone()].iter().zip(&self.plan.steps[range]);
         recorder.pass("omma", steps.map(|(b, s)| (&*b.pipeline, b.groups.as_slice(), s.launch.grid)));
     }
-    /// Cuts the steps into pieces of at most `piece` work each (one step at least).
+    /// [`Plan::pieces`] of its plan.
     pub fn pieces(&self, piece: u64) -> Vec<Range<usize>> {
-        let (mut pieces, mut first, mut work) = (Vec::new(), 0, 0u64);
-        for (i, step) in self.plan.steps.iter().enumerate() {
-            let more = step.cost.flops + 8 * step.cost.bytes;
-            if i > first && work.saturating_add(more) > piece {
-                pieces.push(first..i);
-                (first, work) = (i, 0);
-            }
-            work = work.saturating_add(more);
-        }
-        if first < self.plan.steps.len() {
-            pieces.push(first..self.plan.steps.len());
-        }
-        pieces
+        self.plan.pieces(piece)
     }
     /// Runs all steps, piece by piece. Returns when the last piece is submitted; results are ordered after it.
     ///

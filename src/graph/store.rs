@@ -23,6 +23,10 @@ impl Store {
     pub fn get(&self, name: &str) -> Option<&[Slice]> {
         self.entries.get(name).map(Vec::as_slice)
     }
+    /// Names of all entries, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
     /// The only slice of an entry.
     pub fn slice(&self, name: &str) -> Result<&Slice> {
         match self.get(name) {

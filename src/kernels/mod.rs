@@ -239,7 +239,6 @@ pub struct Entry {
 
 /// Every kernel, in alphabetical order. Tests, benches, docs and the support table walk this list.
 pub static KERNELS: &[Entry] = &[
-    l2_norm::ENTRY,
     advance::ENTRY,
     argmax::ENTRY,
     attention::ENTRY,
@@ -252,6 +251,7 @@ pub static KERNELS: &[Entry] = &[
     glu::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
+    l2_norm::ENTRY,
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,

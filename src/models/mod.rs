@@ -13,7 +13,7 @@ pub use assemble::{
 pub use families::{FAMILIES, Family, read_spec};
 pub use interpolate::bicubic_rows;
 pub use spec::{
-    Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, Spec, TextTower, UniformDtype,
-    VisionTower,
+    Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, PromptForm, Spec, TextTower,
+    UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, vision_hidden};

@@ -165,6 +165,21 @@ pub struct Decoder {
     pub max_positions: usize,
 }
 
+/// How a conversation is written for a checkpoint that has no chat template. Empty parts: texts as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PromptForm {
+    /// Before the first turn, unless the conversation has its own system message.
+    pub system: &'static str,
+    /// Before a user's turn.
+    pub user: &'static str,
+    /// Before and after the placeholder of a picture.
+    pub picture: (&'static str, &'static str),
+    /// After a user's turn: the answer begins here.
+    pub assistant: &'static str,
+    /// Before and after an earlier answer.
+    pub answer: (&'static str, &'static str),
+}
+
 /// A model.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Spec {
@@ -184,6 +199,8 @@ pub struct Spec {
     pub decoder: Option<Decoder>,
     /// Id of the token that stands for a picture row in a prompt.
     pub image_token: Option<u32>,
+    /// How a conversation is written without a chat template.
+    pub prompt: PromptForm,
     /// Ids that end an answer, where generation_config.json says nothing.
     pub eos: Vec<u32>,
     /// Id of padding.

@@ -132,6 +132,7 @@ fn one(place: &Place<'_>, way: &Way) -> Result<String, String> {
     for (i, sample) in case["samples"].as_array().into_iter().flatten().enumerate() {
         let dumped = if i == 0 { dump.clone() } else { dump.with_file_name(numbered(&dump, i)) };
         sample_stages(place, way, sample, &dumped, &mut worst)?;
+        same_as_parent(place, way, &dumped)?;
     }
     Ok(format!("worst {} at {:.2} of its bound", worst.stage, worst.ratio))
 }
@@ -149,6 +150,9 @@ struct Worst {
 fn sample_stages(place: &Place<'_>, way: &Way, sample: &Value, dump: &Path, worst: &mut Worst) -> Result<(), String> {
     let got = read(dump)?;
     let inputs = read(&place.case.join(sample["inputs"].as_str().unwrap_or("inputs.safetensors")))?;
+    if *way == Way::Pictures {
+        recomputed(&got, &inputs)?;
+    }
     let own = matches!(way, Way::Checkpoint("f16" | "bf16"));
     let copy = way.args().last().copied().unwrap_or_default();
     let mut files: BTreeMap<&str, Tensors> = BTreeMap::new();
@@ -174,6 +178,30 @@ fn sample_stages(place: &Place<'_>, way: &Way, sample: &Value, dump: &Path, wors
         }
     }
     Ok(())
+}
+
+/// What a picture and a prompt determine is recomputed and dumped; it has to be what the original made of them.
+fn recomputed(got: &Tensors, inputs: &Tensors) -> Result<(), String> {
+    for name in ["pixel_values", "input_ids", "attention_mask"] {
+        let Some(want) = inputs.get(name) else { continue };
+        let have = got.get(name).ok_or_else(|| format!("{name} was not recomputed"))?;
+        let atol = 2e-6 * want.data.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        compare(have, want, atol, None).map_err(|e| format!("recomputed {name}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// A sharded checkpoint holds the same numbers, so its dump is the parent's, bit for bit.
+fn same_as_parent(place: &Place<'_>, way: &Way, dump: &Path) -> Result<(), String> {
+    if *way != Way::Checkpoint("sharded") {
+        return Ok(());
+    }
+    let name = dump.file_name().unwrap_or_default().to_string_lossy().replace("-sharded", "");
+    let parent = dump.with_file_name(name);
+    if !parent.is_file() || read(&parent)? == read(dump)? {
+        return Ok(());
+    }
+    Err(format!("{}: the sharded checkpoint gives other numbers than the whole one", place.label))
 }
 
 /// A tensor as plain numbers.
@@ -293,6 +321,14 @@ mod tests {
         let want = tensor(&[1, 2, 2], &[1.0, 1.0, 1.0, 1.0]);
         assert!(compare(&tensor(&[1, 2, 2], &[9.0, 9.0, 1.0, 1.0]), &want, 1e-6, Some(&mask)).is_ok());
         assert!(compare(&tensor(&[1, 2, 2], &[1.0, 1.0, 1.0, 9.0]), &want, 1e-6, Some(&mask)).is_err());
+    }
+
+    #[test]
+    fn what_pictures_determine_is_compared() {
+        let file = |ids: f64| Tensors::from([("input_ids".into(), Tensor { integer: true, ..tensor(&[1], &[ids]) })]);
+        assert!(recomputed(&file(3.0), &file(3.0)).is_ok());
+        assert!(recomputed(&file(4.0), &file(3.0)).is_err());
+        assert!(recomputed(&Tensors::new(), &file(3.0)).is_err());
     }
 
     #[test]

@@ -1,5 +1,14 @@
 //! What all commands share: the adapter, limits, logging, where caches are.
 
+/// A line on stdout. A reader that has gone away is no error of ours.
+macro_rules! out {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+pub(crate) use out;
+
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use omma::{Error, Result};
 use std::path::PathBuf;
@@ -74,4 +83,9 @@ pub fn parse_bytes(text: &str) -> std::result::Result<u64, String> {
 /// Reads a file; the error names it.
 pub fn read_file(path: &std::path::Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|e| Error::io(path.display().to_string(), &e))
+}
+
+/// Prints a result for machines.
+pub fn print_json(value: &serde_json::Value) {
+    out!("{value:#}");
 }

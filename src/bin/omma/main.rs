@@ -2,8 +2,15 @@
 //!
 //! Exit codes: 0 done, 1 failed with one clear line on stderr, 2 wrong usage.
 
+mod bench;
+mod bisect;
 mod common;
+mod describe;
+mod doctor;
+mod embed;
+mod plan;
 mod run;
+mod source;
 
 use clap::{Parser, Subcommand};
 use common::Common;
@@ -24,6 +31,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Tells memory, work and steps of a request before anything is allocated.
+    Plan(plan::Args),
+    /// Tells which adapters there are, what they reach and what is missing.
+    Doctor(doctor::Args),
+    /// Measures ceilings, kernels or a model.
+    Bench(bench::Args),
+    /// Runs each step's real inputs through its oracle and names the first that is off.
+    Bisect(bisect::Args),
+    /// Answers a question about pictures.
+    Describe(describe::Args),
+    /// Writes the features of pictures and texts.
+    Embed(embed::Args),
     /// Executes a golden case and dumps every stage.
     Run(run::Args),
 }
@@ -33,6 +52,12 @@ fn main() -> ExitCode {
     cli.common.start_log();
     let result = pollster::block_on(async {
         match &cli.command {
+            Command::Plan(args) => plan::run(&cli.common, args).await,
+            Command::Doctor(args) => doctor::run(&cli.common, args).await,
+            Command::Bench(args) => bench::run(&cli.common, args).await,
+            Command::Bisect(args) => bisect::run(&cli.common, args).await,
+            Command::Describe(args) => describe::run(&cli.common, args).await,
+            Command::Embed(args) => embed::run(&cli.common, args).await,
             Command::Run(args) => run::run(&cli.common, args).await,
         }
     });

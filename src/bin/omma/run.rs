@@ -1,11 +1,11 @@
 //! `omma run CASE_DIR`: a golden case from its checkpoint and inputs (or pictures) to a dump of every stage.
 //! Never reads the expected values.
 
-mod case;
+pub(crate) mod case;
 mod decoder;
 mod dump;
 mod encoders;
-mod inputs;
+pub(crate) mod inputs;
 
 use super::common::Common;
 use case::{Case, Sample};

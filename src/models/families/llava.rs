@@ -8,7 +8,7 @@ use crate::blocks::{Linear, Norm};
 use crate::checkpoint::schemes::VISION_LANGUAGE;
 use crate::checkpoint::{Config, Rule, Scheme, rule};
 use crate::kernels::Act;
-use crate::models::{Connector, Dtypes, FeatureSelect, Spec, VisionTower};
+use crate::models::{Connector, Dtypes, FeatureSelect, PromptForm, Spec, VisionTower};
 
 const PROJECTOR: &str = "multi_modal_projector";
 const TOWER: &str = "vision_tower.vision_model";
@@ -39,6 +39,7 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         image_token: Some(image as u32),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?.or(llama::pad(&text)?),
+        prompt: if config.string("model_type", "")? == "vipllava" { VIP } else { V15 },
         scheme: VISION_LANGUAGE,
         ..Spec::default()
     })
@@ -51,6 +52,51 @@ const LARGE_224: &str = r#"{"hidden_size": 1024, "intermediate_size": 4096, "num
     "num_attention_heads": 16, "patch_size": 14, "image_size": 224}"#;
 const HUGE_448: &str = r#"{"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32,
     "num_attention_heads": 16, "patch_size": 14, "image_size": 448, "hidden_act": "gelu"}"#;
+
+/// LLaVA-1.5 as its transformers checkpoints are asked.
+const V15: PromptForm =
+    PromptForm { system: "", user: "USER: ", picture: ("", "\n"), assistant: " ASSISTANT:", answer: (" ", "</s>") };
+/// LLaVA v1 and v1.5 in the original code: Vicuna's conversation with its introduction.
+const V1: PromptForm = PromptForm {
+    system: "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, \
+             detailed, and polite answers to the human's questions. ",
+    ..V15
+};
+/// ViP-LLaVA.
+const VIP: PromptForm = PromptForm {
+    system: "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, \
+             detailed, and polite answers to the human's questions.",
+    user: "###Human: ",
+    picture: ("", "\n"),
+    assistant: "###Assistant:",
+    answer: (" ", ""),
+};
+/// Yi-VL, the English half of its introduction.
+const YI_VL: PromptForm = PromptForm {
+    system: "This is a chat between an inquisitive human and an AI assistant. Assume the role of the AI assistant. \
+             Read all the images carefully, and respond to the human's questions with informative, helpful, detailed \
+             and polite answers.\n\n",
+    user: "### Human: ",
+    picture: ("", "\n"),
+    assistant: "\n### Assistant:",
+    answer: (" ", "\n"),
+};
+/// LLaVA-Mistral: the decoder's own form.
+const MISTRAL: PromptForm =
+    PromptForm { system: "", user: "[INST] ", picture: ("", "\n"), assistant: " [/INST]", answer: (" ", "</s>") };
+
+/// The form of a checkpoint in the original layout.
+fn original_form(config: &Config) -> Result<PromptForm> {
+    let form = if config.string("mm_projector_type", "linear")?.ends_with("_Norm") {
+        YI_VL
+    } else if config.string("model_type", "")? == "llava_mistral" {
+        MISTRAL
+    } else {
+        V1
+    };
+    let marked = config.bool("mm_use_im_start_end", false)?;
+    Ok(if marked { PromptForm { picture: ("<im_start>", "<im_end>\n"), ..form } } else { form })
+}
 
 fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dtypes) -> Result<Connector> {
     let vip = config.string("model_type", "")? == "vipllava";
@@ -130,6 +176,7 @@ fn original(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         decoder: Some(decoder),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?,
+        prompt: original_form(config)?,
         scheme,
         ..Spec::default()
     })

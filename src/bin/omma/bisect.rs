@@ -1,0 +1,173 @@
+//! `omma bisect CASE_DIR or MODEL_DIR`: every step's real inputs through its oracle; names the first step that is off.
+
+use super::common::{Common, out, print_json};
+use super::run::case::Case;
+use super::run::inputs::Inputs;
+use omma::checkpoint::open_model;
+use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels, Sequence, Session, SessionOptions};
+use omma::graph::BadCell;
+use omma::image::{Picture, Policy};
+use omma::kernels::SampleSettings;
+use omma::{DType, Error, Result};
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder of a golden case (its first sample is run), or of a model (with a made-up picture and prompt).
+    folder: String,
+    /// Tokens of the made-up prompt.
+    #[arg(long, default_value_t = 12)]
+    prompt_tokens: usize,
+    /// Type of activations: f32 or f16.
+    #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
+    compute: String,
+    /// Leave the graphs as they are built: no fusion.
+    #[arg(long)]
+    no_fuse: bool,
+    /// Machine-readable.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What one run takes.
+#[derive(Default)]
+struct Request {
+    /// Normalised planes, shape first.
+    planes: Option<(Vec<usize>, Vec<f32>)>,
+    pictures: Vec<Pixels>,
+    texts: Vec<Vec<u32>>,
+}
+
+/// Runs the command.
+pub async fn run(common: &Common, args: &Args) -> Result<()> {
+    let device = common.device().await?;
+    let files = open_model(&args.folder)?;
+    let compute = if args.compute == "f16" { DType::F16 } else { DType::F32 };
+    let open = OpenModel { compute, ..Default::default() };
+    let model = Arc::new(Model::load(&device, &*files, open, LoadOptions::default()).await?);
+    let folder = Path::new(&args.folder);
+    let is_case = folder.join("case.json").exists();
+    let request = if is_case { of_case(folder, &model)? } else { made_up(&model, args.prompt_tokens)? };
+    let longest = request.texts.iter().map(Vec::len).max().unwrap_or(0);
+    let options = SessionOptions {
+        batch: request.texts.len().max(1),
+        context: longest + 8,
+        max_new: 8,
+        fuse: !args.no_fuse,
+        ..Default::default()
+    };
+    let mut session = Session::new(model, options);
+    let bad = search(&mut session, &request).await?;
+    report(args, bad.as_ref());
+    Ok(())
+}
+
+fn of_case(folder: &Path, model: &Model) -> Result<Request> {
+    let case = Case::read(folder)?;
+    let sample = case.samples.first().ok_or_else(|| Error::malformed("case.json", "has no sample"))?;
+    let inputs = Inputs::read(folder, sample, model, false)?;
+    let texts = match inputs.ints.contains_key("input_ids") {
+        true => inputs.sequences()?.into_iter().map(|(ids, _)| ids).collect(),
+        false => Vec::new(),
+    };
+    Ok(Request { planes: inputs.floats.get("pixel_values").cloned(), pictures: Vec::new(), texts })
+}
+
+/// A gradient with stripes, and ids spread over the vocabulary.
+fn made_up(model: &Model, tokens: usize) -> Result<Request> {
+    let mut request = Request::default();
+    let mut rows = 0;
+    if let Some(tower) = &model.spec.vision {
+        let side = tower.image_size as u32;
+        let bytes: Vec<u8> = (0..side * side * 3).map(|i| ((i / 97) ^ (i % 61 * 3)) as u8).collect();
+        let picture = Picture::from_rgb8(side, side, &bytes)?;
+        let mut size = (side as usize, side as usize);
+        match &model.files.preprocess {
+            Some(preprocess) => {
+                let plan = preprocess.plan(side, side, Policy::Auto, None)?;
+                size = (plan.output().1 as usize, plan.output().0 as usize);
+                request.pictures.push(Pixels { source: PictureSource::Host(Arc::new(picture)), plan });
+            }
+            None => {
+                let values = bytes.iter().map(|b| f32::from(*b) / 127.5 - 1.0).collect();
+                request.planes = Some((vec![1, tower.patch.channels, size.0, size.1], values));
+            }
+        }
+        let dropped = model.spec.connector.as_ref().is_some_and(|c| c.select.drop_prefix);
+        rows = tower.tokens(size) - if dropped { tower.prefix.len() } else { 0 };
+    }
+    let spread = |vocab: usize, count: usize| (0..count).map(|i| (i * 7919 % vocab.max(1)) as u32).collect::<Vec<_>>();
+    if let Some(decoder) = &model.spec.decoder {
+        let image = if model.spec.connector.is_some() { rows } else { 0 };
+        let mut ids = vec![model.spec.image_token.unwrap_or(0); image];
+        ids.extend(spread(decoder.vocab, tokens.max(1)).iter().map(|id| {
+            // A picture token among the text would ask for another picture.
+            if Some(*id) == model.spec.image_token { 0 } else { *id }
+        }));
+        request.texts.push(ids);
+    } else if let Some(tower) = &model.spec.text {
+        request.texts.push(spread(tower.vocab, tokens.clamp(1, tower.max_positions)));
+    }
+    Ok(request)
+}
+
+/// Runs the request's programs, each once more under its oracles.
+async fn search(session: &mut Session, request: &Request) -> Result<Option<BadCell>> {
+    let mut encoded = None;
+    if let Some((shape, values)) = &request.planes {
+        let [pictures, _, height, width] = shape[..] else {
+            return Err(Error::argument("pixel_values", format!("has shape {shape:?}")));
+        };
+        session.set_pixels(values, shape).await?;
+        encoded = Some((pictures, (height, width)));
+    } else if !request.pictures.is_empty() {
+        encoded = Some((request.pictures.len(), session.preprocess(&request.pictures).await?));
+    }
+    if let Some((pictures, size)) = encoded {
+        session.encode(pictures, size, &|_| false).await?;
+        if let Some(bad) = session.bisect().await? {
+            return Ok(Some(bad));
+        }
+    }
+    if request.texts.is_empty() {
+        return Ok(None);
+    }
+    let model = session.model().clone();
+    if model.spec.decoder.is_none() {
+        session.encode_texts(&request.texts, &|_| false).await?;
+        return session.bisect().await;
+    }
+    let place = |ids: &Vec<u32>| {
+        let pictures = ids.iter().enumerate().filter(|(_, id)| Some(**id) == model.spec.image_token).map(|(i, _)| i);
+        Sequence { pictures: pictures.collect(), ids: ids.clone() }
+    };
+    let sequences: Vec<Sequence> = request.texts.iter().map(place).collect();
+    session.prefill(&sequences, &[SampleSettings::default()], &[], false, &|_| false).await?;
+    if let Some(bad) = session.bisect().await? {
+        return Ok(Some(bad));
+    }
+    session.decode().await?;
+    session.arrived().await?;
+    session.bisect().await
+}
+
+fn report(args: &Args, bad: Option<&BadCell>) {
+    if args.json {
+        let first = bad.map(|b| {
+            json!({ "step": b.step, "kernel": b.kernel, "output": b.output, "cell": [b.cell.0, b.cell.1],
+                "got": b.got, "want": b.want, "bound": b.bound })
+        });
+        print_json(&json!({ "format": 1, "first_bad": first }));
+        return;
+    }
+    match bad {
+        None => out!("every step is within its bound"),
+        Some(b) => {
+            out!("first step outside its bound:\n  {}", b.step);
+            out!("  {} {} {:?}: {:e}, should be {:e} +- {:e}", b.kernel, b.output, b.cell, b.got, b.want, b.bound);
+        }
+    }
+}

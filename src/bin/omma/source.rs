@@ -1,0 +1,143 @@
+//! Where models and pictures of a command come from: a folder, a hub id, the model in the repository; picture files.
+
+use crate::common::{Common, read_file};
+use omma::checkpoint::{Directory, Files};
+use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels};
+use omma::gpu::{Cancel, Device};
+use omma::image::{Limits, Picture, Policy};
+use omma::{DType, Error, Result};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The model that is used without `--model`, relative to the repository.
+const OWN_MODEL: &str = "assets/tiny-llava";
+
+/// A model on a device, and how long that took.
+pub struct Loaded {
+    /// Device.
+    pub device: Device,
+    /// Model.
+    pub model: Arc<Model>,
+    /// Milliseconds of opening and loading.
+    pub load_ms: f64,
+}
+
+/// Opens the device and loads a model, with a bar on a terminal.
+pub async fn load(common: &Common, name: Option<&str>, open: OpenModel, cancel: &Cancel) -> Result<Loaded> {
+    let start = Instant::now();
+    let files = files(name)?;
+    let device = common.device().await?;
+    if open.compute == DType::F16 && !device.caps().f16 {
+        return Err(Error::MissingCapability {
+            what: "--compute f16".into(),
+            needs: "the feature shader-f16".into(),
+            has: "f32 only".into(),
+        });
+    }
+    let bar = std::io::stderr().is_terminal().then(|| indicatif::ProgressBar::new(1000));
+    let mut options = LoadOptions::default();
+    if let Some(bar) = &bar {
+        let bar = bar.clone();
+        options.progress = Some(Box::new(move |share| bar.set_position((share * 1000.0) as u64)));
+    }
+    let model = Model::load(&device, &*files, open, options).await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let model = Arc::new(model?);
+    cancel.check()?;
+    Ok(Loaded { device, model, load_ms: start.elapsed().as_secs_f64() * 1e3 })
+}
+
+/// Files of a model by folder or hub id.
+fn files(name: Option<&str>) -> Result<Box<dyn Files>> {
+    let Some(name) = name else { return Ok(Box::new(Directory::open(own_model()?)?)) };
+    let path = Path::new(name);
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) {
+        let reason = "GGUF files are not read yet; give a folder with config.json and safetensors";
+        return Err(Error::unsupported(format!("--model {name}"), reason));
+    }
+    if path.is_dir() || !is_hub_id(name) {
+        return Ok(Box::new(Directory::open(path)?));
+    }
+    hub(name)
+}
+
+/// `owner/name`, in characters that the hub allows.
+fn is_hub_id(name: &str) -> bool {
+    let part = |p: &str| {
+        !p.is_empty() && !p.starts_with('.') && p.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    name.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
+}
+
+#[cfg(feature = "hub")]
+fn hub(id: &str) -> Result<Box<dyn Files>> {
+    Ok(Box::new(omma::checkpoint::hub::download(id)?))
+}
+
+#[cfg(not(feature = "hub"))]
+fn hub(id: &str) -> Result<Box<dyn Files>> {
+    let reason = "is no folder, and this build reads no hub ids; build with `--features hub`, or download the \
+                  checkpoint and give its folder";
+    Err(Error::Io { path: id.into(), reason: reason.into() })
+}
+
+/// The model in the repository: under the current folder or one above the executable.
+fn own_model() -> Result<PathBuf> {
+    let here = std::env::current_dir().ok();
+    let executable = std::env::current_exe().ok();
+    let above = executable.iter().flat_map(|e| e.ancestors().skip(1)).map(Path::to_path_buf);
+    let found = here.into_iter().chain(above).map(|folder| folder.join(OWN_MODEL)).find(|path| path.is_dir());
+    found.ok_or_else(|| Error::Io {
+        path: OWN_MODEL.into(),
+        reason: "is not under this folder or the executable's; pass --model DIR".into(),
+    })
+}
+
+/// Reads and decodes pictures: before a model is loaded, so that a wrong path costs no load.
+pub fn decode(paths: &[PathBuf]) -> Result<Vec<Arc<Picture>>> {
+    let picture = |path: &PathBuf| {
+        Picture::decode(&path.display().to_string(), &read_file(path)?, &Limits::default()).map(Arc::new)
+    };
+    paths.iter().map(picture).collect()
+}
+
+/// Plans the way of pictures into the model.
+pub fn plan(model: &Model, pictures: &[Arc<Picture>], policy: Policy) -> Result<Vec<Pixels>> {
+    pictures.iter().map(|picture| model.pixels(PictureSource::Host(picture.clone()), policy)).collect()
+}
+
+/// A flag that Ctrl-C sets; the second one ends the process.
+pub fn cancel_on_interrupt() -> Result<Cancel> {
+    let cancel = Cancel::default();
+    let flag = cancel.clone();
+    let asked = std::sync::atomic::AtomicBool::new(false);
+    let handler = move || {
+        if asked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        flag.cancel();
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|e| Error::Io { path: "Ctrl-C".into(), reason: format!("cannot be listened to: {e}") })?;
+    Ok(cancel)
+}
+
+/// Writes to stdout at once; a closed pipe is an error, not a panic.
+pub fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("stdout", &e))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn hub_ids_are_told_from_paths() {
+        assert!(super::is_hub_id("llava-hf/llava-1.5-7b-hf"));
+        assert!(["a", "/a/b", "./a", "../a", "a/b/c", "a b/c"].iter().all(|name| !super::is_hub_id(name)));
+    }
+}

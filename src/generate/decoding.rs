@@ -1,0 +1,244 @@
+//! The decoding half of a session: prompts into the cache, tokens out of it.
+
+use super::stages::{Stage, Wanted, read_taps, tap_names};
+use super::{Sequence, Session, Step};
+use crate::blocks::rope_table;
+use crate::gpu::{Slice, Use};
+use crate::graph::{BadCell, bisect};
+use crate::kernels::{AttentionDecode, SampleSettings};
+use crate::models::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph};
+use crate::{Error, Result};
+
+/// Decode steps that may be in flight.
+const IN_FLIGHT: usize = 4;
+
+impl Session {
+    pub(super) fn write(&self, name: &str, words: &[u32]) -> Result<()> {
+        self.store.write(&self.model.device, name, bytemuck::cast_slice(words))
+    }
+
+    /// Appends prompts to the cache and samples the first new token of each. With `all_logits` the logits of every
+    /// row are a stage.
+    pub async fn prefill(
+        &mut self,
+        sequences: &[Sequence],
+        settings: &[SampleSettings],
+        seen: &[Vec<u32>],
+        all_logits: bool,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Stage>> {
+        let (device, model) = (self.device(), self.model.clone());
+        self.check_prompt(sequences)?;
+        let shape = self.prefill_shape(sequences, all_logits);
+        let build = |shape: &PrefillShape| prefill_graph(&model.spec, shape, model.compute, model.kv);
+        let taps = tap_names(wanted, || build(&PrefillShape { all_logits, ..shape.clone() }))?;
+        let graph = || {
+            let mut g = build(&shape)?;
+            g.keep_taps(|name| taps.iter().any(|t| t == name));
+            Ok(g)
+        };
+        let key = format!("prefill {shape:?} {taps:?}");
+        self.programs.prepare(&device, &mut self.store, &key, graph).await?;
+        self.write_prompt(sequences)?;
+        self.write_sampling(sequences, settings, seen).await?;
+        self.programs.prepare(&device, &mut self.store, &key, graph).await?;
+        let program = self.programs.newest()?;
+        program.run(&device, &self.options.run).await?;
+        let stages = read_taps(&device, program, &self.store, &self.programs.pool, &taps).await?;
+        for (past, sequence) in self.past.iter_mut().zip(sequences) {
+            *past += sequence.ids.len();
+        }
+        self.feature_rows = 0;
+        Ok(stages)
+    }
+
+    fn prefill_shape(&self, sequences: &[Sequence], all_logits: bool) -> PrefillShape {
+        let pictures = sequences.iter().any(|s| !s.pictures.is_empty());
+        PrefillShape {
+            lens: sequences.iter().map(|s| s.ids.len()).collect(),
+            feature_rows: if pictures { self.feature_rows } else { 0 },
+            cache: (self.options.batch, self.options.context),
+            max_new: self.options.max_new,
+            all_logits,
+        }
+    }
+
+    fn check_prompt(&self, sequences: &[Sequence]) -> Result<()> {
+        if sequences.len() != self.options.batch {
+            let reason = format!("{} for a session of {}", sequences.len(), self.options.batch);
+            return Err(Error::argument("prompts", reason));
+        }
+        let slots: usize = sequences.iter().map(|s| s.pictures.len()).sum();
+        if slots != 0 && slots != self.feature_rows {
+            let reason = format!("{slots} picture tokens for {} feature rows", self.feature_rows);
+            return Err(Error::argument("prompt", reason));
+        }
+        for (past, sequence) in self.past.iter().zip(sequences) {
+            let tokens = past + sequence.ids.len();
+            if sequence.ids.is_empty() {
+                return Err(Error::argument("prompt", "is empty, and the tokenizer adds no first token"));
+            }
+            if tokens > self.options.context {
+                return Err(Error::PromptTooLong { tokens, context: self.options.context });
+            }
+        }
+        Ok(())
+    }
+
+    /// Ids, positions, slots, spans, last rows and picture rows of a prefill.
+    fn write_prompt(&self, sequences: &[Sequence]) -> Result<()> {
+        let rows: usize = sequences.iter().map(|s| s.ids.len()).sum();
+        let (mut ids, mut positions, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut spans, mut last, mut splice) = (Vec::new(), Vec::new(), Vec::new());
+        let mut feature = rows as u32;
+        for (b, sequence) in sequences.iter().enumerate() {
+            let (start, past, n) = (ids.len() as u32, self.past[b], sequence.ids.len());
+            let base = b * self.options.context;
+            ids.extend(&sequence.ids);
+            positions.extend((past..past + n).map(|p| p as u32));
+            slots.extend((past..past + n).map(|p| (base + p) as u32));
+            spans.extend([start, n as u32, base as u32, (past + n) as u32]);
+            last.push(start + n as u32 - 1);
+            splice.extend((0..n as u32).map(|i| start + i));
+            for at in &sequence.pictures {
+                splice[start as usize + at] = feature;
+                feature += 1;
+            }
+        }
+        self.write(names::IDS, &ids)?;
+        self.write(names::POSITIONS, &positions)?;
+        self.write(names::SLOTS, &slots)?;
+        self.write(names::SPANS, &spans)?;
+        self.write(names::LAST, &last)?;
+        if self.store.get(names::SPLICE).is_some_and(|_| feature > rows as u32) {
+            self.write(names::SPLICE, &splice)?;
+        }
+        Ok(())
+    }
+
+    /// State of sampling and of the first decode step, as `advance` expects it before the first token.
+    async fn write_sampling(
+        &mut self,
+        sequences: &[Sequence],
+        settings: &[SampleSettings],
+        seen: &[Vec<u32>],
+    ) -> Result<()> {
+        let decoder = self.model.spec.decoder.as_ref().ok_or_else(|| Error::unsupported("a prompt", "no decoder"))?;
+        let context = self.options.context;
+        let table = rope_table(&decoder.rope, context);
+        self.store.write(&self.model.device, names::ROPE, bytemuck::cast_slice(&table))?;
+        let (mut position, mut len, mut slot) = (Vec::new(), Vec::new(), Vec::new());
+        for (b, sequence) in sequences.iter().enumerate() {
+            let end = self.past[b] + sequence.ids.len();
+            position.push(end as u32 - 1);
+            len.push(end as u32);
+            slot.push((b * context + end - 1) as u32);
+        }
+        let words = decoder.vocab.div_ceil(32);
+        let mut bits = vec![0u32; words * sequences.len()];
+        for (row, ids) in seen.iter().enumerate() {
+            for id in ids.iter().filter(|id| (**id as usize) < decoder.vocab) {
+                bits[row * words + *id as usize / 32] |= 1 << (id % 32);
+            }
+        }
+        let mut all = Vec::new();
+        for b in 0..sequences.len() {
+            all.extend(settings.get(b).or(settings.last()).cloned().unwrap_or_default().words()?);
+        }
+        self.write(names::POSITION, &position)?;
+        self.write(names::LEN, &len)?;
+        self.write(names::SLOT, &slot)?;
+        self.write(names::STEP, &vec![0; sequences.len()])?;
+        self.write(names::SEEN, &bits)?;
+        self.write(names::SETTINGS, &all)
+    }
+
+    /// Reads the tokens that the prefill or the last decode step chose.
+    pub async fn chosen(&mut self, logits: bool) -> Result<Step> {
+        let device = self.device();
+        let batch = self.options.batch;
+        let ids = device.read(&trimmed(self.store.slice(names::CHOSEN)?, batch)).await?;
+        let logprobs = device.read(&trimmed(self.store.slice(names::LOGPROB)?, batch)).await?;
+        let vocab = self.model.spec.decoder.as_ref().map_or(0, |d| d.vocab);
+        let logits = if logits { self.read(names::LOGITS, &[batch, vocab]).await? } else { Vec::new() };
+        Ok(Step { ids: words(&ids), logprobs: words(&logprobs).into_iter().map(f32::from_bits).collect(), logits })
+    }
+
+    /// Replaces the token that the next decode step takes for some sequences: padding of finished ones.
+    pub fn force_tokens(&self, tokens: &[(usize, u32)]) -> Result<()> {
+        let slice = self.store.slice(names::TOKEN)?;
+        for (row, token) in tokens {
+            self.model.device.write(&slice.buffer, slice.offset + 4 * *row as u64, &token.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    /// Runs the program that was used last again, step by step, each against its oracle. What it updates in place
+    /// (caches, sampling state) advances once more.
+    ///
+    /// Returns the first step outside its bound.
+    pub async fn bisect(&self) -> Result<Option<BadCell>> {
+        bisect(&self.device(), self.programs.newest()?, &self.store, &self.programs.pool).await
+    }
+
+    /// Submits one decode step: one submit, no allocation, no bind group. Its tokens arrive through
+    /// [`Session::arrived`].
+    pub async fn decode(&mut self) -> Result<()> {
+        self.options.run.cancel.check()?;
+        let (device, model) = (self.device(), self.model.clone());
+        // A sequence that is full stays as it is, on the GPU too, while others go on.
+        if self.past.iter().all(|p| *p >= self.options.context) {
+            return Err(Error::PromptTooLong { tokens: self.options.context + 1, context: self.options.context });
+        }
+        let cache = (self.options.batch, self.options.context);
+        let heads = model.spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.attention.heads);
+        let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
+        let shape = DecodeShape { cache, max_new: self.options.max_new, splits };
+        let graph = || decode_graph(&model.spec, &shape, model.compute, model.kv);
+        if self.flying.len() >= IN_FLIGHT {
+            return Err(Error::argument("decode", format!("{IN_FLIGHT} steps are in flight; take one with `arrived`")));
+        }
+        while self.staging.len() < IN_FLIGHT {
+            self.staging.push(Slice::whole(device.buffer("tokens", 8 * cache.0 as u64, Use::Readback).await?));
+        }
+        let chosen = trimmed(self.store.slice(names::CHOSEN)?, cache.0);
+        let logprob = trimmed(self.store.slice(names::LOGPROB)?, cache.0);
+        self.programs.prepare(&device, &mut self.store, "decode", graph).await?;
+        let program = self.programs.newest()?;
+        let staging = self.staging[0].clone();
+        let second = Slice { offset: 4 * cache.0 as u64, ..staging.clone() };
+        let submission = device.submit_now("decode", |r| {
+            program.record_into(r, 0..program.steps());
+            r.copy(&chosen, &staging, 4 * cache.0 as u64);
+            r.copy(&logprob, &second, 4 * cache.0 as u64);
+        })?;
+        self.staging.rotate_left(1);
+        self.flying.push_back((device.begin_read(staging.buffer, 8 * cache.0 as u64), submission));
+        for past in &mut self.past {
+            *past = (*past + 1).min(self.options.context);
+        }
+        Ok(())
+    }
+    /// Steps that were submitted and not yet taken with [`Session::arrived`].
+    pub fn in_flight(&self) -> usize {
+        self.flying.len()
+    }
+    /// Waits for the oldest decode step in flight.
+    pub async fn arrived(&mut self) -> Result<Option<Step>> {
+        let Some((reading, submission)) = self.flying.pop_front() else { return Ok(None) };
+        let device = self.device();
+        let bytes = device.finish_read(reading, submission).await?;
+        let all = words(&bytes);
+        let (ids, logprobs) = all.split_at(self.options.batch);
+        let logprobs = logprobs.iter().map(|w| f32::from_bits(*w)).collect();
+        Ok(Some(Step { ids: ids.to_vec(), logprobs, logits: Vec::new() }))
+    }
+}
+
+pub(super) fn trimmed(slice: &Slice, words: usize) -> Slice {
+    Slice { bytes: 4 * words as u64, ..slice.clone() }
+}
+
+pub(super) fn words(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}

@@ -1,0 +1,189 @@
+//! The encoding half of a session: pictures and texts to features, embeddings and scores.
+
+use super::pictures::{Pixels, preprocess};
+use super::stages::{Stage, Wanted, merge_stages, read_f32, read_taps, tap_names};
+use super::{Programs, Session};
+use crate::gpu::{Slice, Use};
+use crate::kernels::TensorType;
+use crate::models::{Spec, encode_graph, names, score_graph, text_graph};
+use crate::{Caps, Error, Result};
+use std::ops::Range;
+
+impl Session {
+    /// Preprocesses pictures on the GPU; returns their height and width.
+    pub async fn preprocess(&mut self, pictures: &[Pixels]) -> Result<(usize, usize)> {
+        let (device, run) = (self.device(), self.options.run.clone());
+        preprocess(&device, &mut self.store, &mut self.programs, pictures, &run).await
+    }
+    /// Takes normalised planes \[pictures, channels, height, width\] from the host instead.
+    pub async fn set_pixels(&mut self, values: &[f32], shape: &[usize]) -> Result<()> {
+        let device = self.device();
+        self.store.ensure(&device, names::PIXELS, &TensorType::f32(shape)).await?;
+        self.store.write(&device, names::PIXELS, bytemuck::cast_slice(values))
+    }
+    /// The planes that the last preprocessing made.
+    pub async fn pixels(&self, pictures: usize, size: (usize, usize)) -> Result<Vec<f32>> {
+        let ty = TensorType::f32(&[pictures, 3, size.0, size.1]);
+        read_f32(&self.device(), &self.store, names::PIXELS, &ty).await
+    }
+
+    /// Encodes the pictures in [`names::PIXELS`]. Features for a decoder are kept in [`names::FEATURES`] for the next
+    /// prefill; returns the stages asked for.
+    ///
+    /// Pictures that would not fit the device's limits at once are encoded in groups.
+    pub async fn encode(&mut self, pictures: usize, size: (usize, usize), wanted: Wanted<'_>) -> Result<Vec<Stage>> {
+        let all = self.store.slice(names::PIXELS)?.clone();
+        let group = group_size(&self.model.spec, self.model.device.caps(), size).min(pictures).max(1);
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut result = Ok(());
+        for first in (0..pictures).step_by(group) {
+            let count = group.min(pictures - first);
+            result = self.encode_group(&all, first..first + count, pictures, size, wanted, &mut stages).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        // After an error too: a second attempt finds the planes where they were.
+        if group < pictures {
+            self.store.put(names::PIXELS, vec![all]);
+        }
+        result.map(|()| stages)
+    }
+
+    /// Encodes the pictures `range` of `pictures`, whose planes are all in `all`.
+    async fn encode_group(
+        &mut self,
+        all: &Slice,
+        range: Range<usize>,
+        pictures: usize,
+        size: (usize, usize),
+        wanted: Wanted<'_>,
+        stages: &mut Vec<Stage>,
+    ) -> Result<()> {
+        let (device, model) = (self.device(), self.model.clone());
+        let (first, count) = (range.start, range.len());
+        if count < pictures {
+            let plane_bytes = TensorType::f32(&[3, size.0, size.1]).bytes();
+            self.take_planes(all, first as u64 * plane_bytes, count, size).await?;
+        }
+        let taps = tap_names(wanted, || encode_graph(&model.spec, 1, size, true, model.compute))?;
+        let key = format!("encode {count} {size:?} {taps:?}");
+        let graph = || {
+            let mut g = encode_graph(&model.spec, count, size, !taps.is_empty(), model.compute)?;
+            g.keep_taps(|name| taps.iter().any(|t| t == name));
+            Ok(g)
+        };
+        self.programs.prepare(&device, &mut self.store, &key, graph).await?;
+        let program = self.programs.newest()?;
+        program.run(&device, &self.options.run).await?;
+        let read = read_taps(&device, program, &self.store, &self.programs.pool, &taps).await?;
+        merge_stages(stages, read);
+        if model.spec.connector.is_some() {
+            self.collect_features(first, count, pictures).await?;
+        }
+        Ok(())
+    }
+
+    /// Binds one group's planes as the pixels of the next program.
+    async fn take_planes(&mut self, all: &Slice, offset: u64, count: usize, size: (usize, usize)) -> Result<()> {
+        let device = self.device();
+        let ty = TensorType::f32(&[count, 3, size.0, size.1]);
+        let part = device.buffer(names::PIXELS, ty.bytes(), Use::Storage).await?;
+        let (from, to) = (Slice { offset: all.offset + offset, ..all.clone() }, Slice::whole(part));
+        device.submit("pixels", |r| r.copy(&from, &to, ty.bytes())).await?;
+        self.store.put(names::PIXELS, vec![to]);
+        Ok(())
+    }
+
+    /// Appends a group's features to those of the request.
+    async fn collect_features(&mut self, first: usize, count: usize, pictures: usize) -> Result<()> {
+        let device = self.device();
+        let width = self.model.spec.decoder.as_ref().map_or(0, |d| d.width);
+        let encoded = self.store.slice(names::ENCODED)?.clone();
+        let row = width * self.model.compute.size();
+        let rows = features_of(&self.programs, count)?;
+        let ty = TensorType::new(self.model.compute, &[pictures * rows, width]);
+        self.store.ensure(&device, names::FEATURES, &ty).await?;
+        let target = self.store.slice(names::FEATURES)?.clone();
+        let to = Slice { offset: target.offset + (first * rows * row) as u64, ..target };
+        let bytes = (count * rows * row) as u64;
+        device.submit("features", |r| r.copy(&encoded, &to, bytes)).await?;
+        self.feature_rows = pictures * rows;
+        Ok(())
+    }
+
+    /// Rows of features that wait for a prefill.
+    pub fn feature_rows(&self) -> usize {
+        self.feature_rows
+    }
+    /// The features as a slice of a buffer on the device: `[rows, width of the decoder]`.
+    pub fn features(&self) -> Result<&Slice> {
+        self.store.slice(names::FEATURES)
+    }
+    /// A result that a program stored under one of [`names`], as f32.
+    pub async fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        read_f32(&self.device(), &self.store, name, &TensorType::new(self.model.compute, shape)).await
+    }
+
+    /// Encodes texts (CLIP); returns the stages asked for. Results in [`names::TEXT_EMBEDS`].
+    pub async fn encode_texts(&mut self, texts: &[Vec<u32>], wanted: Wanted<'_>) -> Result<Vec<Stage>> {
+        let (device, model) = (self.device(), self.model.clone());
+        let tower =
+            model.spec.text.as_ref().ok_or_else(|| Error::unsupported("a text", "the model has no text tower"))?;
+        let lens: Vec<usize> = texts.iter().map(Vec::len).collect();
+        if let Some(len) = lens.iter().find(|l| **l > tower.max_positions || **l == 0) {
+            return Err(Error::PromptTooLong { tokens: *len, context: tower.max_positions });
+        }
+        let taps = tap_names(wanted, || text_graph(&model.spec, &[1], model.compute))?;
+        let graph = || {
+            let mut g = text_graph(&model.spec, &lens, model.compute)?;
+            g.keep_taps(|name| taps.iter().any(|t| t == name));
+            Ok(g)
+        };
+        let key = format!("text {lens:?} {taps:?}");
+        self.programs.prepare(&device, &mut self.store, &key, graph).await?;
+        let ids: Vec<u32> = texts.concat();
+        let positions: Vec<u32> = lens.iter().flat_map(|l| 0..*l as u32).collect();
+        let mut start = 0;
+        let mut last = Vec::new();
+        for text in texts {
+            last.push(start + tower.pooling.row(text) as u32);
+            start += text.len() as u32;
+        }
+        self.write(names::IDS, &ids)?;
+        self.write(names::POSITIONS, &positions)?;
+        self.write(names::LAST, &last)?;
+        self.programs.prepare(&device, &mut self.store, &key, graph).await?;
+        let program = self.programs.newest()?;
+        program.run(&device, &self.options.run).await?;
+        read_taps(&device, program, &self.store, &self.programs.pool, &taps).await
+    }
+
+    /// Scores of the encoded pictures and texts, `[pictures, texts]`.
+    pub async fn score(&mut self, pictures: usize, texts: usize) -> Result<Vec<f32>> {
+        let (device, model) = (self.device(), self.model.clone());
+        let graph = || score_graph(&model.spec, pictures, texts, model.compute);
+        self.programs.prepare(&device, &mut self.store, &format!("score {pictures} {texts}"), graph).await?;
+        let program = self.programs.newest()?;
+        program.run(&device, &self.options.run).await?;
+        self.read(names::SCORES, &[pictures, texts]).await
+    }
+}
+
+/// Feature rows of one picture, from the encode program that ran last.
+pub(super) fn features_of(programs: &Programs, pictures: usize) -> Result<usize> {
+    let program = programs.newest()?;
+    let id = program.tap("connector")?;
+    Ok(program.plan().graph.ty(id).rows() / pictures.max(1))
+}
+
+/// Pictures that the tower can take at once within the device's largest binding.
+pub(super) fn group_size(spec: &Spec, caps: &Caps, size: (usize, usize)) -> usize {
+    let Some(tower) = &spec.vision else { return 1 };
+    let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.fc1.n)).max().unwrap_or(1);
+    let features = spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
+    let width =
+        widest.max(features).max(tower.patch.width * spec.connector.as_ref().map_or(1, |c| c.select.layers.len()));
+    let rows = tower.tokens(size).max(1);
+    (caps.max_binding.min(caps.max_buffer) / (rows * width * 4) as u64).clamp(1, 1 << 16) as usize
+}
