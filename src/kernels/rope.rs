@@ -39,7 +39,8 @@ impl Rope {
         (items.min(64) as u32).next_power_of_two().max(8)
     }
     fn check_attributes(&self) -> Result<()> {
-        let fits = self.rotary_dim % 2 == 0 && self.rotary_dim <= self.head_dim && self.heads.min(self.head_dim) > 0;
+        let fits =
+            self.rotary_dim.is_multiple_of(2) && self.rotary_dim <= self.head_dim && self.heads.min(self.head_dim) > 0;
         require(self, fits, || format!("heads {} of {}, rotary {}", self.heads, self.head_dim, self.rotary_dim))
     }
 }

@@ -47,8 +47,8 @@ fn penalized(logits: &[f64], seen: &[f64], words: &[u32]) -> Vec<f64> {
 fn weight(z: u64) -> u64 {
     const C: [u64; 5] = [2_977_029_614, 1_031_565_859, 237_500_345, 39_538_601, 4_058_330];
     let f = (z % 65536) << 16;
-    let series = C.iter().rev().fold(0, |r, c| c - (f * r >> 32));
-    ((1 << 31) - ((f * series >> 32) >> 1)) >> (z >> 16)
+    let series = C.iter().rev().fold(0, |r, c| c - ((f * r) >> 32));
+    ((1 << 31) - ((f * series) >> 33)) >> (z >> 16)
 }
 
 /// Philox 4x32-10 (Salmon et al. 2011).
@@ -65,7 +65,7 @@ fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 
 /// `floor(mass * share / 2^32)`
 fn part(mass: u64, share: u32) -> u64 {
-    (u128::from(mass) * u128::from(share) >> 32) as u64
+    ((u128::from(mass) * u128::from(share)) >> 32) as u64
 }
 
 /// Place, in tokens sorted by z, at which the running mass reaches `goal`.
@@ -90,7 +90,7 @@ fn choose(logits: &[f64], seen: &[f64], words: &[u32], step: u32) -> usize {
     }
     let steps = |v: f64| (v.clamp(-32767.0, 32767.0) * 65536.0).trunc() as i64;
     let top = steps(values[best]);
-    let depth = |v: &f64| (top - steps(*v)) as u64 * scale >> 20;
+    let depth = |v: &f64| ((top - steps(*v)) as u64 * scale) >> 20;
     let mut tokens: Vec<(u64, usize)> = values.iter().map(depth).zip(0..).filter(|(z, _)| *z < 31 << 16).collect();
     tokens.sort_unstable();
     let keep = |tokens: &mut Vec<(u64, usize)>, limit: u64| tokens.retain(|(z, _)| *z <= limit);
