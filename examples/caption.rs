@@ -1,29 +1,30 @@
-//! A picture and a question in, text out, as it comes.
+//! A picture and a question in, text out.
 //!
-//! `cargo run --example caption -- MODEL_DIR PICTURE QUESTION`
+//! `cargo run --example caption -- PICTURE QUESTION [MODEL_DIR]` (without a folder the small random LLaVA of the repository)
 
 use omma::checkpoint::Directory;
-use omma::generate::{GenerateOptions, LoadOptions, Model, OpenModel, PictureSource, Request, Session, SessionOptions};
+use omma::generate::{GenerateOptions, LoadOptions, Model, OpenModel, PictureSource, Request, Sampling, Session};
 use omma::gpu::{Device, OpenOptions};
 use omma::image::{Limits, Picture, Policy};
-use std::{error::Error, io::Write, sync::Arc};
+use std::sync::Arc;
 
-fn main() -> Result<(), Box<dyn Error>> {
+async fn caption(folder: &str, picture: &str, question: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let device = Device::open(&OpenOptions::default()).await?; // or Device::from_host(device, queue, &options)
+    let files = Directory::open(folder)?;
+    let model = Arc::new(Model::load(&device, &files, OpenModel::default(), LoadOptions::default()).await?);
+    let picture = Picture::decode(picture, &std::fs::read(picture)?, &Limits::default())?;
+    let pixels = model.pixels(PictureSource::Host(Arc::new(picture)), Policy::Auto)?;
+    let options = GenerateOptions::of_model(model.files.generation.as_ref(), &Sampling::default())?;
+    let mut session = Session::new(model, Default::default());
+    session.answer(&Request::new(vec![pixels], question), &options, |text| print!("{text}")).await?;
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, file, question] = &arguments[..] else { return Err("MODEL_DIR PICTURE QUESTION are needed".into()) };
-    pollster::block_on(async {
-        let device = Device::open(&OpenOptions::default()).await?;
-        let files = Directory::open(folder)?;
-        let model = Arc::new(Model::load(&device, &files, OpenModel::default(), LoadOptions::default()).await?);
-        let picture = Picture::decode(file, &std::fs::read(file)?, &Limits::default())?;
-        let pixels = model.pixels(PictureSource::Host(Arc::new(picture)), Policy::Auto)?;
-        let mut session = Session::new(model, SessionOptions::default());
-        let write = |text: &str| {
-            print!("{text}");
-            std::io::stdout().flush().unwrap_or_default();
-        };
-        session.answer(&Request::new(vec![pixels], question), &GenerateOptions::default(), write).await?;
-        println!();
-        Ok(())
-    })
+    let argument = |i: usize, default: &str| arguments.get(i).cloned().unwrap_or_else(|| default.to_owned());
+    let root = env!("CARGO_MANIFEST_DIR");
+    let picture = argument(0, &format!("{root}/assets/demo.png"));
+    let folder = argument(2, &format!("{root}/assets/tiny-llava"));
+    pollster::block_on(caption(&folder, &picture, &argument(1, "What is in this picture?")))
 }

@@ -45,7 +45,7 @@ impl Kernel for EmbedTokens {
         let panels = table.layout == Layout::Panels && table.shape.len() == 2 && table.elements() > 0;
         require(self, panels, || format!("table {table} is not a filled weight in panels"))?;
         table_part(table.dtype)?;
-        super::flat_limit(self, ids.elements() * table.cols())?;
+        super::flat_limit(self, ids.elements().saturating_mul(table.cols()))?;
         Ok(vec![TensorType::new(self.dtype, &[ids.elements(), table.cols()])])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
@@ -79,5 +79,40 @@ impl Kernel for EmbedTokens {
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
         reference::embed_tokens(&inputs[0], &inputs[1], self.dtype, row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_table_is_read_chunk_by_chunk() {
+        let kernel = EmbedTokens { dtype: DType::F32 };
+        let inputs = [TensorType::u32(&[5]), TensorType::panels(DType::F16, 1000, 6)];
+        let outputs = kernel.infer(&inputs).unwrap();
+        let caps = Caps { max_binding: 4096, ..Caps::floor() };
+        let launches = kernel.launch(&Io { inputs: &inputs, outputs: &outputs }, &caps).unwrap();
+        let word = |l: &Launch, name: &str| l.params.iter().find(|(n, _)| *n == name).unwrap().1;
+        let mut next = 0;
+        for (i, launch) in launches.iter().enumerate() {
+            assert_eq!(launch.chunk, Some((1, i)));
+            assert_eq!(word(launch, "first_row"), next, "every row belongs to one dispatch");
+            next += word(launch, "rows");
+        }
+        assert_eq!((next, launches.len()), (1000, 4));
+        let whole = kernel.launch(&Io { inputs: &inputs, outputs: &outputs }, &Caps::floor()).unwrap();
+        assert_eq!((whole.len(), whole[0].chunk), (1, None));
+    }
+
+    #[test]
+    fn other_tables_are_refused() {
+        let kernel = EmbedTokens { dtype: DType::F32 };
+        let ids = TensorType::u32(&[5]);
+        for table in
+            [TensorType::f32(&[7, 4]), TensorType::panels(DType::U8, 7, 4), TensorType::panels(DType::F32, 0, 4)]
+        {
+            assert!(kernel.infer(&[ids.clone(), table.clone()]).is_err(), "{table}");
+        }
     }
 }

@@ -37,7 +37,7 @@ impl Kernel for InterpolateRows {
         require(self, listed, || format!("index {index} does not list {} taps", self.taps))?;
         let weighed = weight.dtype == DType::F32 && weight.shape == index.shape;
         require(self, weighed, || format!("weight {weight} does not match index {index}"))?;
-        super::flat_limit(self, index.rows() * table.cols())?;
+        super::flat_limit(self, index.rows().saturating_mul(table.cols()))?;
         super::flat_limit(self, index.elements())?;
         Ok(vec![TensorType::f32(&[index.rows(), table.cols()])])
     }

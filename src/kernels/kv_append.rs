@@ -35,7 +35,7 @@ impl Kernel for KvAppend {
     }
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let (x, slots, cache) = (&inputs[0], &inputs[1], &inputs[2]);
-        require(self, self.cols > 0 && self.x_offset + self.cols <= x.cols(), || {
+        require(self, self.cols > 0 && self.x_offset.saturating_add(self.cols) <= x.cols(), || {
             format!("{} columns from {} are not in x {x}", self.cols, self.x_offset)
         })?;
         require(self, cache.cols() == self.cols && cache.dtype == x.dtype, || {
@@ -43,7 +43,8 @@ impl Kernel for KvAppend {
         })?;
         let listed = slots.dtype == DType::U32 && slots.elements() == x.rows();
         require(self, listed, || format!("slots {slots} do not match x {x}"))?;
-        super::flat_limit(self, x.rows() * self.cols)?;
+        super::flat_limit(self, x.rows().saturating_mul(x.cols()))?;
+        super::flat_limit(self, cache.rows().saturating_mul(self.cols))?;
         Ok(vec![cache.clone()])
     }
     fn updates(&self) -> Vec<(usize, usize)> {

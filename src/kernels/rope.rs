@@ -40,7 +40,7 @@ impl Rope {
     }
     fn check_attributes(&self) -> Result<()> {
         let fits =
-            self.rotary_dim.is_multiple_of(2) && self.rotary_dim <= self.head_dim && self.heads * self.head_dim > 0;
+            self.rotary_dim.is_multiple_of(2) && self.rotary_dim <= self.head_dim && self.heads.min(self.head_dim) > 0;
         require(self, fits, || format!("heads {} of {}, rotary {}", self.heads, self.head_dim, self.rotary_dim))
     }
 }
@@ -58,8 +58,8 @@ impl Kernel for Rope {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         let (x, positions, table) = (&inputs[0], &inputs[1], &inputs[2]);
         self.check_attributes()?;
-        let cols = self.heads * self.head_dim;
-        require(self, self.x_offset + cols <= x.cols(), || {
+        let cols = self.heads.saturating_mul(self.head_dim);
+        require(self, self.x_offset.saturating_add(cols) <= x.cols(), || {
             format!("{cols} columns from {} are not in x {x}", self.x_offset)
         })?;
         let listed = positions.dtype == DType::U32 && positions.elements() == x.rows();
@@ -68,7 +68,7 @@ impl Kernel for Rope {
         require(self, tabled || self.rotary_dim == 0, || {
             format!("table {table} does not match rotary_dim {}", self.rotary_dim)
         })?;
-        super::flat_limit(self, x.rows() * cols)?;
+        super::flat_limit(self, x.rows().saturating_mul(x.cols()))?;
         Ok(vec![TensorType::new(x.dtype, &[x.rows(), cols])])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
@@ -106,5 +106,31 @@ impl Kernel for Rope {
         let pairs = if self.interleaved { "interleaved" } else { "half-split" };
         let Self { heads, head_dim, rotary_dim, x_offset, .. } = self;
         format!("heads={heads}x{head_dim} rotary={rotary_dim} offset={x_offset} {pairs}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_attributes_and_operands_are_errors() {
+        let good = Rope { heads: 2, head_dim: 8, rotary_dim: 8, x_offset: 0, interleaved: false };
+        let inputs = [TensorType::f32(&[3, 16]), TensorType::u32(&[3]), TensorType::f32(&[9, 8])];
+        assert_eq!(good.infer(&inputs).unwrap(), [TensorType::f32(&[3, 16])]);
+        let bad = [
+            Rope { heads: 0, ..good.clone() },
+            Rope { heads: usize::MAX, ..good.clone() },
+            Rope { rotary_dim: 7, ..good.clone() },
+            Rope { rotary_dim: 10, ..good.clone() },
+            Rope { rotary_dim: 6, ..good.clone() },
+            Rope { x_offset: 1, ..good.clone() },
+            Rope { x_offset: usize::MAX, ..good.clone() },
+        ];
+        for rope in bad {
+            assert!(rope.infer(&inputs).is_err(), "{rope:?}");
+        }
+        let short = [inputs[0].clone(), TensorType::u32(&[2]), inputs[2].clone()];
+        assert!(good.infer(&short).is_err(), "positions of other rows");
     }
 }

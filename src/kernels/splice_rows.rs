@@ -66,7 +66,7 @@ impl Kernel for SpliceRows {
             let listed = chosen.dtype == DType::U32 && chosen.elements() == index.elements();
             require(self, listed, || format!("extra_index {chosen} does not match index {index}"))?;
         }
-        super::flat_limit(self, index.elements() * a.cols())?;
+        super::flat_limit(self, index.elements().saturating_mul(a.cols()))?;
         Ok(vec![TensorType::new(a.dtype, &[index.elements(), a.cols()])])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
