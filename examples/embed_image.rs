@@ -3,7 +3,7 @@
 //! `cargo run --example embed_image -- MODEL_DIR PICTURE...` (without arguments a small CLIP of the repository)
 
 use omma::checkpoint::Directory;
-use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels, Session, SessionOptions};
+use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Session, SessionOptions};
 use omma::gpu::{Device, OpenOptions};
 use omma::image::{Limits, Picture, Policy};
 use omma::models::names;
@@ -25,14 +25,13 @@ async fn run(folder: &PathBuf, pictures: &[PathBuf]) -> Result<(), Any> {
     let device = Device::open(&OpenOptions::default()).await?;
     let files = Directory::open(folder)?;
     let model = Arc::new(Model::load(&device, &files, OpenModel::default(), LoadOptions::default()).await?);
-    let preprocess = model.files.preprocess.as_ref().ok_or("the model takes no pictures")?;
     let width = model.spec.contrast.as_ref().ok_or("the model has no embeddings of pictures")?.image.n;
     let mut session = Session::new(model.clone(), SessionOptions::default());
     let mut first: Option<Vec<f32>> = None;
     for path in pictures {
         let picture = Picture::decode(&path.display().to_string(), &std::fs::read(path)?, &Limits::default())?;
-        let plan = preprocess.plan(picture.width, picture.height, Policy::Auto, None)?;
-        let size = session.preprocess(&[Pixels { source: PictureSource::Host(Arc::new(picture)), plan }]).await?;
+        let pixels = model.pixels(PictureSource::Host(Arc::new(picture)), Policy::Auto)?;
+        let size = session.preprocess(&[pixels]).await?;
         session.encode(1, size, &|_| false).await?;
         let embedding = session.read(names::IMAGE_EMBEDS, &[1, width]).await?;
         let first = first.get_or_insert_with(|| embedding.clone());

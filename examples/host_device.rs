@@ -4,7 +4,7 @@
 //! `cargo run --example host_device -- MODEL_DIR PICTURE` (without arguments a small model of the repository)
 
 use omma::checkpoint::Directory;
-use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels, Session, SessionOptions};
+use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Session, SessionOptions};
 use omma::gpu::{Device, HostOptions, Slice, requirements};
 use omma::image::{Limits, Picture, Policy};
 use omma::wgpu;
@@ -36,20 +36,18 @@ async fn run(folder: &PathBuf, file: &PathBuf) -> Result<(), Any> {
     let model = Arc::new(Model::load(&engine, &files, OpenModel::default(), LoadOptions::default()).await?);
     let mut session = Session::new(model.clone(), SessionOptions::default());
     let picture = Picture::decode(&file.display().to_string(), &std::fs::read(file)?, &Limits::default())?;
-    let preprocess = model.files.preprocess.as_ref().ok_or("the model takes no pictures")?;
-    let plan = preprocess.plan(picture.width, picture.height, Policy::Auto, None)?;
 
     // Once per picture size: pipelines, buffers, bind groups. Then, every frame, only commands are recorded.
     let source = PictureSource::Texture(texture(&device, &queue, &picture));
-    let recording = session.prepare_encode(&[Pixels { source, plan }]).await?;
+    let recording = session.prepare_encode(&[model.pixels(source, Policy::Auto)?]).await?;
     let mut encoder = device.create_command_encoder(&Default::default());
     let features = session.record_encode(&mut encoder, &recording)?;
     queue.submit([encoder.finish()]);
     println!("{}: {} rows in a buffer of {} bytes", engine.title(), recording.rows(), features.buffer.wgpu().size());
 
     // The same picture from the host's memory, to compare.
-    let other = [Pixels { source: PictureSource::Host(Arc::new(picture)), plan }];
-    let uploaded = Session::new(model, SessionOptions::default()).prepare_encode(&other).await?;
+    let other = model.pixels(PictureSource::Host(Arc::new(picture)), Policy::Auto)?;
+    let uploaded = session.prepare_encode(&[other]).await?;
     let mut encoder = device.create_command_encoder(&Default::default());
     session.record_encode(&mut encoder, &uploaded)?;
     queue.submit([encoder.finish()]);

@@ -231,6 +231,29 @@ fn prompts_and_adapters() {
 }
 
 #[test]
+fn describe_fails_and_works_alike() {
+    let describe = |case: &Broken, more: &[&str]| {
+        let folder = case.0.display().to_string();
+        omma(&[&["describe", "--model", &folder, "--max-new-tokens", "4"], more].concat())
+    };
+    let case = Broken::of("llava15_gqa", "describe");
+    let (picture, text) =
+        (case.path("image.png").display().to_string(), case.path("config.json").display().to_string());
+    describe(&case, &[&picture, "--prompt", &"a black cat ".repeat(3000)]).fails(&["the prompt has", "context"]);
+    describe(&case, &[&text]).fails(&["config.json", "not a readable picture"]);
+    describe(&case, &["no/such/picture.png"]).fails(&["no/such/picture.png"]);
+    describe(&case, &[&picture, "--weights", "q9_9"]).fails(&["q9_9"]);
+    describe(&case, &[&picture, "--tiling", "origami"]).fails(&["origami"]);
+    describe(&case, &[&picture]).works();
+    describe(&case, &[&picture, "--prompt", ""]).works();
+    describe(&case, &["--prompt", "is there a tree?"]).works();
+    let case = Broken::of("llama_gqa", "describe-text");
+    describe(&case, &[&picture]).fails(&["a picture"]);
+    describe(&case, &["--prompt", ""]).works();
+    describe(&case, &["--prompt", "the quick brown fox"]).works();
+}
+
+#[test]
 fn wrong_usage() {
     for arguments in [
         &[][..],

@@ -61,6 +61,8 @@ struct Inner {
     checked: bool,
     ledger: Arc<Ledger>,
     lost: Arc<Mutex<Option<String>>>,
+    /// A report that nobody was told yet.
+    reported: Mutex<Option<Error>>,
     pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
     cache: Option<DiskCache>,
 }
@@ -111,8 +113,9 @@ impl Device {
         let waiting = if cfg!(target_arch = "wasm32") { Waiting::Host } else { options.waiting };
         let ledger = Arc::new(Ledger::new(options.memory_limit));
         let checked = options.checked_shaders;
-        let pipelines = Mutex::default();
-        Self { inner: Arc::new(Inner { device, queue, info, caps, waiting, checked, ledger, lost, pipelines, cache }) }
+        let (pipelines, reported) = (Mutex::default(), Mutex::default());
+        let inner = Inner { device, queue, info, caps, waiting, checked, ledger, lost, reported, pipelines, cache };
+        Self { inner: Arc::new(inner) }
     }
 
     /// What the device can do.
@@ -203,14 +206,26 @@ impl Device {
     /// Loss before anything else: wgpu hands out invalid objects on a lost device and says so only in a poll, and
     /// what is then made of them is reported as if the caller were wrong.
     fn verdict(&self, what: &str, report: Option<wgpu::Error>) -> Result<()> {
-        self.notice_loss();
+        self.notice_loss(report.is_some());
         self.check_lost()?;
+        if let Some(earlier) = lock(&self.inner.reported).take() {
+            return Err(earlier);
+        }
         report.map_or(Ok(()), |report| Err(report_error(what, &report)))
     }
-    /// Lets wgpu call the device-lost callback, where the engine may poll.
-    pub(super) fn notice_loss(&self) {
+    /// [`Device::scoped_now`] where there is no result to return: a report is the error of the next call that has one.
+    pub(super) fn scoped_later(&self, what: &str, make: impl FnOnce()) {
+        if let Err(error) = self.scoped_now(what, make) {
+            lock(&self.inner.reported).get_or_insert(error);
+        }
+    }
+    /// Lets wgpu call the device-lost callback, where the engine may poll. It is called once the queue is empty; after
+    /// a failure that is worth waiting for, with a bound for a device that hangs.
+    pub(super) fn notice_loss(&self, wait: bool) {
         if self.waiting() == Waiting::Block {
-            let _ = self.wgpu().poll(wgpu::PollType::Poll);
+            let timeout = Some(std::time::Duration::from_secs(10));
+            let wait_for_all = wgpu::PollType::Wait { submission_index: None, timeout };
+            let _ = self.wgpu().poll(if wait { wait_for_all } else { wgpu::PollType::Poll });
         }
     }
 }

@@ -50,16 +50,16 @@ pub(crate) struct Reading {
 
 impl Device {
     /// Writes `bytes` at `offset` through wgpu's staging; ordered before the next submit. A length that is
-    /// not a multiple of 4 is padded with zeros.
+    /// not a multiple of 4 is padded with zeros. What the device reports is the error of the next call that has one.
     pub fn write(&self, buffer: &Buffer, offset: u64, bytes: &[u8]) {
         let whole = bytes.len() / 4 * 4;
         if whole > 0 {
-            self.queue().write_buffer(&buffer.raw, offset, &bytes[..whole]);
+            self.scoped_later("write", || self.queue().write_buffer(&buffer.raw, offset, &bytes[..whole]));
         }
         if whole < bytes.len() {
             let mut tail = [0; 4];
             tail[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
-            self.queue().write_buffer(&buffer.raw, offset + whole as u64, &tail);
+            self.scoped_later("write", || self.queue().write_buffer(&buffer.raw, offset + whole as u64, &tail));
         }
     }
 
@@ -124,13 +124,13 @@ impl Device {
         let sender = delivery.clone();
         let map = || staging.raw.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| sender.deliver(result));
         // What goes wrong is delivered as well; the scope keeps it from the host's handler of uncaptured errors.
-        let _ = self.scoped_now("readback", map);
+        self.scoped_later("readback", map);
         Arrival(delivery)
     }
 
     fn take(&self, staging: &Buffer, bytes: u64, mapped: Result<(), wgpu::BufferAsyncError>) -> Result<Vec<u8>> {
         let failed = |reason: String| {
-            self.notice_loss();
+            self.notice_loss(true);
             match self.check_lost() {
                 Err(lost) => lost,
                 Ok(()) => Error::DeviceLost { reason },
