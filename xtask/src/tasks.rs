@@ -32,7 +32,7 @@ pub fn demo(args: &[String]) -> Result<bool, String> {
     }
     let adapter = driver::any()?;
     announce(&adapter);
-    let mut command = with(cargo(&["run", "--release", "--package", "omma", "--bin", "omma", "--"]), &adapter);
+    let mut command = with(cargo(&["run", "--package", "omma", "--bin", "omma", "--"]), &adapter);
     command.args(["describe", DEMO_PICTURE, "--model", DEMO_MODEL]);
     if !args.iter().any(|a| a.starts_with("--prompt")) {
         command.args(["--prompt", DEMO_PROMPT]);
