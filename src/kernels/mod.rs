@@ -21,6 +21,7 @@ mod matmul;
 mod matvec;
 mod normalize;
 mod patch_embed;
+mod rearrange;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -29,6 +30,7 @@ mod sample;
 mod softmax;
 mod splice_rows;
 mod unary;
+mod unit;
 
 pub use act::Act;
 pub use advance::Advance;
@@ -47,6 +49,7 @@ pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use rearrange::{Axis, Rearrange};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -257,6 +260,7 @@ pub static KERNELS: &[Entry] = &[
     matvec::ENTRY,
     normalize::ENTRY,
     patch_embed::ENTRY,
+    rearrange::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
