@@ -11,16 +11,20 @@ mod attention_decode;
 mod binary;
 mod ceilings;
 mod cell;
+mod compare;
 mod concat;
+mod convert;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod integer;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
 mod matmul;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
@@ -44,16 +48,20 @@ pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
+pub use compare::{Compare, Orders, Select};
 pub use concat::Concat;
+pub use convert::{Convert, Number};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
+pub use integer::{Integer, IntegerOp, Whole};
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
+pub use minifloat::{FloatFormat, Minifloat, MinifloatMode, Rounding, Special};
 pub use normalize::Normalize;
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
@@ -66,7 +74,6 @@ pub use sample::{Sample, SampleSettings};
 pub use scatter::{Combine, Scatter};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
-pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
 
 use crate::reference::{Array, Cell};
@@ -258,18 +265,22 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::ENTRY,
     attention_decode::MERGE,
     binary::ENTRY,
+    compare::ENTRY,
     concat::ENTRY,
+    convert::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
+    integer::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     l2_norm::ENTRY,
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
+    minifloat::ENTRY,
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
@@ -281,6 +292,7 @@ pub static KERNELS: &[Entry] = &[
     row_index::ENTRY,
     sample::ENTRY,
     scatter::ENTRY,
+    compare::SELECT,
     softmax::ENTRY,
     splice_rows::ENTRY,
     unary::ENTRY,

@@ -8,6 +8,7 @@ mod ceilings;
 mod elementwise;
 mod layout;
 mod matmul;
+mod minifloat;
 mod norm;
 mod patch_embed;
 mod picks;
@@ -16,13 +17,16 @@ mod rope;
 mod rows;
 mod sampling;
 mod softmax;
+mod unary;
+mod whole;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge};
 pub use ceilings::fma_chain;
-pub use elementwise::{binary, glu, unary};
+pub use elementwise::{binary, glu};
 pub use layout::{concat, pad, rearrange};
 pub use matmul::matmul;
+pub use minifloat::minifloat;
 pub use norm::{l2_norm, layer_norm, rms_norm};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
@@ -31,6 +35,8 @@ pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, argmax, sample_ids, sample_logprob};
 pub use softmax::softmax;
+pub use unary::unary;
+pub use whole::{compare, convert, integer, select};
 
 use crate::DType;
 
@@ -94,6 +100,11 @@ fn smallest_normal(dtype: DType) -> f64 {
 fn store_error(want: f64, dtype: DType) -> f64 {
     let tiny = smallest_normal(dtype);
     if want.abs() < tiny { tiny } else { want.abs() * dtype.store_ulp() }
+}
+
+/// The value as f32 has it where it is beyond its range: infinite.
+fn overflow(want: f64) -> f64 {
+    if want.abs() > f64::from(f32::MAX) { want.signum() * f64::INFINITY } else { want }
 }
 
 /// A value that a kernel computes in f32 to within `error`, then stores as `dtype`.

@@ -8,16 +8,20 @@ mod attention_decode;
 mod attention_merge;
 mod binary;
 mod ceilings;
+mod compare;
 mod concat;
+mod convert;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod integer;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
 mod matmul;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
@@ -29,6 +33,7 @@ mod rope;
 mod row_index;
 mod sample;
 mod scatter;
+mod select;
 mod softmax;
 mod splice_rows;
 mod unary;
@@ -46,18 +51,22 @@ pub static CASES: &[CaseList] = &[
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
     ("binary", binary::cases),
+    ("compare", compare::cases),
     ("concat", concat::cases),
+    ("convert", convert::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
+    ("integer", integer::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
+    ("minifloat", minifloat::cases),
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
@@ -69,6 +78,7 @@ pub static CASES: &[CaseList] = &[
     ("row_index", row_index::cases),
     ("sample", sample::cases),
     ("scatter", scatter::cases),
+    ("select", select::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
     ("unary", unary::cases),
