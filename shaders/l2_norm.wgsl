@@ -8,8 +8,9 @@
 // Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4)
 
 struct Params {
-    rows: u32,
+    rows: u32, // the end of the rows to work on
     cols: u32,
+    first: u32, // their beginning
     eps: f32,
 }
 
@@ -30,18 +31,19 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = (group.x + group.y * groups.x) * ROWS;
+    let row = params.first + (group.x + group.y * groups.x) * ROWS;
     if row >= params.rows {
         return;
     }
+    let start = block_starts(row);
     var squares = vec4<f32>(0.0);
     for (var i = lane; i < blocks(); i += LANES) {
-        squares += block_squares(block_load(row, i), block_weight(row, i));
+        squares += block_squares(block_load(start, i), block_weight(start, i));
     }
     let total = merge_sum(group_sum4(squares, lane));
     let scale = inverseSqrt(max(total, vec4<f32>(params.eps * params.eps)));
     for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(row, i);
-        block_put(row, i, mat4x4<f32>(v[0] * scale.x, v[1] * scale.y, v[2] * scale.z, v[3] * scale.w));
+        let v = block_load(start, i);
+        block_put(start, i, mat4x4<f32>(v[0] * scale.x, v[1] * scale.y, v[2] * scale.z, v[3] * scale.w));
     }
 }

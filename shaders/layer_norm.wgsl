@@ -54,12 +54,13 @@ fn main(
     if row >= params.rows {
         return;
     }
+    let start = block_starts(row);
     var count = vec4<f32>(0.0);
     var mean = vec4<f32>(0.0);
     var squares = vec4<f32>(0.0);
     for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(row, i);
-        let w = block_weight(row, i);
+        let v = block_load(start, i);
+        let w = block_weight(start, i);
         let more = vec4<f32>(1.0) * w;
         let block_mean = block_sum(v, w) / max(more, vec4<f32>(1.0));
         let step = block_mean - mean;
@@ -74,9 +75,9 @@ fn main(
     let variance = merge_sum(group_sum4(squares + count * apart * apart, lane)) / cols;
     let scale = inverseSqrt(variance + params.eps);
     for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(row, i);
+        let v = block_load(start, i);
         let q = block_quads(i);
-        block_put(row, i, mat4x4<f32>(
+        block_put(start, i, mat4x4<f32>(
             finish((v[0] - center.x) * scale.x, q.x),
             finish((v[1] - center.y) * scale.y, q.y),
             finish((v[2] - center.z) * scale.z, q.z),

@@ -1,6 +1,6 @@
 //! Softmax over the last axis: `y = exp(x - top) / sum(exp(x - top))`, row by row.
 
-use super::rows::{Columns, activation, arity, by_row};
+use super::rows::{activation, arity, sweep};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
@@ -27,7 +27,7 @@ impl Kernel for Softmax {
         Ok(vec![inputs[0].clone()])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        by_row(self, &io.inputs[0], Columns::None, caps, &[], &[])
+        sweep(self, &io.inputs[0], caps)
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         Cost::traffic(io)
