@@ -8,6 +8,7 @@ mod advance;
 mod argmax;
 mod attention;
 mod attention_decode;
+mod axis;
 mod binary;
 mod ceilings;
 mod cell;
@@ -21,13 +22,16 @@ mod matmul;
 mod matvec;
 mod normalize;
 mod patch_embed;
+mod reduce;
 mod resize;
 mod rms_norm;
 mod rope;
 mod rows;
 mod sample;
+mod scan;
 mod softmax;
 mod splice_rows;
+mod top_k;
 mod unary;
 
 pub use act::Act;
@@ -35,6 +39,7 @@ pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use axis::Items;
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
@@ -47,12 +52,15 @@ pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use reduce::{Reduce, ReduceOp};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
+pub use scan::{Scan, ScanOp};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub use top_k::TopK;
 pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
 
@@ -257,13 +265,16 @@ pub static KERNELS: &[Entry] = &[
     matvec::ENTRY,
     normalize::ENTRY,
     patch_embed::ENTRY,
+    reduce::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
     rope::ENTRY,
     sample::ENTRY,
+    scan::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
+    top_k::ENTRY,
     unary::ENTRY,
 ];
 

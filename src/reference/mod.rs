@@ -4,6 +4,7 @@
 
 mod act;
 mod attention;
+mod axis;
 mod ceilings;
 mod elementwise;
 mod matmul;
@@ -17,6 +18,7 @@ mod softmax;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge};
+pub use axis::{argmax, reduce, scan, top_k};
 pub use ceilings::fma_chain;
 pub use elementwise::{binary, glu, unary};
 pub use matmul::matmul;
@@ -25,7 +27,7 @@ pub use patch_embed::patch_embed;
 pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
-pub use sampling::{advance, argmax, sample_ids, sample_logprob};
+pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
 
 use crate::DType;

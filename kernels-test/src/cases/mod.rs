@@ -18,13 +18,16 @@ mod matmul;
 mod matvec;
 mod normalize;
 mod patch_embed;
+mod reduce;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
 mod rope;
 mod sample;
+mod scan;
 mod softmax;
 mod splice_rows;
+mod top_k;
 mod unary;
 
 use crate::case::Case;
@@ -52,12 +55,15 @@ pub static CASES: &[CaseList] = &[
     ("matvec", matvec::cases),
     ("normalize", normalize::cases),
     ("patch_embed", patch_embed::cases),
+    ("reduce", reduce::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
     ("sample", sample::cases),
+    ("scan", scan::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("top_k", top_k::cases),
     ("unary", unary::cases),
 ];
