@@ -23,6 +23,7 @@ mod matvec;
 mod normalize;
 mod patch_embed;
 mod reduce;
+mod rearrange;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -33,6 +34,7 @@ mod softmax;
 mod splice_rows;
 mod top_k;
 mod unary;
+mod unit;
 
 pub use act::Act;
 pub use advance::Advance;
@@ -53,6 +55,7 @@ pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use reduce::{Reduce, ReduceOp};
+pub use rearrange::{Axis, Rearrange};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -266,6 +269,7 @@ pub static KERNELS: &[Entry] = &[
     normalize::ENTRY,
     patch_embed::ENTRY,
     reduce::ENTRY,
+    rearrange::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,

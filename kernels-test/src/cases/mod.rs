@@ -19,6 +19,7 @@ mod matvec;
 mod normalize;
 mod patch_embed;
 mod reduce;
+mod rearrange;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
@@ -56,6 +57,7 @@ pub static CASES: &[CaseList] = &[
     ("normalize", normalize::cases),
     ("patch_embed", patch_embed::cases),
     ("reduce", reduce::cases),
+    ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
