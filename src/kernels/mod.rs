@@ -9,11 +9,13 @@ mod argmax;
 mod attention;
 mod attention_decode;
 mod axis;
+mod batch_norm;
 mod binary;
 mod ceilings;
 mod cell;
 mod embed_tokens;
 mod glu;
+mod group_norm;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -22,8 +24,8 @@ mod matmul;
 mod matvec;
 mod normalize;
 mod patch_embed;
-mod reduce;
 mod rearrange;
+mod reduce;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -42,10 +44,12 @@ pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use axis::Items;
+pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
 pub use glu::Glu;
+pub use group_norm::GroupNorm;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
@@ -54,8 +58,8 @@ pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use patch_embed::{PatchEmbed, Pixels};
-pub use reduce::{Reduce, ReduceOp};
 pub use rearrange::{Axis, Rearrange};
+pub use reduce::{Reduce, ReduceOp};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -255,11 +259,13 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
+    batch_norm::ENTRY,
     binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     glu::ENTRY,
+    group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     l2_norm::ENTRY,

@@ -24,7 +24,7 @@ pub use ceilings::fma_chain;
 pub use elementwise::{binary, glu, unary};
 pub use layout::rearrange;
 pub use matmul::matmul;
-pub use norm::{l2_norm, layer_norm, rms_norm};
+pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
 pub use patch_embed::patch_embed;
 pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 pub use rope::rope;

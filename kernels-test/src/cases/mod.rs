@@ -6,10 +6,12 @@ mod as_gpu;
 mod attention;
 mod attention_decode;
 mod attention_merge;
+mod batch_norm;
 mod binary;
 mod ceilings;
 mod embed_tokens;
 mod glu;
+mod group_norm;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -18,8 +20,8 @@ mod matmul;
 mod matvec;
 mod normalize;
 mod patch_embed;
-mod reduce;
 mod rearrange;
+mod reduce;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
@@ -43,11 +45,13 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
+    ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("glu", glu::cases),
+    ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
