@@ -13,6 +13,7 @@ mod batch_norm;
 mod binary;
 mod ceilings;
 mod cell;
+mod conv;
 mod embed_tokens;
 mod glu;
 mod group_norm;
@@ -24,6 +25,7 @@ mod matmul;
 mod matvec;
 mod normalize;
 mod patch_embed;
+mod pool;
 mod rearrange;
 mod reduce;
 mod resize;
@@ -37,6 +39,7 @@ mod splice_rows;
 mod top_k;
 mod unary;
 mod unit;
+mod window;
 
 pub use act::Act;
 pub use advance::Advance;
@@ -47,6 +50,7 @@ pub use axis::Items;
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
+pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use glu::Glu;
 pub use group_norm::GroupNorm;
@@ -58,6 +62,7 @@ pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use pool::{Places, Pool, PoolOp, Windows};
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
@@ -70,6 +75,7 @@ pub use splice_rows::SpliceRows;
 pub use top_k::TopK;
 pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
+pub use window::Window;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -261,6 +267,9 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::MERGE,
     batch_norm::ENTRY,
     binary::ENTRY,
+    conv::ENTRY,
+    conv::GROUPED,
+    conv::TRANSPOSE,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
@@ -274,6 +283,7 @@ pub static KERNELS: &[Entry] = &[
     matvec::ENTRY,
     normalize::ENTRY,
     patch_embed::ENTRY,
+    pool::ENTRY,
     reduce::ENTRY,
     rearrange::ENTRY,
     resize::RESIZE_COLUMNS,

@@ -9,6 +9,9 @@ mod attention_merge;
 mod batch_norm;
 mod binary;
 mod ceilings;
+mod conv;
+mod conv_grouped;
+mod conv_transpose;
 mod embed_tokens;
 mod glu;
 mod group_norm;
@@ -20,6 +23,7 @@ mod matmul;
 mod matvec;
 mod normalize;
 mod patch_embed;
+mod pool;
 mod rearrange;
 mod reduce;
 mod resize_columns;
@@ -47,6 +51,9 @@ pub static CASES: &[CaseList] = &[
     ("attention_merge", attention_merge::cases),
     ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
+    ("conv", conv::cases),
+    ("conv_grouped", conv_grouped::cases),
+    ("conv_transpose", conv_transpose::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
@@ -60,6 +67,7 @@ pub static CASES: &[CaseList] = &[
     ("matvec", matvec::cases),
     ("normalize", normalize::cases),
     ("patch_embed", patch_embed::cases),
+    ("pool", pool::cases),
     ("reduce", reduce::cases),
     ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
