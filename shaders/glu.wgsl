@@ -36,6 +36,6 @@ fn main(
     let first = (span % spans) * LANES * STEPS;
     let end = min(first + LANES * STEPS, quads());
     for (var i = first + lane; i < end; i += LANES) {
-        y_put(row * params.cols, i, act4(gate_quad(row, i)) * up_quad(row, i));
+        y_put(row, i, act4(gate_quad(row, i)) * up_quad(row, i));
     }
 }

@@ -35,15 +35,14 @@ fn main(
     if row >= params.rows {
         return;
     }
-    let start = block_starts(row);
     var squares = vec4<f32>(0.0);
     for (var i = lane; i < blocks(); i += LANES) {
-        squares += block_squares(block_load(start, i), block_weight(start, i));
+        squares += block_squares(block_load(row, i), block_weight(row, i));
     }
     let total = merge_sum(group_sum4(squares, lane));
     let scale = inverseSqrt(max(total, vec4<f32>(params.eps * params.eps)));
     for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(start, i);
-        block_put(start, i, mat4x4<f32>(v[0] * scale.x, v[1] * scale.y, v[2] * scale.z, v[3] * scale.w));
+        let v = block_load(row, i);
+        block_put(row, i, mat4x4<f32>(v[0] * scale.x, v[1] * scale.y, v[2] * scale.z, v[3] * scale.w));
     }
 }

@@ -40,17 +40,16 @@ fn main(
     if row >= params.rows {
         return;
     }
-    let start = block_starts(row);
     var squares = vec4<f32>(0.0);
     for (var i = lane; i < blocks(); i += LANES) {
-        squares += block_squares(block_load(start, i), block_weight(start, i));
+        squares += block_squares(block_load(row, i), block_weight(row, i));
     }
     let mean = merge_sum(group_sum4(squares, lane)) / f32(params.cols);
     let scale = inverseSqrt(mean + params.eps);
     for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(start, i);
+        let v = block_load(row, i);
         let q = block_quads(i);
-        block_put(start, i, mat4x4<f32>(
+        block_put(row, i, mat4x4<f32>(
             v[0] * scale.x * gain_quad(q.x),
             v[1] * scale.y * gain_quad(q.y),
             v[2] * scale.z * gain_quad(q.z),

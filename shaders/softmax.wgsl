@@ -2,6 +2,8 @@
 //
 //     y[row, i] = exp(x[row, i] - top) / sum_j(exp(x[row, j] - top)),  top = max_j(x[row, j])
 //
+// or, where the override LOG is 1, its logarithm, (x[row, i] - top) - log(sum_j(exp(x[row, j] - top))).
+//
 // A workgroup takes ROWS neighbouring rows; the part `sweep` says how. Masks are large finite negative numbers; a row
 // of nothing else is uniform, as the formula has it.
 //
@@ -40,6 +42,22 @@ fn exp_below(v: vec4<f32>, top: f32) -> vec4<f32> {
 }
 
 override LANES: u32 = 64;
+override LOG: u32 = 0u;
+
+// What finishes a row: the factor of its exponentials, or their logarithm's distance from x - top.
+fn row_weight(sum: vec4<f32>) -> vec4<f32> {
+    if LOG == 1u {
+        return log(sum);
+    }
+    return 1.0 / sum;
+}
+
+fn finished(v: vec4<f32>, top: f32, weight: f32) -> vec4<f32> {
+    if LOG == 1u {
+        return (v - top) - weight;
+    }
+    return exp_below(v, top) * weight;
+}
 
 @compute @workgroup_size(LANES)
 fn main(

@@ -72,10 +72,9 @@ fn main(
     if row >= params.rows {
         return;
     }
-    let start = row * params.cols;
     let first = (span % spans) * LANES * STEPS;
     let end = min(first + LANES * STEPS, quads());
     for (var i = first + lane; i < end; i += LANES) {
-        y_put(start, i, apply(x_quad(start, i)));
+        y_put(row, i, apply(x_quad(row, i)));
     }
 }

@@ -1,5 +1,5 @@
 // Role b: a second operand in any broadcast, read cell by cell. Strides are in cells; 0 repeats.
-// Promise: b_quad(row, i) belongs to x_quad(row * params.cols, i); beyond the row it repeats the last cell. No barriers.
+// Promise: b_quad(row, i) belongs to x_quad(row, i); beyond the row it repeats the last cell. No barriers.
 
 @group(1) @binding(0) var<storage, read> b: array<Elem>; // [rows, cols], [cols], [rows, 1] or [1]
 

@@ -1,5 +1,5 @@
 // Role b: a second operand like x, or one row for all rows, read by quads. Strides are in cells.
-// Promise: b_quad(row, i) belongs to x_quad(row * params.cols, i). No barriers.
+// Promise: b_quad(row, i) belongs to x_quad(row, i). No barriers.
 
 @group(1) @binding(0) var<storage, read> b: array<Elem4>; // [rows, cols] or [cols]
 

@@ -2,9 +2,9 @@
 // No barriers.
 
 fn gate_quad(row: u32, i: u32) -> vec4<f32> {
-    return x_quad(2u * row * params.cols, i);
+    return x_quad(2u * row, i);
 }
 
 fn up_quad(row: u32, i: u32) -> vec4<f32> {
-    return x_quad((2u * row + 1u) * params.cols, i);
+    return x_quad(2u * row + 1u, i);
 }

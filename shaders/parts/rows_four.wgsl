@@ -14,29 +14,26 @@ fn block_quads(i: u32) -> vec4<u32> {
     return vec4<u32>(i);
 }
 
-// The index of the first cell of each stream's row.
-fn block_starts(row: u32) -> vec4<u32> {
-    return min(vec4<u32>(row) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u)) * params.cols;
+fn block_rows(row: u32) -> vec4<u32> {
+    return min(vec4<u32>(row) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u));
 }
 
-fn block_load(start: vec4<u32>, i: u32) -> mat4x4<f32> {
-    return mat4x4<f32>(x_quad(start.x, i), x_quad(start.y, i), x_quad(start.z, i), x_quad(start.w, i));
+fn block_load(row: u32, i: u32) -> mat4x4<f32> {
+    let r = block_rows(row);
+    return mat4x4<f32>(x_quad(r.x, i), x_quad(r.y, i), x_quad(r.z, i), x_quad(r.w, i));
 }
 
-fn block_weight(start: vec4<u32>, i: u32) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        quad_weight(start.x, i),
-        quad_weight(start.y, i),
-        quad_weight(start.z, i),
-        quad_weight(start.w, i),
-    );
+fn block_weight(row: u32, i: u32) -> mat4x4<f32> {
+    let r = block_rows(row);
+    return mat4x4<f32>(quad_weight(r.x, i), quad_weight(r.y, i), quad_weight(r.z, i), quad_weight(r.w, i));
 }
 
-fn block_put(start: vec4<u32>, i: u32, v: mat4x4<f32>) {
-    y_put(start.x, i, v[0]);
-    y_put(start.y, i, v[1]);
-    y_put(start.z, i, v[2]);
-    y_put(start.w, i, v[3]);
+fn block_put(row: u32, i: u32, v: mat4x4<f32>) {
+    let r = block_rows(row);
+    y_put(r.x, i, v[0]);
+    y_put(r.y, i, v[1]);
+    y_put(r.z, i, v[2]);
+    y_put(r.w, i, v[3]);
 }
 
 fn merge_sum(v: vec4<f32>) -> vec4<f32> {

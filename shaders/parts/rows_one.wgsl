@@ -14,38 +14,33 @@ fn block_quads(i: u32) -> vec4<u32> {
     return vec4<u32>(i) + blocks() * vec4<u32>(0u, 1u, 2u, 3u);
 }
 
-// The index of the first cell of each stream's row.
-fn block_starts(row: u32) -> vec4<u32> {
-    return vec4<u32>(row * params.cols);
-}
-
-fn block_load(start: vec4<u32>, i: u32) -> mat4x4<f32> {
+fn block_load(row: u32, i: u32) -> mat4x4<f32> {
     let q = min(block_quads(i), vec4<u32>(quads() - 1u));
-    return mat4x4<f32>(x_quad(start.x, q.x), x_quad(start.x, q.y), x_quad(start.x, q.z), x_quad(start.x, q.w));
+    return mat4x4<f32>(x_quad(row, q.x), x_quad(row, q.y), x_quad(row, q.z), x_quad(row, q.w));
 }
 
-fn block_weight(start: vec4<u32>, i: u32) -> mat4x4<f32> {
+fn block_weight(row: u32, i: u32) -> mat4x4<f32> {
     let q = block_quads(i);
     let in_row = select(vec4<f32>(0.0), vec4<f32>(1.0), q < vec4<u32>(quads()));
     return mat4x4<f32>(
-        quad_weight(start.x, q.x) * in_row.x,
-        quad_weight(start.x, q.y) * in_row.y,
-        quad_weight(start.x, q.z) * in_row.z,
-        quad_weight(start.x, q.w) * in_row.w,
+        quad_weight(row, q.x) * in_row.x,
+        quad_weight(row, q.y) * in_row.y,
+        quad_weight(row, q.z) * in_row.z,
+        quad_weight(row, q.w) * in_row.w,
     );
 }
 
-fn block_put(start: vec4<u32>, i: u32, v: mat4x4<f32>) {
+fn block_put(row: u32, i: u32, v: mat4x4<f32>) {
     let q = block_quads(i);
-    y_put(start.x, q.x, v[0]);
+    y_put(row, q.x, v[0]);
     if q.y < quads() {
-        y_put(start.x, q.y, v[1]);
+        y_put(row, q.y, v[1]);
     }
     if q.z < quads() {
-        y_put(start.x, q.z, v[2]);
+        y_put(row, q.z, v[2]);
     }
     if q.w < quads() {
-        y_put(start.x, q.w, v[3]);
+        y_put(row, q.w, v[3]);
     }
 }
 

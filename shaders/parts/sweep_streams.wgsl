@@ -20,25 +20,24 @@ fn rescale(old: vec4<f32>, now: vec4<f32>) -> vec4<f32> {
 }
 
 fn sweep(row: u32, lane: u32) {
-    let start = block_starts(row);
     var top = vec4<f32>(LOWEST);
     var sum = vec4<f32>(0.0);
     for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(start, i);
-        let w = block_weight(start, i);
+        let v = block_load(row, i);
+        let w = block_weight(row, i);
         let larger = max(top, block_max(v, w));
         sum = sum * rescale(top, larger) + block_exp_sum(v, w, larger);
         top = larger;
     }
     let row_top = merge_max(group_max4(top, lane));
-    let scale = 1.0 / merge_sum(group_sum4(sum * rescale(top, row_top), lane));
+    let weight = row_weight(merge_sum(group_sum4(sum * rescale(top, row_top), lane)));
     for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(start, i);
-        block_put(start, i, mat4x4<f32>(
-            exp_below(v[0], row_top.x) * scale.x,
-            exp_below(v[1], row_top.y) * scale.y,
-            exp_below(v[2], row_top.z) * scale.z,
-            exp_below(v[3], row_top.w) * scale.w,
+        let v = block_load(row, i);
+        block_put(row, i, mat4x4<f32>(
+            finished(v[0], row_top.x, weight.x),
+            finished(v[1], row_top.y, weight.y),
+            finished(v[2], row_top.z, weight.z),
+            finished(v[3], row_top.w, weight.w),
         ));
     }
 }

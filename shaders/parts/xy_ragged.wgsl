@@ -13,23 +13,23 @@ fn quads() -> u32 {
 }
 
 // Columns of the cells of quad i; those before the row wrap around to large numbers.
-fn quad_columns(start: u32, i: u32) -> vec4<u32> {
-    return vec4<u32>(4u * i - start % 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+fn quad_columns(row: u32, i: u32) -> vec4<u32> {
+    return vec4<u32>(4u * i - (row * params.cols) % 4u) + vec4<u32>(0u, 1u, 2u, 3u);
 }
 
 // For i < quads().
-fn x_quad(start: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(x[min(start / 4u + i, params.rows * params.cols / 4u - 1u)]);
+fn x_quad(row: u32, i: u32) -> vec4<f32> {
+    return vec4<f32>(x[min(row * params.cols / 4u + i, params.rows * params.cols / 4u - 1u)]);
 }
 
 // 1 for each cell of the quad that is in the row, else 0.
-fn quad_weight(start: u32, i: u32) -> vec4<f32> {
-    return select(vec4<f32>(0.0), vec4<f32>(1.0), quad_columns(start, i) < vec4<u32>(params.cols));
+fn quad_weight(row: u32, i: u32) -> vec4<f32> {
+    return select(vec4<f32>(0.0), vec4<f32>(1.0), quad_columns(row, i) < vec4<u32>(params.cols));
 }
 
-fn y_put(start: u32, i: u32, v: vec4<f32>) {
-    let first = 4u * (start / 4u + i);
-    let own = quad_columns(start, i) < vec4<u32>(params.cols);
+fn y_put(row: u32, i: u32, v: vec4<f32>) {
+    let first = 4u * (row * params.cols / 4u + i);
+    let own = quad_columns(row, i) < vec4<u32>(params.cols);
     if own.x {
         y[first] = YCell(v.x);
     }

@@ -8,13 +8,17 @@ mod advance;
 mod argmax;
 mod attention;
 mod attention_decode;
+mod axis;
+mod batch_norm;
 mod binary;
 mod ceilings;
 mod cell;
 mod concat;
+mod conv;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod group_norm;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -24,30 +28,39 @@ mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod pool;
 mod rearrange;
+mod reduce;
 mod resize;
 mod rms_norm;
 mod rope;
 mod row_index;
 mod rows;
 mod sample;
+mod scan;
 mod scatter;
 mod softmax;
 mod splice_rows;
+mod top_k;
 mod unary;
 mod unit;
+mod window;
 
 pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use axis::Items;
+pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
+pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
+pub use group_norm::GroupNorm;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
@@ -57,17 +70,22 @@ pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use pool::{Places, Pool, PoolOp, Windows};
 pub use rearrange::{Axis, Rearrange};
+pub use reduce::{Reduce, ReduceOp};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
+pub use scan::{Scan, ScanOp};
 pub use scatter::{Combine, Scatter};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub use top_k::TopK;
 pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
+pub use window::Window;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -257,13 +275,18 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
+    batch_norm::ENTRY,
     binary::ENTRY,
     concat::ENTRY,
+    conv::ENTRY,
+    conv::GROUPED,
+    conv::TRANSPOSE,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
+    group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     l2_norm::ENTRY,
@@ -273,6 +296,8 @@ pub static KERNELS: &[Entry] = &[
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
+    pool::ENTRY,
+    reduce::ENTRY,
     rearrange::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
@@ -281,8 +306,10 @@ pub static KERNELS: &[Entry] = &[
     row_index::ENTRY,
     sample::ENTRY,
     scatter::ENTRY,
+    scan::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
+    top_k::ENTRY,
     unary::ENTRY,
 ];
 

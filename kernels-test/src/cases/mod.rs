@@ -6,12 +6,17 @@ mod as_gpu;
 mod attention;
 mod attention_decode;
 mod attention_merge;
+mod batch_norm;
 mod binary;
 mod ceilings;
 mod concat;
+mod conv;
+mod conv_grouped;
+mod conv_transpose;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod group_norm;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -21,16 +26,20 @@ mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod pool;
 mod rearrange;
+mod reduce;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
 mod rope;
 mod row_index;
 mod sample;
+mod scan;
 mod scatter;
 mod softmax;
 mod splice_rows;
+mod top_k;
 mod unary;
 
 use crate::case::Case;
@@ -45,13 +54,18 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
+    ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
     ("concat", concat::cases),
+    ("conv", conv::cases),
+    ("conv_grouped", conv_grouped::cases),
+    ("conv_transpose", conv_transpose::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
+    ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
@@ -61,6 +75,8 @@ pub static CASES: &[CaseList] = &[
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
+    ("pool", pool::cases),
+    ("reduce", reduce::cases),
     ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
@@ -69,7 +85,9 @@ pub static CASES: &[CaseList] = &[
     ("row_index", row_index::cases),
     ("sample", sample::cases),
     ("scatter", scatter::cases),
+    ("scan", scan::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("top_k", top_k::cases),
     ("unary", unary::cases),
 ];
