@@ -8,6 +8,7 @@ mod advance;
 mod argmax;
 mod attention;
 mod attention_decode;
+mod attention_scores;
 mod binary;
 mod ceilings;
 mod cell;
@@ -26,6 +27,7 @@ mod rms_norm;
 mod rope;
 mod rows;
 mod sample;
+mod sight;
 mod softmax;
 mod splice_rows;
 mod unary;
@@ -35,6 +37,7 @@ pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use attention_scores::{AttentionScores, ScoreStage};
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use embed_tokens::EmbedTokens;
@@ -51,6 +54,7 @@ pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use sample::{Sample, SampleSettings};
+pub use sight::{Mask, ScoreBias};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
 pub(crate) use unary::VALUE_CAP;
@@ -244,6 +248,7 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
+    attention_scores::ENTRY,
     binary::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,

@@ -13,10 +13,11 @@ mod resize;
 mod rope;
 mod rows;
 mod sampling;
+mod sight;
 mod softmax;
 
 pub use act::act;
-pub use attention::{attention, attention_decode, attention_merge};
+pub use attention::{attention, attention_decode, attention_merge, attention_scores};
 pub use ceilings::fma_chain;
 pub use elementwise::{binary, glu, unary};
 pub use matmul::matmul;

@@ -6,6 +6,7 @@ mod as_gpu;
 mod attention;
 mod attention_decode;
 mod attention_merge;
+mod attention_scores;
 mod binary;
 mod ceilings;
 mod embed_tokens;
@@ -39,6 +40,7 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
+    ("attention_scores", attention_scores::cases),
     ("binary", binary::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
