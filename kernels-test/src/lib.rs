@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod cases;
+pub mod conformance;
 pub mod docs;
 pub mod report;
 pub mod run;

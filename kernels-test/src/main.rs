@@ -1,7 +1,7 @@
-//! `kernels-test test|perf|support|wgsl`: the conformance harness of omma's kernels.
+//! `kernels-test test|perf|support|conformance|wgsl`: the conformance harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{report, wgsl_dump};
+use kernels_test::{conformance, report, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +21,8 @@ enum Mode {
     Perf(Options),
     /// Tells which cases the adapter can run, without running them.
     Support(Options),
+    /// Runs conformance packs: operators with expected values that other programs made.
+    Conformance(ConformanceOptions),
     /// Writes docs/KERNELS.md.
     Docs {
         /// Compares instead of writing.
@@ -52,6 +54,33 @@ struct Options {
     json: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct ConformanceOptions {
+    /// Folder with packs: families, one family, or one group.
+    dir: PathBuf,
+    /// Only this family: onnx, ort, gguf, quant.
+    #[arg(long)]
+    family: Option<String>,
+    /// Only cases whose id contains this.
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Adapter by index, by part of its name, or "best".
+    #[arg(long, default_value = "best")]
+    adapter: String,
+    /// Ask for no optional feature and no limit above the WebGPU defaults.
+    #[arg(long)]
+    floor: bool,
+    /// Writes the rows as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Writes the outputs of each case into this folder.
+    #[arg(long)]
+    dump: Option<PathBuf>,
+    /// Writes the page with counts by operator.
+    #[arg(long)]
+    table: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     match pollster::block_on(run(Cli::parse().mode)) {
         Ok(true) => ExitCode::SUCCESS,
@@ -78,6 +107,30 @@ fn docs(check: bool) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(same)
 }
 
+async fn open(adapter: &str, floor: bool) -> omma::Result<Device> {
+    let device =
+        Device::open(&OpenOptions { adapter: AdapterChoice::from(adapter), floor, ..Default::default() }).await?;
+    eprintln!("adapter: {}", device.title());
+    Ok(device)
+}
+
+async fn conform(options: &ConformanceOptions) -> Result<bool, Box<dyn std::error::Error>> {
+    let device = open(&options.adapter, options.floor).await?;
+    let wanted = conformance::Options {
+        family: options.family.clone(),
+        filter: options.filter.clone(),
+        dump: options.dump.clone(),
+    };
+    let rows = conformance::run(&device, &options.dir, &wanted).await?;
+    if let Some(path) = &options.json {
+        std::fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "format": 1, "rows": rows }))?)?;
+    }
+    if let Some(path) = &options.table {
+        std::fs::write(path, conformance::table(&rows, &device.title()))?;
+    }
+    Ok(conformance::summary(&rows))
+}
+
 async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
     let (options, perf) = match &mode {
         Mode::Wgsl { kernel, variant } => {
@@ -85,12 +138,11 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
             return Ok(true);
         }
         Mode::Docs { check } => return docs(*check),
+        Mode::Conformance(options) => return conform(options).await,
         Mode::Test(o) | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),
     };
-    let adapter = AdapterChoice::from(options.adapter.as_str());
-    let device = Device::open(&OpenOptions { adapter, floor: options.floor, ..Default::default() }).await?;
-    eprintln!("adapter: {}", device.title());
+    let device = open(&options.adapter, options.floor).await?;
     let rows = match &mode {
         Mode::Support(_) => report::support(&device, &options.filter),
         _ if perf => report::perf(&device, &options.filter).await?,

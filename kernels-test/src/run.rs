@@ -109,21 +109,6 @@ impl Prepared {
         Ok(all)
     }
 
-    /// The first guard that was written to.
-    async fn dead_canary(&self, device: &Device) -> Result<Option<String>> {
-        for slice in &self.guarded {
-            let bytes = device.read(&Slice::whole(slice.buffer.clone())).await?;
-            let words: Vec<u32> = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            let end = ((slice.offset + slice.bytes) / 4) as usize;
-            let outside = (0..(GUARD / 4) as usize).chain(end..words.len());
-            if let Some(word) = outside.into_iter().find(|w| words[*w] != CANARY) {
-                let distance = word as i64 - end as i64;
-                return Ok(Some(format!("word {distance} after the end of an operand was overwritten")));
-            }
-        }
-        Ok(None)
-    }
-
     /// Puts the operands that the kernel updates in place back to their first contents.
     async fn restore(&self, device: &Device, case: &Case) -> Result<()> {
         for (_, input) in case.kernel.updates() {
@@ -138,11 +123,32 @@ impl Prepared {
 fn fill(device: &Device, ty: &TensorType, contents: Option<&Array>) -> Result<Vec<Vec<u8>>> {
     match contents {
         Some(array) => encode(ty, array, device.caps()),
-        None => Ok(vec![POISON.to_le_bytes().repeat((ty.bytes() / 4) as usize)]),
+        None => Ok(vec![poison(ty.bytes())]),
     }
 }
 
-async fn guard(device: &Device, name: &str, contents: &[u8]) -> Result<Slice> {
+/// `bytes` bytes of a NaN with a payload.
+pub(crate) fn poison(bytes: u64) -> Vec<u8> {
+    POISON.to_le_bytes().repeat((bytes / 4) as usize)
+}
+
+/// The first word beside a guarded operand that was written to.
+pub(crate) async fn dead_canary(device: &Device, guarded: &[Slice]) -> Result<Option<String>> {
+    for slice in guarded {
+        let bytes = device.read(&Slice::whole(slice.buffer.clone())).await?;
+        let words: Vec<u32> = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let end = ((slice.offset + slice.bytes) / 4) as usize;
+        let outside = (0..(GUARD / 4) as usize).chain(end..words.len());
+        if let Some(word) = outside.into_iter().find(|w| words[*w] != CANARY) {
+            let distance = word as i64 - end as i64;
+            return Ok(Some(format!("word {distance} after the end of an operand was overwritten")));
+        }
+    }
+    Ok(None)
+}
+
+/// A buffer with these contents between canaries.
+pub(crate) async fn guard(device: &Device, name: &str, contents: &[u8]) -> Result<Slice> {
     let bytes = contents.len() as u64;
     let total = GUARD + bytes.next_multiple_of(4) + GUARD;
     let buffer = device.buffer(name, total, Use::Storage).await?;
@@ -175,7 +181,7 @@ pub async fn check(device: &Device, case: &Case) -> Result<Outcome> {
     };
     prepared.run(device).await?;
     let first = prepared.read(device).await?;
-    if let Some(dead) = prepared.dead_canary(device).await? {
+    if let Some(dead) = dead_canary(device, &prepared.guarded).await? {
         return Ok(Outcome::Fail(dead));
     }
     prepared.restore(device, case).await?;

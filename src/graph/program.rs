@@ -29,6 +29,10 @@ impl Pool {
         }
         Ok(())
     }
+    /// The slots, so that a test can fill them before a run.
+    pub fn slots(&self) -> &[Arc<Buffer>] {
+        &self.slots
+    }
     /// Bytes of all slots.
     pub fn bytes(&self) -> u64 {
         self.slots.iter().map(|s| s.bytes()).sum()

@@ -12,7 +12,9 @@ mod attention_scores;
 mod binary;
 mod ceilings;
 mod cell;
+mod concat;
 mod embed_tokens;
+mod gather;
 mod glu;
 mod interpolate_rows;
 mod kv_append;
@@ -21,16 +23,21 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod pad;
 mod patch_embed;
+mod rearrange;
 mod resize;
 mod rms_norm;
 mod rope;
+mod row_index;
 mod rows;
 mod sample;
 mod sight;
+mod scatter;
 mod softmax;
 mod splice_rows;
 mod unary;
+mod unit;
 
 pub use act::Act;
 pub use advance::Advance;
@@ -40,7 +47,9 @@ pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use attention_scores::{AttentionScores, ScoreStage};
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
+pub use concat::Concat;
 pub use embed_tokens::EmbedTokens;
+pub use gather::{Gather, Picks};
 pub use glu::Glu;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
@@ -49,12 +58,16 @@ pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use rearrange::{Axis, Rearrange};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
+pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
 pub use sight::{Mask, ScoreBias};
+pub use scatter::{Combine, Scatter};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
 pub(crate) use unary::VALUE_CAP;
@@ -250,9 +263,11 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::MERGE,
     attention_scores::ENTRY,
     binary::ENTRY,
+    concat::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
+    gather::ENTRY,
     glu::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
@@ -261,12 +276,16 @@ pub static KERNELS: &[Entry] = &[
     matmul::ENTRY,
     matvec::ENTRY,
     normalize::ENTRY,
+    pad::ENTRY,
     patch_embed::ENTRY,
+    rearrange::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
     rope::ENTRY,
+    row_index::ENTRY,
     sample::ENTRY,
+    scatter::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
     unary::ENTRY,

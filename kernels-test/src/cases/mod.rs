@@ -9,7 +9,9 @@ mod attention_merge;
 mod attention_scores;
 mod binary;
 mod ceilings;
+mod concat;
 mod embed_tokens;
+mod gather;
 mod glu;
 mod interpolate_rows;
 mod kv_append;
@@ -18,12 +20,16 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod pad;
 mod patch_embed;
+mod rearrange;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
 mod rope;
+mod row_index;
 mod sample;
+mod scatter;
 mod softmax;
 mod splice_rows;
 mod unary;
@@ -42,9 +48,11 @@ pub static CASES: &[CaseList] = &[
     ("attention_merge", attention_merge::cases),
     ("attention_scores", attention_scores::cases),
     ("binary", binary::cases),
+    ("concat", concat::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
+    ("gather", gather::cases),
     ("glu", glu::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
@@ -53,12 +61,16 @@ pub static CASES: &[CaseList] = &[
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
     ("normalize", normalize::cases),
+    ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
+    ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
+    ("row_index", row_index::cases),
     ("sample", sample::cases),
+    ("scatter", scatter::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
     ("unary", unary::cases),

@@ -1,0 +1,6 @@
+//! Convolutions.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];

@@ -1,0 +1,6 @@
+//! Matrix products of floats.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];

@@ -1,0 +1,6 @@
+//! Mixtures of experts.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];

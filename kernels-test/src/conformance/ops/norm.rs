@@ -1,0 +1,6 @@
+//! Normalisations.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];

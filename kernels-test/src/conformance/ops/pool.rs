@@ -1,0 +1,6 @@
+//! Pooling.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];

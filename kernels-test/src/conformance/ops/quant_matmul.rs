@@ -1,0 +1,6 @@
+//! Products with quantized operands.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];

@@ -1,0 +1,6 @@
+//! Quantizing, dequantizing and casting.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];

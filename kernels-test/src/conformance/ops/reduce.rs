@@ -1,0 +1,6 @@
+//! Reductions, scans and selections along axes.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];

@@ -1,0 +1,6 @@
+//! Rotary position embeddings.
+
+use super::Entry;
+
+/// Mappings of this group.
+pub static OPS: &[Entry] = &[];
