@@ -10,6 +10,7 @@ mod attention;
 mod attention_decode;
 mod axis;
 mod batch_norm;
+mod attention_scores;
 mod binary;
 mod ceilings;
 mod cell;
@@ -38,6 +39,7 @@ mod row_index;
 mod rows;
 mod sample;
 mod scan;
+mod sight;
 mod scatter;
 mod softmax;
 mod splice_rows;
@@ -53,6 +55,7 @@ pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use axis::Items;
 pub use batch_norm::BatchNorm;
+pub use attention_scores::{AttentionScores, ScoreStage};
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
@@ -79,6 +82,7 @@ pub use rope::Rope;
 pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
 pub use scan::{Scan, ScanOp};
+pub use sight::{Mask, ScoreBias};
 pub use scatter::{Combine, Scatter};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
@@ -276,6 +280,7 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::ENTRY,
     attention_decode::MERGE,
     batch_norm::ENTRY,
+    attention_scores::ENTRY,
     binary::ENTRY,
     concat::ENTRY,
     conv::ENTRY,

@@ -17,11 +17,13 @@ mod resize;
 mod rope;
 mod rows;
 mod sampling;
+mod sight;
 mod softmax;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge};
 pub use axis::{argmax, reduce, scan, top_k};
+pub use attention::{attention, attention_decode, attention_merge, attention_scores};
 pub use ceilings::fma_chain;
 pub use conv::{conv, conv_transpose, pool};
 pub use elementwise::{binary, glu, unary};

@@ -7,6 +7,7 @@ mod attention;
 mod attention_decode;
 mod attention_merge;
 mod batch_norm;
+mod attention_scores;
 mod binary;
 mod ceilings;
 mod concat;
@@ -55,6 +56,7 @@ pub static CASES: &[CaseList] = &[
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
     ("batch_norm", batch_norm::cases),
+    ("attention_scores", attention_scores::cases),
     ("binary", binary::cases),
     ("concat", concat::cases),
     ("conv", conv::cases),
