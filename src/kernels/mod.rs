@@ -20,7 +20,9 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod packing;
 mod patch_embed;
+mod read_weight;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -46,7 +48,9 @@ pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use read_weight::ReadWeight;
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -70,6 +74,8 @@ pub enum Layout {
     /// A weight `[n, k]` in panels of four along `k`: element `(n, k)` is component `k % 4` of the quad
     /// `(k / 4) * n_count + n`. The tail of `k` is zero. Neighbouring lanes take neighbouring `n`.
     Panels,
+    /// A quantized weight `[n, k]` in a published layout.
+    Packed(Packing),
 }
 
 /// Element type, shape and layout of a tensor.
@@ -117,11 +123,15 @@ impl TensorType {
         match self.layout {
             Layout::Rows => self.cols() * self.dtype.size(),
             Layout::Panels => self.cols().div_ceil(4) * 4 * self.dtype.size(),
+            Layout::Packed(packing) => packing.row_bytes(self.rows(), self.cols()),
         }
     }
     /// Bytes of the buffer that holds the tensor, a multiple of 4 and at least 4.
     pub fn bytes(&self) -> u64 {
-        let bytes = self.rows() as u64 * self.row_bytes() as u64;
+        let bytes = match self.layout {
+            Layout::Packed(packing) => packing.bytes(self.rows(), self.cols()),
+            _ => self.rows() as u64 * self.row_bytes() as u64,
+        };
         bytes.next_multiple_of(4).max(4)
     }
 }
@@ -129,7 +139,11 @@ impl TensorType {
 impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
-        let layout = if self.layout == Layout::Panels { ":panels" } else { "" };
+        let layout = match self.layout {
+            Layout::Rows => String::new(),
+            Layout::Panels => ":panels".into(),
+            Layout::Packed(packing) => format!(":{}", packing.name()),
+        };
         write!(f, "{}[{}]{layout}", self.dtype, shape.join(","))
     }
 }
@@ -257,6 +271,7 @@ pub static KERNELS: &[Entry] = &[
     matvec::ENTRY,
     normalize::ENTRY,
     patch_embed::ENTRY,
+    read_weight::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,

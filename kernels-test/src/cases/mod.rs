@@ -18,6 +18,7 @@ mod matmul;
 mod matvec;
 mod normalize;
 mod patch_embed;
+mod read_weight;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
@@ -52,6 +53,7 @@ pub static CASES: &[CaseList] = &[
     ("matvec", matvec::cases),
     ("normalize", normalize::cases),
     ("patch_embed", patch_embed::cases),
+    ("read_weight", read_weight::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
