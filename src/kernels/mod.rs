@@ -11,7 +11,9 @@ mod attention_decode;
 mod binary;
 mod ceilings;
 mod cell;
+mod concat;
 mod embed_tokens;
+mod gather;
 mod glu;
 mod interpolate_rows;
 mod kv_append;
@@ -23,14 +25,20 @@ mod normalize;
 mod packing;
 mod patch_embed;
 mod read_weight;
+mod pad;
+mod patch_embed;
+mod rearrange;
 mod resize;
 mod rms_norm;
 mod rope;
+mod row_index;
 mod rows;
 mod sample;
+mod scatter;
 mod softmax;
 mod splice_rows;
 mod unary;
+mod unit;
 
 pub use act::Act;
 pub use advance::Advance;
@@ -39,7 +47,9 @@ pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
+pub use concat::Concat;
 pub use embed_tokens::EmbedTokens;
+pub use gather::{Gather, Picks};
 pub use glu::Glu;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
@@ -51,10 +61,15 @@ pub use normalize::Normalize;
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use read_weight::ReadWeight;
+pub use pad::{Border, Pad};
+pub use patch_embed::{PatchEmbed, Pixels};
+pub use rearrange::{Axis, Rearrange};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
+pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
+pub use scatter::{Combine, Scatter};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
 pub(crate) use unary::VALUE_CAP;
@@ -259,9 +274,11 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::ENTRY,
     attention_decode::MERGE,
     binary::ENTRY,
+    concat::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
+    gather::ENTRY,
     glu::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
@@ -270,13 +287,17 @@ pub static KERNELS: &[Entry] = &[
     matmul::ENTRY,
     matvec::ENTRY,
     normalize::ENTRY,
+    pad::ENTRY,
     patch_embed::ENTRY,
     read_weight::ENTRY,
+    rearrange::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
     rope::ENTRY,
+    row_index::ENTRY,
     sample::ENTRY,
+    scatter::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
     unary::ENTRY,

@@ -8,7 +8,9 @@ mod attention_decode;
 mod attention_merge;
 mod binary;
 mod ceilings;
+mod concat;
 mod embed_tokens;
+mod gather;
 mod glu;
 mod interpolate_rows;
 mod kv_append;
@@ -17,13 +19,17 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod pad;
 mod patch_embed;
 mod read_weight;
+mod rearrange;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
 mod rope;
+mod row_index;
 mod sample;
+mod scatter;
 mod softmax;
 mod splice_rows;
 mod unary;
@@ -41,9 +47,11 @@ pub static CASES: &[CaseList] = &[
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
     ("binary", binary::cases),
+    ("concat", concat::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
+    ("gather", gather::cases),
     ("glu", glu::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
@@ -52,13 +60,17 @@ pub static CASES: &[CaseList] = &[
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
     ("normalize", normalize::cases),
+    ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
     ("read_weight", read_weight::cases),
+    ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
+    ("row_index", row_index::cases),
     ("sample", sample::cases),
+    ("scatter", scatter::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
     ("unary", unary::cases),
