@@ -27,6 +27,9 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod packing;
+mod patch_embed;
+mod read_weight;
 mod pad;
 mod patch_embed;
 mod pool;
@@ -71,6 +74,9 @@ pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use packing::{Block, Codes, Packing, ScaleType, Zero};
+pub use patch_embed::{PatchEmbed, Pixels};
+pub use read_weight::ReadWeight;
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use pool::{Places, Pool, PoolOp, Windows};
@@ -105,6 +111,8 @@ pub enum Layout {
     /// A weight `[n, k]` in panels of four along `k`: element `(n, k)` is component `k % 4` of the quad
     /// `(k / 4) * n_count + n`. The tail of `k` is zero. Neighbouring lanes take neighbouring `n`.
     Panels,
+    /// A quantized weight `[n, k]` in a published layout.
+    Packed(Packing),
 }
 
 /// Element type, shape and layout of a tensor.
@@ -152,11 +160,15 @@ impl TensorType {
         match self.layout {
             Layout::Rows => self.cols() * self.dtype.size(),
             Layout::Panels => self.cols().div_ceil(4) * 4 * self.dtype.size(),
+            Layout::Packed(packing) => packing.row_bytes(self.rows(), self.cols()),
         }
     }
     /// Bytes of the buffer that holds the tensor, a multiple of 4 and at least 4.
     pub fn bytes(&self) -> u64 {
-        let bytes = self.rows() as u64 * self.row_bytes() as u64;
+        let bytes = match self.layout {
+            Layout::Packed(packing) => packing.bytes(self.rows(), self.cols()),
+            _ => self.rows() as u64 * self.row_bytes() as u64,
+        };
         bytes.next_multiple_of(4).max(4)
     }
 }
@@ -164,7 +176,11 @@ impl TensorType {
 impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
-        let layout = if self.layout == Layout::Panels { ":panels" } else { "" };
+        let layout = match self.layout {
+            Layout::Rows => String::new(),
+            Layout::Panels => ":panels".into(),
+            Layout::Packed(packing) => format!(":{}", packing.name()),
+        };
         write!(f, "{}[{}]{layout}", self.dtype, shape.join(","))
     }
 }
@@ -303,6 +319,7 @@ pub static KERNELS: &[Entry] = &[
     patch_embed::ENTRY,
     pool::ENTRY,
     reduce::ENTRY,
+    read_weight::ENTRY,
     rearrange::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,

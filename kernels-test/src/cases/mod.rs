@@ -28,6 +28,7 @@ mod normalize;
 mod pad;
 mod patch_embed;
 mod pool;
+mod read_weight;
 mod rearrange;
 mod reduce;
 mod resize_columns;
@@ -79,6 +80,7 @@ pub static CASES: &[CaseList] = &[
     ("patch_embed", patch_embed::cases),
     ("pool", pool::cases),
     ("reduce", reduce::cases),
+    ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
