@@ -22,16 +22,14 @@ mod sight;
 mod softmax;
 
 pub use act::act;
-pub use attention::{attention, attention_decode, attention_merge};
-pub use axis::{argmax, reduce, scan, top_k};
 pub use attention::{attention, attention_decode, attention_merge, attention_scores};
+pub use axis::{argmax, reduce, scan, top_k};
 pub use ceilings::fma_chain;
 pub use conv::{conv, conv_transpose, pool};
 pub use elementwise::{binary, glu, unary};
 pub use layout::{concat, pad, rearrange};
 pub use matmul::matmul;
 pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
-pub use norm::{l2_norm, layer_norm, rms_norm};
 pub use packing::{read_weight, unpack};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
