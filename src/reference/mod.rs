@@ -4,36 +4,47 @@
 
 mod act;
 mod attention;
+mod axis;
 mod ceilings;
+mod conv;
 mod elementwise;
 mod layout;
 mod matmul;
 mod minifloat;
 mod norm;
+mod packing;
 mod patch_embed;
 mod picks;
 mod resize;
 mod rope;
 mod rows;
 mod sampling;
+mod sight;
 mod softmax;
 mod unary;
 mod whole;
 
 pub use act::act;
-pub use attention::{attention, attention_decode, attention_merge};
+pub use attention::{attention, attention_decode, attention_merge, attention_scores};
+pub use axis::{argmax, reduce, scan, top_k};
 pub use ceilings::fma_chain;
 pub use elementwise::{binary, glu};
 pub use layout::{concat, pad, rearrange};
 pub use matmul::matmul;
 pub use minifloat::minifloat;
 pub use norm::{l2_norm, layer_norm, rms_norm};
+pub use conv::{conv, conv_transpose, pool};
+pub use elementwise::{binary, glu, unary};
+pub use layout::{concat, pad, rearrange};
+pub use matmul::matmul;
+pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
+pub use packing::{read_weight, unpack};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
 pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
-pub use sampling::{advance, argmax, sample_ids, sample_logprob};
+pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
 pub use unary::unary;
 pub use whole::{compare, convert, integer, select};
@@ -52,13 +63,20 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// Values in row-major order.
     pub data: Vec<f64>,
+    /// What each value may be off by as the device reads it; empty where it reads them exactly.
+    pub slack: Vec<f64>,
 }
 
 impl Array {
     /// An array of values that the device holds as `dtype`.
     pub fn new(dtype: DType, shape: &[usize], data: Vec<f64>) -> Self {
         debug_assert_eq!(shape.iter().product::<usize>(), data.len());
-        Self { dtype, shape: shape.to_vec(), data }
+        Self { dtype, shape: shape.to_vec(), data, slack: Vec::new() }
+    }
+    /// [`Array::slack`] of a row along the last axis.
+    pub fn slack_of(&self, row: usize) -> &[f64] {
+        let cols = self.cols();
+        self.slack.get(row * cols..row * cols + cols).unwrap_or_default()
     }
     /// Extent of the last axis.
     pub fn cols(&self) -> usize {

@@ -6,6 +6,8 @@ mod as_gpu;
 mod attention;
 mod attention_decode;
 mod attention_merge;
+mod attention_scores;
+mod batch_norm;
 mod binary;
 mod ceilings;
 mod compare;
@@ -15,6 +17,13 @@ mod embed_tokens;
 mod gather;
 mod glu;
 mod integer;
+mod conv;
+mod conv_grouped;
+mod conv_transpose;
+mod embed_tokens;
+mod gather;
+mod glu;
+mod group_norm;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -25,17 +34,22 @@ mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod pool;
+mod read_weight;
 mod rearrange;
+mod reduce;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
 mod rope;
 mod row_index;
 mod sample;
+mod scan;
 mod scatter;
 mod select;
 mod softmax;
 mod splice_rows;
+mod top_k;
 mod unary;
 
 use crate::case::Case;
@@ -50,16 +64,22 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
+    ("batch_norm", batch_norm::cases),
+    ("attention_scores", attention_scores::cases),
     ("binary", binary::cases),
     ("compare", compare::cases),
     ("concat", concat::cases),
     ("convert", convert::cases),
+    ("conv", conv::cases),
+    ("conv_grouped", conv_grouped::cases),
+    ("conv_transpose", conv_transpose::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
     ("integer", integer::cases),
+    ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
@@ -70,6 +90,9 @@ pub static CASES: &[CaseList] = &[
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
+    ("pool", pool::cases),
+    ("reduce", reduce::cases),
+    ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
@@ -79,7 +102,9 @@ pub static CASES: &[CaseList] = &[
     ("sample", sample::cases),
     ("scatter", scatter::cases),
     ("select", select::cases),
+    ("scan", scan::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("top_k", top_k::cases),
     ("unary", unary::cases),
 ];
