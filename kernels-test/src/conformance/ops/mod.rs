@@ -2,11 +2,13 @@
 
 mod activation;
 mod attention;
+mod cast;
 mod conv;
 mod elementwise;
 mod gather;
 mod gguf;
 mod layout;
+mod made;
 mod matmul;
 mod moe;
 mod norm;
@@ -17,6 +19,7 @@ mod quantize;
 mod reduce;
 mod resize;
 mod rotary;
+mod shapes;
 mod softmax;
 
 use super::builder::Mapping;
@@ -33,11 +36,13 @@ pub const MICROSOFT: &str = "com.microsoft";
 pub static GROUPS: &[&[Entry]] = &[
     activation::OPS,
     attention::OPS,
+    cast::OPS,
     conv::OPS,
     elementwise::OPS,
     gather::OPS,
     gguf::OPS,
     layout::OPS,
+    made::OPS,
     matmul::OPS,
     moe::OPS,
     norm::OPS,
