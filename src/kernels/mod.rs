@@ -9,6 +9,7 @@ mod argmax;
 mod attention;
 mod attention_decode;
 mod binary;
+mod cast;
 mod ceilings;
 mod cell;
 mod concat;
@@ -22,11 +23,12 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod number;
 mod packing;
-mod patch_embed;
-mod read_weight;
 mod pad;
 mod patch_embed;
+mod quantize;
+mod read_weight;
 mod rearrange;
 mod resize;
 mod rms_norm;
@@ -46,6 +48,7 @@ pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use binary::{Binary, BinaryOp};
+pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
 pub use embed_tokens::EmbedTokens;
@@ -58,11 +61,12 @@ pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
-pub use patch_embed::{PatchEmbed, Pixels};
-pub use read_weight::ReadWeight;
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use quantize::{Dequantize, Granularity, Quantize};
+pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
@@ -274,8 +278,10 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::ENTRY,
     attention_decode::MERGE,
     binary::ENTRY,
+    cast::ENTRY,
     concat::ENTRY,
     ceilings::COPY,
+    quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
@@ -289,6 +295,7 @@ pub static KERNELS: &[Entry] = &[
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
+    quantize::QUANTIZE,
     read_weight::ENTRY,
     rearrange::ENTRY,
     resize::RESIZE_COLUMNS,

@@ -7,6 +7,7 @@ mod attention;
 mod attention_decode;
 mod attention_merge;
 mod binary;
+mod cast;
 mod ceilings;
 mod concat;
 mod embed_tokens;
@@ -21,6 +22,7 @@ mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod quantize;
 mod read_weight;
 mod rearrange;
 mod resize_columns;
@@ -47,8 +49,10 @@ pub static CASES: &[CaseList] = &[
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
     ("binary", binary::cases),
+    ("cast", cast::cases),
     ("concat", concat::cases),
     ("copy", ceilings::copy),
+    ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
@@ -62,6 +66,7 @@ pub static CASES: &[CaseList] = &[
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
+    ("quantize", quantize::quantize),
     ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
