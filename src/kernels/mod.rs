@@ -16,6 +16,7 @@ mod cell;
 mod conv;
 mod embed_tokens;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod interpolate_rows;
 mod kv_append;
@@ -28,6 +29,7 @@ mod patch_embed;
 mod pool;
 mod rearrange;
 mod reduce;
+mod resample;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -53,6 +55,7 @@ pub use ceilings::{Copy, FmaChain};
 pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use glu::Glu;
+pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
 pub use group_norm::GroupNorm;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
@@ -65,6 +68,7 @@ pub use patch_embed::{PatchEmbed, Pixels};
 pub use pool::{Places, Pool, PoolOp, Windows};
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
+pub use resample::Resample;
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -274,6 +278,7 @@ pub static KERNELS: &[Entry] = &[
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     glu::ENTRY,
+    grid_sample::ENTRY,
     group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
@@ -286,9 +291,11 @@ pub static KERNELS: &[Entry] = &[
     pool::ENTRY,
     reduce::ENTRY,
     rearrange::ENTRY,
+    resample::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
+    grid_sample::ROI_ALIGN,
     rope::ENTRY,
     sample::ENTRY,
     scan::ENTRY,

@@ -17,6 +17,7 @@ mod rope;
 mod rows;
 mod sampling;
 mod softmax;
+mod spatial;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge};
@@ -33,6 +34,7 @@ pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
+pub use spatial::{grid_sample, resample, roi_align};
 
 use crate::DType;
 

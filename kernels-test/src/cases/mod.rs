@@ -14,6 +14,7 @@ mod conv_grouped;
 mod conv_transpose;
 mod embed_tokens;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod interpolate_rows;
 mod kv_append;
@@ -26,9 +27,11 @@ mod patch_embed;
 mod pool;
 mod rearrange;
 mod reduce;
+mod resample;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
+mod roi_align;
 mod rope;
 mod sample;
 mod scan;
@@ -58,6 +61,7 @@ pub static CASES: &[CaseList] = &[
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("glu", glu::cases),
+    ("grid_sample", grid_sample::cases),
     ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
@@ -70,9 +74,11 @@ pub static CASES: &[CaseList] = &[
     ("pool", pool::cases),
     ("reduce", reduce::cases),
     ("rearrange", rearrange::cases),
+    ("resample", resample::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
+    ("roi_align", roi_align::cases),
     ("rope", rope::cases),
     ("sample", sample::cases),
     ("scan", scan::cases),
