@@ -14,7 +14,9 @@ mod binary;
 mod ceilings;
 mod cell;
 mod conv;
+mod concat;
 mod embed_tokens;
+mod gather;
 mod glu;
 mod grid_sample;
 mod group_norm;
@@ -25,6 +27,7 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod pad;
 mod patch_embed;
 mod pool;
 mod rearrange;
@@ -33,9 +36,11 @@ mod resample;
 mod resize;
 mod rms_norm;
 mod rope;
+mod row_index;
 mod rows;
 mod sample;
 mod scan;
+mod scatter;
 mod softmax;
 mod splice_rows;
 mod top_k;
@@ -53,7 +58,9 @@ pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
+pub use concat::Concat;
 pub use embed_tokens::EmbedTokens;
+pub use gather::{Gather, Picks};
 pub use glu::Glu;
 pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
 pub use group_norm::GroupNorm;
@@ -64,6 +71,7 @@ pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use pool::{Places, Pool, PoolOp, Windows};
 pub use rearrange::{Axis, Rearrange};
@@ -72,8 +80,10 @@ pub use resample::Resample;
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
+pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
 pub use scan::{Scan, ScanOp};
+pub use scatter::{Combine, Scatter};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
 pub use top_k::TopK;
@@ -274,9 +284,11 @@ pub static KERNELS: &[Entry] = &[
     conv::ENTRY,
     conv::GROUPED,
     conv::TRANSPOSE,
+    concat::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
+    gather::ENTRY,
     glu::ENTRY,
     grid_sample::ENTRY,
     group_norm::ENTRY,
@@ -287,6 +299,7 @@ pub static KERNELS: &[Entry] = &[
     matmul::ENTRY,
     matvec::ENTRY,
     normalize::ENTRY,
+    pad::ENTRY,
     patch_embed::ENTRY,
     pool::ENTRY,
     reduce::ENTRY,
@@ -297,8 +310,10 @@ pub static KERNELS: &[Entry] = &[
     rms_norm::ENTRY,
     grid_sample::ROI_ALIGN,
     rope::ENTRY,
+    row_index::ENTRY,
     sample::ENTRY,
     scan::ENTRY,
+    scatter::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
     top_k::ENTRY,

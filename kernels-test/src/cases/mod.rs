@@ -12,7 +12,9 @@ mod ceilings;
 mod conv;
 mod conv_grouped;
 mod conv_transpose;
+mod concat;
 mod embed_tokens;
+mod gather;
 mod glu;
 mod grid_sample;
 mod group_norm;
@@ -23,6 +25,7 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod pad;
 mod patch_embed;
 mod pool;
 mod rearrange;
@@ -33,8 +36,10 @@ mod resize_rows;
 mod rms_norm;
 mod roi_align;
 mod rope;
+mod row_index;
 mod sample;
 mod scan;
+mod scatter;
 mod softmax;
 mod splice_rows;
 mod top_k;
@@ -57,9 +62,11 @@ pub static CASES: &[CaseList] = &[
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
     ("conv_transpose", conv_transpose::cases),
+    ("concat", concat::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
+    ("gather", gather::cases),
     ("glu", glu::cases),
     ("grid_sample", grid_sample::cases),
     ("group_norm", group_norm::cases),
@@ -70,6 +77,7 @@ pub static CASES: &[CaseList] = &[
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
     ("normalize", normalize::cases),
+    ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
     ("pool", pool::cases),
     ("reduce", reduce::cases),
@@ -80,8 +88,10 @@ pub static CASES: &[CaseList] = &[
     ("rms_norm", rms_norm::cases),
     ("roi_align", roi_align::cases),
     ("rope", rope::cases),
+    ("row_index", row_index::cases),
     ("sample", sample::cases),
     ("scan", scan::cases),
+    ("scatter", scatter::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
     ("top_k", top_k::cases),

@@ -1,0 +1,59 @@
+//! scatter: every way to combine, the same row many times, rows that are skipped, 64-bit cells.
+
+use crate::case::{Case, Fill, Input};
+use omma::DType;
+use omma::kernels::{Combine, Picks, Scatter, TensorType};
+
+/// `picks` rows into `rows` of `cols`; the numbers depend on what `by` names: batch, pick, cell.
+fn case(dtype: DType, [batches, rows, picks, cols]: [usize; 4], by: [bool; 3], combine: Combine) -> Case {
+    let extents = [batches, picks, cols];
+    let mut strides = [0; 3];
+    let mut numbers = 1;
+    for axis in (0..3).rev().filter(|a| by[*a]) {
+        strides[axis] = numbers;
+        numbers *= extents[axis];
+    }
+    let fill = match dtype {
+        DType::U32 => Fill::Index(9),
+        DType::I32 => Fill::Uniform(-9.0, 9.0),
+        _ => Fill::Uniform(-1.5, 1.5),
+    };
+    let tensor = |rows: usize| Input::new(TensorType::new(dtype, &[batches, rows, cols]), fill.clone());
+    // Some numbers lie beyond the rows, and are skipped.
+    let index = Input::new(TensorType::u32(&[numbers]), Fill::Index(rows as u32 + 2));
+    let kernel = Scatter { picks: Picks { batches, picks, cols, strides, wide: false }, combine };
+    let name = format!("{combine:?} {picks} into {batches}x{rows}x{cols} by {by:?} {dtype}");
+    Case::new(name, kernel, vec![tensor(picks), index, tensor(rows)])
+}
+
+fn wide() -> Case {
+    let picks = Picks { batches: 2, picks: 5, cols: 3, strides: [15, 3, 1], wide: true };
+    let words = |rows: usize| Input::new(TensorType::u32(&[2, rows, 3, 2]), Fill::Index(u32::MAX));
+    let index = Input::new(TensorType::u32(&[30]), Fill::Index(8));
+    let kernel = Scatter { picks, combine: Combine::Replace };
+    Case::new("wide", kernel, vec![words(5), index, words(7)])
+}
+
+pub fn cases() -> Vec<Case> {
+    use Combine::{Add, Max, Min, Mul, Replace};
+    use DType::{F16, F32, I32, U32};
+    let rows = [false, true, false];
+    let cells = [true, true, true];
+    let mut all = vec![wide()];
+    for combine in [Replace, Add, Mul, Max, Min] {
+        all.push(case(F32, [1, 1, 1, 1], rows, combine));
+        all.push(case(F32, [2, 3, 17, 5], [true, true, false], combine));
+        all.push(case(F32, [2, 3, 17, 68], rows, combine));
+        all.push(case(F32, [2, 3, 17, 68], cells, combine));
+        all.push(case(I32, [2, 3, 9, 4], cells, combine));
+        all.push(case(U32, [2, 3, 9, 4], rows, combine));
+        all.push(case(F32, [1, 65_537, 1000, 1], rows, combine));
+    }
+    all.push(case(F16, [2, 9, 7, 68], rows, Replace));
+    all.push(case(F16, [2, 9, 7, 5], rows, Add));
+    all.push(case(F32, [65_537, 3, 2, 1], cells, Add));
+    all.push(case(F32, [1, 5, 0, 3], rows, Add));
+    all.push(case(F32, [1, 577, 1154, 1024], rows, Add).bench());
+    all.push(case(F32, [1, 4096, 64, 1024], rows, Replace).bench());
+    all
+}
