@@ -2,6 +2,8 @@
 //
 //     y[row, i] = exp(x[row, i] - top) / sum_j(exp(x[row, j] - top)),  top = max_j(x[row, j])
 //
+// or, where the override LOG is 1, its logarithm, (x[row, i] - top) - log(sum_j(exp(x[row, j] - top))).
+//
 // The part `rows` says which rows a workgroup takes, as four streams of quads: each lane strides over blocks, one
 // quad of each stream, twice: once for maximum and sum, once to write. The sum is kept relative to the largest
 // cell seen so far and rescaled when a larger one comes (Milakov & Gimelshein 2018), so nothing overflows. Masks
@@ -56,6 +58,22 @@ fn rescale(old: vec4<f32>, now: vec4<f32>) -> vec4<f32> {
 }
 
 override LANES: u32 = 64;
+override LOG: u32 = 0u;
+
+// What finishes a row: the factor of its exponentials, or their logarithm's distance from x - top.
+fn row_weight(sum: vec4<f32>) -> vec4<f32> {
+    if LOG == 1u {
+        return log(sum);
+    }
+    return 1.0 / sum;
+}
+
+fn finished(v: vec4<f32>, top: f32, weight: f32) -> vec4<f32> {
+    if LOG == 1u {
+        return (v - top) - weight;
+    }
+    return exp_below(v, top) * weight;
+}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -77,14 +95,14 @@ fn main(
         top = larger;
     }
     let row_top = merge_max(group_max4(top, lane));
-    let scale = 1.0 / merge_sum(group_sum4(sum * rescale(top, row_top), lane));
+    let weight = row_weight(merge_sum(group_sum4(sum * rescale(top, row_top), lane)));
     for (var i = lane; i < blocks(); i += LANES) {
         let v = block_load(row, i);
         block_put(row, i, mat4x4<f32>(
-            exp_below(v[0], row_top.x) * scale.x,
-            exp_below(v[1], row_top.y) * scale.y,
-            exp_below(v[2], row_top.z) * scale.z,
-            exp_below(v[3], row_top.w) * scale.w,
+            finished(v[0], row_top.x, weight.x),
+            finished(v[1], row_top.y, weight.y),
+            finished(v[2], row_top.z, weight.z),
+            finished(v[3], row_top.w, weight.w),
         ));
     }
 }

@@ -8,14 +8,19 @@ mod advance;
 mod argmax;
 mod attention;
 mod attention_decode;
+mod axis;
+mod batch_norm;
 mod binary;
 mod cast;
 mod ceilings;
 mod cell;
 mod concat;
+mod conv;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod grid_sample;
+mod group_norm;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -29,31 +34,42 @@ mod pad;
 mod patch_embed;
 mod quantize;
 mod read_weight;
+mod pool;
 mod rearrange;
+mod reduce;
+mod resample;
 mod resize;
 mod rms_norm;
 mod rope;
 mod row_index;
 mod rows;
 mod sample;
+mod scan;
 mod scatter;
 mod softmax;
 mod splice_rows;
+mod top_k;
 mod unary;
 mod unit;
+mod window;
 
 pub use act::Act;
 pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use axis::Items;
+pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
+pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
+pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
+pub use group_norm::GroupNorm;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
@@ -67,17 +83,23 @@ pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use quantize::{Dequantize, Granularity, Quantize};
 pub use read_weight::ReadWeight;
+pub use pool::{Places, Pool, PoolOp, Windows};
 pub use rearrange::{Axis, Rearrange};
+pub use reduce::{Reduce, ReduceOp};
+pub use resample::Resample;
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
+pub use scan::{Scan, ScanOp};
 pub use scatter::{Combine, Scatter};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub use top_k::TopK;
 pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
+pub use window::Window;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -277,8 +299,12 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
+    batch_norm::ENTRY,
     binary::ENTRY,
     cast::ENTRY,
+    conv::ENTRY,
+    conv::GROUPED,
+    conv::TRANSPOSE,
     concat::ENTRY,
     ceilings::COPY,
     quantize::DEQUANTIZE,
@@ -286,6 +312,8 @@ pub static KERNELS: &[Entry] = &[
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
+    grid_sample::ENTRY,
+    group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     l2_norm::ENTRY,
@@ -297,16 +325,22 @@ pub static KERNELS: &[Entry] = &[
     patch_embed::ENTRY,
     quantize::QUANTIZE,
     read_weight::ENTRY,
+    pool::ENTRY,
+    reduce::ENTRY,
     rearrange::ENTRY,
+    resample::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
+    grid_sample::ROI_ALIGN,
     rope::ENTRY,
     row_index::ENTRY,
     sample::ENTRY,
+    scan::ENTRY,
     scatter::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
+    top_k::ENTRY,
     unary::ENTRY,
 ];
 

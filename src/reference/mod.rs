@@ -4,7 +4,9 @@
 
 mod act;
 mod attention;
+mod axis;
 mod ceilings;
+mod conv;
 mod elementwise;
 mod layout;
 mod matmul;
@@ -18,23 +20,28 @@ mod rope;
 mod rows;
 mod sampling;
 mod softmax;
+mod spatial;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge};
+pub use axis::{argmax, reduce, scan, top_k};
 pub use ceilings::fma_chain;
+pub use conv::{conv, conv_transpose, pool};
 pub use elementwise::{binary, glu, unary};
 pub use layout::{concat, pad, rearrange};
 pub use matmul::matmul;
 pub use norm::{l2_norm, layer_norm, rms_norm};
 pub use number::{cast, dequantize, quantize};
 pub use packing::{read_weight, unpack};
+pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
 pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
-pub use sampling::{advance, argmax, sample_ids, sample_logprob};
+pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
+pub use spatial::{grid_sample, resample, roi_align};
 
 use crate::DType;
 
