@@ -12,6 +12,7 @@ mod attention_scores;
 mod axis;
 mod batch_norm;
 mod binary;
+mod cast;
 mod ceilings;
 mod cell;
 mod concat;
@@ -19,6 +20,7 @@ mod conv;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod interpolate_rows;
 mod kv_append;
@@ -27,13 +29,17 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod number;
 mod packing;
 mod pad;
 mod patch_embed;
+mod quantize;
+mod read_weight;
 mod pool;
 mod read_weight;
 mod rearrange;
 mod reduce;
+mod resample;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -59,12 +65,14 @@ pub use attention_scores::{AttentionScores, ScoreStage};
 pub use axis::Items;
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
+pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
+pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
 pub use group_norm::GroupNorm;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
@@ -73,13 +81,17 @@ pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use quantize::{Dequantize, Granularity, Quantize};
+pub use read_weight::ReadWeight;
 pub use pool::{Places, Pool, PoolOp, Windows};
 pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
+pub use resample::Resample;
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -297,14 +309,17 @@ pub static KERNELS: &[Entry] = &[
     attention_scores::ENTRY,
     binary::ENTRY,
     concat::ENTRY,
+    cast::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
     conv::TRANSPOSE,
     ceilings::COPY,
+    quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
+    grid_sample::ENTRY,
     group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
@@ -315,13 +330,16 @@ pub static KERNELS: &[Entry] = &[
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
+    quantize::QUANTIZE,
+    read_weight::ENTRY,
     pool::ENTRY,
     reduce::ENTRY,
-    read_weight::ENTRY,
     rearrange::ENTRY,
+    resample::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
+    grid_sample::ROI_ALIGN,
     rope::ENTRY,
     row_index::ENTRY,
     sample::ENTRY,

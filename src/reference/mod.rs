@@ -11,6 +11,7 @@ mod elementwise;
 mod layout;
 mod matmul;
 mod norm;
+mod number;
 mod packing;
 mod patch_embed;
 mod picks;
@@ -20,6 +21,7 @@ mod rows;
 mod sampling;
 mod sight;
 mod softmax;
+mod spatial;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge, attention_scores};
@@ -30,7 +32,10 @@ pub use elementwise::{binary, glu, unary};
 pub use layout::{concat, pad, rearrange};
 pub use matmul::matmul;
 pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
+pub use norm::{l2_norm, layer_norm, rms_norm};
+pub use number::{cast, dequantize, quantize};
 pub use packing::{read_weight, unpack};
+pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
 pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
@@ -38,6 +43,7 @@ pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
+pub use spatial::{grid_sample, resample, roi_align};
 
 use crate::DType;
 

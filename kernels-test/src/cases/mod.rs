@@ -9,6 +9,7 @@ mod attention_merge;
 mod attention_scores;
 mod batch_norm;
 mod binary;
+mod cast;
 mod ceilings;
 mod concat;
 mod conv;
@@ -17,6 +18,7 @@ mod conv_transpose;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod interpolate_rows;
 mod kv_append;
@@ -27,13 +29,16 @@ mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
-mod pool;
+mod quantize;
 mod read_weight;
+mod pool;
 mod rearrange;
 mod reduce;
+mod resample;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
+mod roi_align;
 mod rope;
 mod row_index;
 mod sample;
@@ -60,14 +65,17 @@ pub static CASES: &[CaseList] = &[
     ("attention_scores", attention_scores::cases),
     ("binary", binary::cases),
     ("concat", concat::cases),
+    ("cast", cast::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
     ("conv_transpose", conv_transpose::cases),
     ("copy", ceilings::copy),
+    ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
+    ("grid_sample", grid_sample::cases),
     ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
@@ -78,13 +86,16 @@ pub static CASES: &[CaseList] = &[
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
+    ("quantize", quantize::quantize),
+    ("read_weight", read_weight::cases),
     ("pool", pool::cases),
     ("reduce", reduce::cases),
-    ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
+    ("resample", resample::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
+    ("roi_align", roi_align::cases),
     ("rope", rope::cases),
     ("row_index", row_index::cases),
     ("sample", sample::cases),

@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod axes;
 mod conv;
 mod elementwise;
 mod gather;
@@ -18,6 +19,7 @@ mod reduce;
 mod resize;
 mod rotary;
 mod softmax;
+mod windows;
 
 use super::builder::Mapping;
 
