@@ -58,7 +58,7 @@ pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
-pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
+pub use conv::{Conv, ConvGrouped, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
@@ -283,7 +283,6 @@ pub static KERNELS: &[Entry] = &[
     binary::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
-    conv::TRANSPOSE,
     concat::ENTRY,
     ceilings::COPY,
     embed_tokens::ENTRY,

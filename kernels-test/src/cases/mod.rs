@@ -12,7 +12,6 @@ mod ceilings;
 mod concat;
 mod conv;
 mod conv_grouped;
-mod conv_transpose;
 mod embed_tokens;
 mod gather;
 mod glu;
@@ -61,7 +60,6 @@ pub static CASES: &[CaseList] = &[
     ("binary", binary::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
-    ("conv_transpose", conv_transpose::cases),
     ("concat", concat::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
