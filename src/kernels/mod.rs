@@ -11,6 +11,7 @@ mod attention_decode;
 mod axis;
 mod batch_norm;
 mod binary;
+mod cast;
 mod ceilings;
 mod cell;
 mod concat;
@@ -27,8 +28,12 @@ mod layer_norm;
 mod matmul;
 mod matvec;
 mod normalize;
+mod number;
+mod packing;
 mod pad;
 mod patch_embed;
+mod quantize;
+mod read_weight;
 mod pool;
 mod rearrange;
 mod reduce;
@@ -56,6 +61,7 @@ pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use axis::Items;
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
+pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, Convolution};
@@ -71,8 +77,12 @@ pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use number::{Number, PowerRounding, SmallFloat};
+pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use quantize::{Dequantize, Granularity, Quantize};
+pub use read_weight::ReadWeight;
 pub use pool::{Places, Pool, PoolOp, Windows};
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
@@ -105,6 +115,8 @@ pub enum Layout {
     /// A weight `[n, k]` in panels of four along `k`: element `(n, k)` is component `k % 4` of the quad
     /// `(k / 4) * n_count + n`. The tail of `k` is zero. Neighbouring lanes take neighbouring `n`.
     Panels,
+    /// A quantized weight `[n, k]` in a published layout.
+    Packed(Packing),
 }
 
 /// Element type, shape and layout of a tensor.
@@ -152,11 +164,15 @@ impl TensorType {
         match self.layout {
             Layout::Rows => self.cols() * self.dtype.size(),
             Layout::Panels => self.cols().div_ceil(4) * 4 * self.dtype.size(),
+            Layout::Packed(packing) => packing.row_bytes(self.rows(), self.cols()),
         }
     }
     /// Bytes of the buffer that holds the tensor, a multiple of 4 and at least 4.
     pub fn bytes(&self) -> u64 {
-        let bytes = self.rows() as u64 * self.row_bytes() as u64;
+        let bytes = match self.layout {
+            Layout::Packed(packing) => packing.bytes(self.rows(), self.cols()),
+            _ => self.rows() as u64 * self.row_bytes() as u64,
+        };
         bytes.next_multiple_of(4).max(4)
     }
 }
@@ -164,7 +180,11 @@ impl TensorType {
 impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
-        let layout = if self.layout == Layout::Panels { ":panels" } else { "" };
+        let layout = match self.layout {
+            Layout::Rows => String::new(),
+            Layout::Panels => ":panels".into(),
+            Layout::Packed(packing) => format!(":{}", packing.name()),
+        };
         write!(f, "{}[{}]{layout}", self.dtype, shape.join(","))
     }
 }
@@ -281,10 +301,12 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::MERGE,
     batch_norm::ENTRY,
     binary::ENTRY,
+    cast::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
     concat::ENTRY,
     ceilings::COPY,
+    quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
@@ -300,6 +322,8 @@ pub static KERNELS: &[Entry] = &[
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
+    quantize::QUANTIZE,
+    read_weight::ENTRY,
     pool::ENTRY,
     reduce::ENTRY,
     rearrange::ENTRY,

@@ -11,6 +11,8 @@ mod elementwise;
 mod layout;
 mod matmul;
 mod norm;
+mod number;
+mod packing;
 mod patch_embed;
 mod picks;
 mod resize;
@@ -28,6 +30,9 @@ pub use conv::{conv, pool};
 pub use elementwise::{binary, glu, unary};
 pub use layout::{concat, pad, rearrange};
 pub use matmul::matmul;
+pub use norm::{l2_norm, layer_norm, rms_norm};
+pub use number::{cast, dequantize, quantize};
+pub use packing::{read_weight, unpack};
 pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
@@ -52,13 +57,20 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// Values in row-major order.
     pub data: Vec<f64>,
+    /// What each value may be off by as the device reads it; empty where it reads them exactly.
+    pub slack: Vec<f64>,
 }
 
 impl Array {
     /// An array of values that the device holds as `dtype`.
     pub fn new(dtype: DType, shape: &[usize], data: Vec<f64>) -> Self {
         debug_assert_eq!(shape.iter().product::<usize>(), data.len());
-        Self { dtype, shape: shape.to_vec(), data }
+        Self { dtype, shape: shape.to_vec(), data, slack: Vec::new() }
+    }
+    /// [`Array::slack`] of a row along the last axis.
+    pub fn slack_of(&self, row: usize) -> &[f64] {
+        let cols = self.cols();
+        self.slack.get(row * cols..row * cols + cols).unwrap_or_default()
     }
     /// Extent of the last axis.
     pub fn cols(&self) -> usize {

@@ -8,6 +8,7 @@ mod attention_decode;
 mod attention_merge;
 mod batch_norm;
 mod binary;
+mod cast;
 mod ceilings;
 mod concat;
 mod conv;
@@ -26,6 +27,8 @@ mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod quantize;
+mod read_weight;
 mod pool;
 mod rearrange;
 mod reduce;
@@ -58,10 +61,12 @@ pub static CASES: &[CaseList] = &[
     ("attention_merge", attention_merge::cases),
     ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
+    ("cast", cast::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
     ("concat", concat::cases),
     ("copy", ceilings::copy),
+    ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
@@ -77,6 +82,8 @@ pub static CASES: &[CaseList] = &[
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
+    ("quantize", quantize::quantize),
+    ("read_weight", read_weight::cases),
     ("pool", pool::cases),
     ("reduce", reduce::cases),
     ("rearrange", rearrange::cases),
