@@ -68,7 +68,7 @@ pub use binary::{Binary, BinaryOp};
 pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
-pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
+pub use conv::{Conv, ConvGrouped, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
@@ -313,6 +313,7 @@ pub static KERNELS: &[Entry] = &[
     conv::ENTRY,
     conv::GROUPED,
     conv::TRANSPOSE,
+    concat::ENTRY,
     ceilings::COPY,
     quantize::DEQUANTIZE,
     embed_tokens::ENTRY,

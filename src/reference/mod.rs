@@ -27,7 +27,7 @@ pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge, attention_scores};
 pub use axis::{argmax, reduce, scan, top_k};
 pub use ceilings::fma_chain;
-pub use conv::{conv, conv_transpose, pool};
+pub use conv::{conv, pool};
 pub use elementwise::{binary, glu, unary};
 pub use layout::{concat, pad, rearrange};
 pub use matmul::matmul;

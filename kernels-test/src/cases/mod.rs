@@ -14,7 +14,6 @@ mod ceilings;
 mod concat;
 mod conv;
 mod conv_grouped;
-mod conv_transpose;
 mod embed_tokens;
 mod gather;
 mod glu;
@@ -69,6 +68,7 @@ pub static CASES: &[CaseList] = &[
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
     ("conv_transpose", conv_transpose::cases),
+    ("concat", concat::cases),
     ("copy", ceilings::copy),
     ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
