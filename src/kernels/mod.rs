@@ -15,7 +15,13 @@ mod binary;
 mod cast;
 mod ceilings;
 mod cell;
+mod compare;
 mod concat;
+mod convert;
+mod embed_tokens;
+mod gather;
+mod glu;
+mod integer;
 mod conv;
 mod embed_tokens;
 mod gather;
@@ -28,6 +34,7 @@ mod l2_norm;
 mod layer_norm;
 mod matmul;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod number;
 mod packing;
@@ -67,8 +74,15 @@ pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
+pub use compare::{Compare, Orders, Select};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, Convolution};
+pub use convert::{Convert, Number};
+pub use embed_tokens::EmbedTokens;
+pub use gather::{Gather, Picks};
+pub use glu::Glu;
+pub use integer::{Integer, IntegerOp, Whole};
+pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
@@ -80,6 +94,7 @@ pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
+pub use minifloat::{FloatFormat, Minifloat, MinifloatMode, Rounding, Special};
 pub use normalize::Normalize;
 pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
@@ -308,8 +323,10 @@ pub static KERNELS: &[Entry] = &[
     batch_norm::ENTRY,
     attention_scores::ENTRY,
     binary::ENTRY,
+    compare::ENTRY,
     concat::ENTRY,
     cast::ENTRY,
+    convert::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
     conv::TRANSPOSE,
@@ -321,6 +338,7 @@ pub static KERNELS: &[Entry] = &[
     gather::ENTRY,
     glu::ENTRY,
     grid_sample::ENTRY,
+    integer::ENTRY,
     group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
@@ -328,6 +346,7 @@ pub static KERNELS: &[Entry] = &[
     layer_norm::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
+    minifloat::ENTRY,
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
@@ -345,6 +364,7 @@ pub static KERNELS: &[Entry] = &[
     row_index::ENTRY,
     sample::ENTRY,
     scatter::ENTRY,
+    compare::SELECT,
     scan::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,

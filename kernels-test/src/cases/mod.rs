@@ -11,7 +11,13 @@ mod batch_norm;
 mod binary;
 mod cast;
 mod ceilings;
+mod compare;
 mod concat;
+mod convert;
+mod embed_tokens;
+mod gather;
+mod glu;
+mod integer;
 mod conv;
 mod conv_grouped;
 mod embed_tokens;
@@ -25,6 +31,7 @@ mod l2_norm;
 mod layer_norm;
 mod matmul;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
@@ -43,6 +50,7 @@ mod row_index;
 mod sample;
 mod scan;
 mod scatter;
+mod select;
 mod softmax;
 mod splice_rows;
 mod top_k;
@@ -63,8 +71,10 @@ pub static CASES: &[CaseList] = &[
     ("batch_norm", batch_norm::cases),
     ("attention_scores", attention_scores::cases),
     ("binary", binary::cases),
+    ("compare", compare::cases),
     ("concat", concat::cases),
     ("cast", cast::cases),
+    ("convert", convert::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
     ("conv_transpose", conv_transpose::cases),
@@ -76,6 +86,7 @@ pub static CASES: &[CaseList] = &[
     ("gather", gather::cases),
     ("glu", glu::cases),
     ("grid_sample", grid_sample::cases),
+    ("integer", integer::cases),
     ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
@@ -83,6 +94,7 @@ pub static CASES: &[CaseList] = &[
     ("layer_norm", layer_norm::cases),
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
+    ("minifloat", minifloat::cases),
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
@@ -100,6 +112,7 @@ pub static CASES: &[CaseList] = &[
     ("row_index", row_index::cases),
     ("sample", sample::cases),
     ("scatter", scatter::cases),
+    ("select", select::cases),
     ("scan", scan::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
