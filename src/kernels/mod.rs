@@ -9,6 +9,7 @@ mod argmax;
 mod attention;
 mod attention_decode;
 mod attention_scores;
+mod batch_matmul;
 mod binary;
 mod ceilings;
 mod cell;
@@ -20,11 +21,13 @@ mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
 mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod places;
 mod rearrange;
 mod resize;
 mod rms_norm;
@@ -32,8 +35,8 @@ mod rope;
 mod row_index;
 mod rows;
 mod sample;
-mod sight;
 mod scatter;
+mod sight;
 mod softmax;
 mod splice_rows;
 mod unary;
@@ -45,6 +48,7 @@ pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use attention_scores::{AttentionScores, ScoreStage};
+pub use batch_matmul::{BatchMatMul, Strides};
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
@@ -55,19 +59,21 @@ pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
+pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
+pub use places::Places;
 pub use rearrange::{Axis, Rearrange};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
-pub use sight::{Mask, ScoreBias};
 pub use scatter::{Combine, Scatter};
+pub use sight::{Mask, ScoreBias};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
 pub(crate) use unary::VALUE_CAP;
@@ -262,6 +268,7 @@ pub static KERNELS: &[Entry] = &[
     attention_decode::ENTRY,
     attention_decode::MERGE,
     attention_scores::ENTRY,
+    batch_matmul::ENTRY,
     binary::ENTRY,
     concat::ENTRY,
     ceilings::COPY,
@@ -273,11 +280,13 @@ pub static KERNELS: &[Entry] = &[
     kv_append::ENTRY,
     l2_norm::ENTRY,
     layer_norm::ENTRY,
+    linear_attention::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
+    places::ENTRY,
     rearrange::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,

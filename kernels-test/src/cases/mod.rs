@@ -7,6 +7,7 @@ mod attention;
 mod attention_decode;
 mod attention_merge;
 mod attention_scores;
+mod batch_matmul;
 mod binary;
 mod ceilings;
 mod concat;
@@ -17,11 +18,13 @@ mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
 mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod places;
 mod rearrange;
 mod resize_columns;
 mod resize_rows;
@@ -47,6 +50,7 @@ pub static CASES: &[CaseList] = &[
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
     ("attention_scores", attention_scores::cases),
+    ("batch_matmul", batch_matmul::cases),
     ("binary", binary::cases),
     ("concat", concat::cases),
     ("copy", ceilings::copy),
@@ -58,11 +62,13 @@ pub static CASES: &[CaseList] = &[
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
+    ("linear_attention", linear_attention::cases),
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
+    ("places", places::cases),
     ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
