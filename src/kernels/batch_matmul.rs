@@ -193,7 +193,7 @@ impl Kernel for BatchMatMul {
             params.extend(ends.map(|(name, stride)| (name, word(stride))));
         }
         params.extend([("alpha", self.alpha.to_bits()), ("beta", self.beta.to_bits())]);
-        let groups = batches.checked_mul(tile.tiles(self.rows, self.cols)).unwrap_or(usize::MAX);
+        let groups = batches.saturating_mul(tile.tiles(self.rows, self.cols));
         Ok(vec![Launch { files, overrides: tile.overrides(), params, grid: grid_2d(groups, caps)?, chunk: None }])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
