@@ -1,19 +1,30 @@
-// Index of the largest value of every row; of equal values the lowest index.
+// Index of the largest or smallest item along the middle axis:
 //
-// One workgroup a row. Lanes stride over the columns with (key, index) pairs, which a tree then compares.
+//     ids[o, i] = the j of the largest x[o, j, i]; of equal items the lowest j
 //
-// Parts: elem (Elem, the activation type), best (order_key, group_best)
+// The override SMALLEST asks for the smallest item, LAST for the highest j of equal ones. One workgroup a result.
+// Lanes stride over j with entries (key, index), ordered so that the wanted one is the first; a tree compares them.
+//
+// Parts: elem (Elem, the activation type), key (Item, item_key), first (group_first, before)
 
 struct Params {
-    rows: u32,
-    cols: u32,
+    outer: u32,
+    count: u32,
+    inner: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Elem>; // [rows, cols]
-@group(0) @binding(2) var<storage, read_write> ids: array<u32>; // [rows]
+@group(0) @binding(1) var<storage, read> x: array<Item>; // [outer, count, inner]
+@group(0) @binding(2) var<storage, read_write> ids: array<u32>; // [outer, inner]
 
 override LANES: u32 = 64;
+override SMALLEST: u32 = 0u;
+override LAST: u32 = 0u;
+
+fn entry(item: Item, j: u32) -> vec3<u32> {
+    let key = item_key(item);
+    return vec3<u32>(select(~key, key, SMALLEST == 1u), select(j, ~j, LAST == 1u));
+}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -21,22 +32,20 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.x + group.y * groups.x;
-    if row >= params.rows {
+    let line = group.x + group.y * groups.x;
+    if line >= params.outer * params.inner {
         return;
     }
-    let first = row * params.cols;
-    var key = 0u;
-    var index = params.cols - 1u;
-    for (var i = lane; i < params.cols; i += LANES) {
-        let k = order_key(f32(x[first + i]));
-        if k > key {
-            key = k;
-            index = i;
+    let base = line / params.inner * params.count * params.inner + line % params.inner;
+    var best = FIRST_NONE;
+    for (var j = lane; j < params.count; j += LANES) {
+        let other = entry(x[base + j * params.inner], j);
+        if before(other, best) {
+            best = other;
         }
     }
-    let best = group_best(key, index, lane);
+    let found = group_first(best, lane).z;
     if lane == 0u {
-        ids[row] = best.y;
+        ids[line] = select(found, ~found, LAST == 1u);
     }
 }

@@ -4,12 +4,10 @@
 //     y[row, i] = (x[row, i] - mean) / sqrt(variance + eps) * gain[i] + bias[i]
 //
 // The part `rows` says which rows a workgroup takes, as four streams of quads: each lane strides over blocks, one
-// quad of each stream, twice: once for the statistics, once to scale. Each lane keeps, by stream, the count, mean
-// and squared deviations of the cells it has seen, and merges into them those of each new quad (Chan, Golub &
-// LeVeque 1979). No large sums are subtracted: an offset costs no more digits than in two passes.
+// quad of each stream, twice: once for the statistics, once to scale.
 //
 // Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4),
-// bias (bias_quad)
+// moments (row_moments), bias (bias_quad), stats (stats_put)
 
 struct Params {
     rows: u32,
@@ -25,17 +23,6 @@ struct Params {
 fn gain_quad(i: u32) -> vec4<f32> {
     let c = min(vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.cols - 1u));
     return vec4<f32>(gain[c.x], gain[c.y], gain[c.z], gain[c.w]);
-}
-
-// Of each stream, the sum of `v` weighted by `w`.
-fn block_sum(v: mat4x4<f32>, w: mat4x4<f32>) -> vec4<f32> {
-    return vec4<f32>(dot(v[0], w[0]), dot(v[1], w[1]), dot(v[2], w[2]), dot(v[3], w[3]));
-}
-
-// Of each stream, the weighted squared deviations of `v` from `mean`.
-fn block_deviation(v: mat4x4<f32>, w: mat4x4<f32>, mean: vec4<f32>) -> vec4<f32> {
-    let d = mat4x4<f32>(v[0] - mean.x, v[1] - mean.y, v[2] - mean.z, v[3] - mean.w);
-    return block_sum(mat4x4<f32>(d[0] * d[0], d[1] * d[1], d[2] * d[2], d[3] * d[3]), w);
 }
 
 fn finish(v: vec4<f32>, i: u32) -> vec4<f32> {
@@ -54,25 +41,10 @@ fn main(
     if row >= params.rows {
         return;
     }
-    var count = vec4<f32>(0.0);
-    var mean = vec4<f32>(0.0);
-    var squares = vec4<f32>(0.0);
-    for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(row, i);
-        let w = block_weight(row, i);
-        let more = vec4<f32>(1.0) * w;
-        let block_mean = block_sum(v, w) / max(more, vec4<f32>(1.0));
-        let step = block_mean - mean;
-        let share = more / max(count + more, vec4<f32>(1.0));
-        mean += step * share;
-        squares += block_deviation(v, w, block_mean) + step * step * (count * share);
-        count += more;
-    }
-    let cols = f32(params.cols);
-    let center = merge_sum(group_sum4(count * mean, lane)) / cols;
-    let apart = mean - center;
-    let variance = merge_sum(group_sum4(squares + count * apart * apart, lane)) / cols;
-    let scale = inverseSqrt(variance + params.eps);
+    let moments = row_moments(row, lane);
+    let center = moments.mean;
+    let scale = inverseSqrt(moments.variance + params.eps);
+    stats_put(row, lane, center, scale);
     for (var i = lane; i < blocks(); i += LANES) {
         let v = block_load(row, i);
         let q = block_quads(i);

@@ -1,8 +1,9 @@
 //! A case: a kernel with its attributes, the types of its inputs, and how they are filled.
 
+use crate::packed;
 use omma::DType;
-use omma::kernels::{Kernel, TensorType};
-use omma::reference::Array;
+use omma::kernels::{Kernel, Layout, Packing, TensorType};
+use omma::reference::{Array, unpack};
 
 /// How an input is filled. All draws come from the case's seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +54,10 @@ impl Input {
     pub fn panels(dtype: DType, n: usize, k: usize) -> Self {
         Self::new(TensorType::panels(dtype, n, k), Fill::Uniform(-1.0, 1.0))
     }
+    /// A quantized weight: random codes and scales, whatever the fill.
+    pub fn packed(packing: Packing, n: usize, k: usize) -> Self {
+        Self::new(TensorType::packed(packing, n, k), Fill::Zeros)
+    }
     /// u32 values as listed.
     pub fn u32(shape: &[usize], values: &[u32]) -> Self {
         let values = values.iter().map(|v| f64::from(*v)).collect();
@@ -64,8 +69,18 @@ impl Input {
         self.fill = fill;
         self
     }
+    /// The bytes of a quantized weight; values do not make them.
+    pub fn packed_bytes(&self, seed: u64) -> Option<Vec<u8>> {
+        match self.ty.layout {
+            Layout::Packed(packing) => Some(packed::draw(packing, self.ty.rows(), self.ty.cols(), seed)),
+            _ => None,
+        }
+    }
     /// The values, rounded to what the device can hold.
     pub fn draw(&self, seed: u64) -> Array {
+        if let (Layout::Packed(packing), Some(bytes)) = (self.ty.layout, self.packed_bytes(seed)) {
+            return unpack(packing, self.ty.rows(), self.ty.cols(), &bytes);
+        }
         let mut random = Random::new(seed);
         let cols = self.ty.cols();
         let value = |i: usize, random: &mut Random| match &self.fill {
@@ -128,13 +143,13 @@ impl Case {
 }
 
 /// SplitMix64.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
-    fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -79,8 +79,10 @@ impl Prepared {
         let plan = Plan::new(graph, device.caps())?;
         let (mut store, mut guarded) = (Store::new(), Vec::new());
         for (i, value) in plan.graph.values.iter().enumerate() {
-            let contents = if i < arrays.len() { Some(&arrays[i]) } else { None };
-            let parts = fill(device, &value.ty, contents)?;
+            let parts = match case.inputs.get(i).and_then(|input| input.packed_bytes(case.seed(i))) {
+                Some(bytes) => cut(device, &value.ty, &bytes),
+                None => fill(device, &value.ty, arrays.get(i))?,
+            };
             let mut slices = Vec::new();
             for part in parts {
                 slices.push(guard(device, &value.name, &part).await?);
@@ -125,6 +127,16 @@ fn fill(device: &Device, ty: &TensorType, contents: Option<&Array>) -> Result<Ve
         Some(array) => encode(ty, array, device.caps()),
         None => Ok(vec![poison(ty.bytes())]),
     }
+}
+
+/// The chunks of a packed weight: rows of blocks follow each other without gaps.
+fn cut(device: &Device, ty: &TensorType, bytes: &[u8]) -> Vec<Vec<u8>> {
+    let pieces = chunks(ty, device.caps());
+    if pieces.len() == 1 {
+        return vec![bytes.to_vec()];
+    }
+    let row = ty.row_bytes();
+    pieces.iter().map(|p| bytes[p.first * row..][..p.rows * row].to_vec()).collect()
 }
 
 /// `bytes` bytes of a NaN with a payload.

@@ -31,7 +31,7 @@ impl Norm {
             Self::Layer { name, eps } => {
                 let gain = g.weight(&format!("{name}.weight"), TensorType::f32(&[cols]));
                 let bias = g.weight(&format!("{name}.bias"), TensorType::f32(&[cols]));
-                g.apply(LayerNorm { eps: *eps, bias: true }, &[x, gain, bias])
+                g.apply(LayerNorm { eps: *eps, bias: true, stats: false }, &[x, gain, bias])
             }
             Self::Rms { name, eps } => {
                 let gain = g.weight(&format!("{name}.weight"), TensorType::f32(&[cols]));

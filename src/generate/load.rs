@@ -137,6 +137,10 @@ impl Target<'_> {
         match self.ty.layout {
             Layout::Panels => self.write_panels(&values, rows, cols),
             Layout::Rows => self.write_rows(&values),
+            Layout::Packed(_) => {
+                let reason = "quantized weights are not loaded from checkpoints yet";
+                return Err(Error::unsupported(self.ty.to_string(), reason));
+            }
         }
         Ok(())
     }

@@ -1,18 +1,22 @@
 //! Host values to device bytes and back, by type and layout. For tests, dumps and bisecting.
 
 use crate::kernels::{Layout, TensorType, chunks};
-use crate::reference::Array;
+use crate::reference::{self, Array};
 use crate::{Caps, DType, Error, Result};
 
 /// Host values of a tensor from the bytes of its chunks.
 pub fn decode(ty: &TensorType, pieces: &[Vec<u8>], caps: &Caps) -> Result<Array> {
+    if let Layout::Packed(packing) = ty.layout {
+        let bytes: Vec<u8> = pieces.concat();
+        return Ok(reference::unpack(packing, ty.rows(), ty.cols(), &bytes));
+    }
     let mut data = Vec::with_capacity(ty.elements());
     let cuts = chunks(ty, caps);
     for (chunk, bytes) in cuts.iter().zip(pieces) {
         let values = elements(ty.dtype, bytes)?;
         let (rows, cols) = (chunk.rows, ty.cols());
         match ty.layout {
-            Layout::Rows => data.extend_from_slice(&values[..rows * cols]),
+            Layout::Rows | Layout::Packed(_) => data.extend_from_slice(&values[..rows * cols]),
             Layout::Panels => {
                 let at = |n: usize, k: usize| values[((k / 4) * rows + n) * 4 + k % 4];
                 data.extend((0..rows).flat_map(|n| (0..cols).map(move |k| (n, k))).map(|(n, k)| at(n, k)));
@@ -42,6 +46,10 @@ pub fn encode(ty: &TensorType, array: &Array, caps: &Caps) -> Result<Vec<Vec<u8>
         let (rows, cols) = (chunk.rows, ty.cols());
         let values = &array.data[chunk.first * cols..][..rows * cols];
         let mut bytes = match ty.layout {
+            Layout::Packed(_) => {
+                let reason = "a packed weight cannot be made from values; its bytes come from a file";
+                return Err(Error::graph(ty.to_string(), reason));
+            }
             Layout::Rows => values.iter().flat_map(|v| element(ty.dtype, *v)).collect::<Vec<u8>>(),
             Layout::Panels => {
                 let at = |n: usize, k: usize| if k < cols { values[n * cols + k] } else { 0.0 };

@@ -1,17 +1,26 @@
-//! Index of the largest value of every row.
+//! Index of the largest or smallest value along an axis.
 
-use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use super::axis::{Around, Items, line_lanes, without};
+use super::rows::arity;
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
 
-/// `x` \[rows, cols\] -> `ids` u32 \[rows\]; of equal values the lowest index, as torch gives on the CPU.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Argmax;
+/// `x` (f32, f16, i32, u32 or pairs of words) -> `ids` u32 in the shape of `x` without its axis `axis`. Of equal
+/// values the lowest index, as torch gives on the CPU, or the highest. Not a number is no value.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Argmax {
+    /// The axis, 0 the slowest.
+    pub axis: usize,
+    /// Look for the smallest value.
+    pub smallest: bool,
+    /// Of equal values the highest index.
+    pub last: bool,
+    /// How the values are stored.
+    pub items: Items,
+}
 
-pub(super) const ENTRY: Entry = Entry { name: "argmax", about: "index of the largest value, by row" };
-
-/// Powers of two; few long rows are usual, so the lanes of one row are many.
-const LANES: std::ops::RangeInclusive<usize> = 32..=256;
+pub(super) const ENTRY: Entry = Entry { name: "argmax", about: "index of the largest or smallest value along an axis" };
 
 impl Kernel for Argmax {
     fn name(&self) -> &'static str {
@@ -24,26 +33,40 @@ impl Kernel for Argmax {
         vec!["ids"]
     }
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
+        arity(self, inputs)?;
         let x = &inputs[0];
-        require(self, x.cols() > 0, || format!("x {x} has no columns"))?;
-        super::flat_limit(self, x.elements())?;
-        Ok(vec![TensorType::u32(&[x.rows()])])
+        let shape = self.items.shape(self, x)?;
+        let around = Around::checked(self, &TensorType::u32(shape), self.axis)?;
+        require(self, around.count > 0, || format!("x {x} has no cells along axis {}", self.axis))?;
+        Ok(vec![TensorType::u32(&without(shape, self.axis))])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let x = &io.inputs[0];
-        let lanes = x.cols().next_power_of_two().clamp(*LANES.start(), *LANES.end());
+        let around = Around::checked(self, &TensorType::u32(self.items.shape(self, x)?), self.axis)?;
+        let mut files = vec![ENTRY.name];
+        files.extend(self.items.parts(x.dtype, caps)?);
+        files.push("parts/first_shared");
         Ok(vec![Launch {
-            files: vec!["argmax", elem_part(x.dtype, caps)?, "parts/best_shared"],
-            overrides: vec![("LANES", lanes as f64)],
-            params: vec![("rows", x.rows() as u32), ("cols", x.cols() as u32)],
-            grid: grid_2d(x.rows(), caps)?,
+            files,
+            overrides: vec![
+                ("LANES", line_lanes(around.count, caps).into()),
+                ("SMALLEST", f64::from(u8::from(self.smallest))),
+                ("LAST", f64::from(u8::from(self.last))),
+            ],
+            params: around.params(),
+            grid: grid_2d(around.lines(), caps)?,
             chunk: None,
         }])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         Cost::traffic(io)
     }
-    fn oracle(&self, inputs: &[Array], _output: usize, _row: usize) -> Vec<Cell> {
-        reference::argmax(&inputs[0])
+    fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
+        reference::argmax(self, &inputs[0], row)
+    }
+    fn show(&self) -> String {
+        let words = [("smallest", self.smallest), ("last", self.last)];
+        let words: Vec<&str> = words.iter().filter(|w| w.1).map(|w| w.0).collect();
+        format!("axis={}{}{}", self.axis, if words.is_empty() { "" } else { " " }, words.join(" "))
     }
 }

@@ -3,11 +3,12 @@
 //! Here: the descriptor, and the choice of tile that `patch_embed` shares. For few rows see `matvec`.
 
 use super::act::ACT_PART;
+use super::packing::weight_files;
 use super::{Act, Chunk, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, chunks, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Error, Result};
 
-/// `x` \[.., k\], `w` \[n, k\] (panels of f32, f16 or bf16, or row-major f32), then `bias` f32 \[n\] and
+/// `x` \[.., k\], `w` \[n, k\] (panels of f32, f16 or bf16, a packed layout, or row-major f32), then `bias` f32 \[n\] and
 /// `residual` \[.., n\] where asked for -> `y` \[.., n\] in the type of `x`. Sums in f32.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MatMul {
@@ -62,9 +63,13 @@ impl MatMul {
         let (x, w) = (&io.inputs[0], &io.inputs[1]);
         let (rows, inner) = (x.rows(), x.cols());
         let pieces = chunks(w, caps);
-        let mut files = vec![file, elem_part(x.dtype, caps)?, x_part(inner), weight_part(w)?, tile.part];
+        whole_or_divisible(w, pieces.len(), caps)?;
+        let (weight, weight_overrides) = weight_files(w)?;
+        let mut files = vec![file, elem_part(x.dtype, caps)?, x_part(inner), tile.part];
+        files.extend(weight);
         files.extend(self.epilogue_parts(pieces.iter().all(|p| p.first % 4 == 0 && p.rows % 4 == 0)));
         let mut overrides = tile.overrides();
+        overrides.extend(weight_overrides);
         overrides.push(("ACT", Act::code(self.act)));
         let dispatch = |(i, piece): (usize, &Chunk)| {
             let params = vec![
@@ -91,7 +96,10 @@ impl MatMul {
         require(kernel, w.shape.len() == 2 && w.cols() == x.cols(), || {
             format!("w {w} does not match x {x}: [n, k] with k = {}", x.cols())
         })?;
-        weight_part(w)?;
+        match w.layout {
+            Layout::Packed(packing) => packing.check(kernel, w.rows(), w.cols())?,
+            _ => weight_part(w).map(|_| ())?,
+        }
         let mut shape = x.shape.clone();
         if let Some(last) = shape.last_mut() {
             *last = w.rows();
@@ -156,6 +164,18 @@ pub(super) fn weight_part(w: &TensorType) -> Result<&'static str> {
         (Layout::Panels, DType::BF16) => Ok("parts/weight_bf16"),
         (Layout::Rows, DType::F32) => Ok("parts/weight_rows"),
         _ => Err(Error::graph("matmul", format!("{w} is not a weight: f32, f16, bf16 panels or f32 rows"))),
+    }
+}
+
+/// Layouts in sections are one dispatch or none.
+pub(super) fn whole_or_divisible(w: &TensorType, pieces: usize, caps: &Caps) -> Result<()> {
+    match w.layout {
+        Layout::Packed(packing) if pieces > 1 && !packing.divisible() => Err(Error::MissingCapability {
+            what: format!("weight {w}"),
+            needs: format!("a binding of {} bytes", w.bytes()),
+            has: format!("{} bytes", caps.max_binding.min(caps.max_buffer)),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -10,13 +10,17 @@ mod attention;
 mod attention_decode;
 mod attention_scores;
 mod batch_matmul;
+mod axis;
+mod batch_norm;
 mod binary;
 mod ceilings;
 mod cell;
 mod concat;
+mod conv;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod group_norm;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -25,22 +29,29 @@ mod linear_attention;
 mod matmul;
 mod matvec;
 mod normalize;
+mod packing;
 mod pad;
 mod patch_embed;
 mod places;
+mod pool;
+mod read_weight;
 mod rearrange;
+mod reduce;
 mod resize;
 mod rms_norm;
 mod rope;
 mod row_index;
 mod rows;
 mod sample;
+mod scan;
 mod scatter;
 mod sight;
 mod softmax;
 mod splice_rows;
+mod top_k;
 mod unary;
 mod unit;
+mod window;
 
 pub use act::Act;
 pub use advance::Advance;
@@ -49,12 +60,16 @@ pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use attention_scores::{AttentionScores, ScoreStage};
 pub use batch_matmul::{BatchMatMul, Strides};
+pub use axis::Items;
+pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
+pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
+pub use group_norm::GroupNorm;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
@@ -63,21 +78,28 @@ pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use places::Places;
+pub use pool::{Places, Pool, PoolOp, Windows};
+pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
+pub use reduce::{Reduce, ReduceOp};
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
+pub use scan::{Scan, ScanOp};
 pub use scatter::{Combine, Scatter};
 pub use sight::{Mask, ScoreBias};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub use top_k::TopK;
 pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
+pub use window::Window;
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -93,6 +115,8 @@ pub enum Layout {
     /// A weight `[n, k]` in panels of four along `k`: element `(n, k)` is component `k % 4` of the quad
     /// `(k / 4) * n_count + n`. The tail of `k` is zero. Neighbouring lanes take neighbouring `n`.
     Panels,
+    /// A quantized weight `[n, k]` in a published layout.
+    Packed(Packing),
 }
 
 /// Element type, shape and layout of a tensor.
@@ -140,11 +164,15 @@ impl TensorType {
         match self.layout {
             Layout::Rows => self.cols() * self.dtype.size(),
             Layout::Panels => self.cols().div_ceil(4) * 4 * self.dtype.size(),
+            Layout::Packed(packing) => packing.row_bytes(self.rows(), self.cols()),
         }
     }
     /// Bytes of the buffer that holds the tensor, a multiple of 4 and at least 4.
     pub fn bytes(&self) -> u64 {
-        let bytes = self.rows() as u64 * self.row_bytes() as u64;
+        let bytes = match self.layout {
+            Layout::Packed(packing) => packing.bytes(self.rows(), self.cols()),
+            _ => self.rows() as u64 * self.row_bytes() as u64,
+        };
         bytes.next_multiple_of(4).max(4)
     }
 }
@@ -152,7 +180,11 @@ impl TensorType {
 impl fmt::Display for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
-        let layout = if self.layout == Layout::Panels { ":panels" } else { "" };
+        let layout = match self.layout {
+            Layout::Rows => String::new(),
+            Layout::Panels => ":panels".into(),
+            Layout::Packed(packing) => format!(":{}", packing.name()),
+        };
         write!(f, "{}[{}]{layout}", self.dtype, shape.join(","))
     }
 }
@@ -267,15 +299,20 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
+    batch_norm::ENTRY,
     attention_scores::ENTRY,
     batch_matmul::ENTRY,
     binary::ENTRY,
     concat::ENTRY,
+    conv::ENTRY,
+    conv::GROUPED,
+    conv::TRANSPOSE,
     ceilings::COPY,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
+    group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     l2_norm::ENTRY,
@@ -287,6 +324,9 @@ pub static KERNELS: &[Entry] = &[
     pad::ENTRY,
     patch_embed::ENTRY,
     places::ENTRY,
+    pool::ENTRY,
+    reduce::ENTRY,
+    read_weight::ENTRY,
     rearrange::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
@@ -295,8 +335,10 @@ pub static KERNELS: &[Entry] = &[
     row_index::ENTRY,
     sample::ENTRY,
     scatter::ENTRY,
+    scan::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
+    top_k::ENTRY,
     unary::ENTRY,
 ];
 

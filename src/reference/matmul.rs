@@ -9,7 +9,7 @@ use crate::kernels::{Act, BatchMatMul, Strides};
 /// Bound: the f32 sum of `k` products in any order is off by at most `k + 1` roundings of the sum of
 /// magnitudes (each product rounds once, each partial sum once; partial sums are no larger than that sum,
 /// up to a factor `1 + k eps`, covered by the constant), the bias adds one. `act` passes that on by its
-/// slope and adds its own error; the residual adds one rounding, the store half an ulp of its type.
+/// slope and adds its own error; what a weight is off by as it is read (`slack`) comes before all that; the residual adds one rounding, the store half an ulp of its type.
 pub fn matmul(
     x: &Array,
     w: &Array,
@@ -22,13 +22,14 @@ pub fn matmul(
     let store = (x.store_ulp(), smallest_of(x.dtype));
     let cell = |n: usize| {
         let (mut sum, mut size) = (0.0, 0.0);
+        let slack = values.iter().zip(w.slack_of(n)).map(|(a, s)| a.abs() * s).sum::<f64>();
         for (a, b) in values.iter().zip(w.row(n)) {
             sum += a * b;
             size += (a * b).abs();
         }
         let bias = bias.map_or(0.0, |b| b.data[n]);
         let added = residual.map(|r| r.row(row)[n]);
-        epilogue(Sum { value: sum + bias, size: size + bias.abs(), terms: values.len() }, kind, added, store)
+        epilogue(Sum { value: sum + bias, size: size + bias.abs(), terms: values.len(), slack }, kind, added, store)
     };
     (0..w.rows()).map(cell).collect()
 }
@@ -79,13 +80,15 @@ pub(super) struct Sum {
     pub size: f64,
     /// How many products.
     pub terms: usize,
+    /// What the terms are off by before they are added.
+    pub slack: f64,
 }
 
 /// Value and bound after activation, residual and store (`(half ulp, smallest step)` of the output type).
 pub(super) fn epilogue(sum: Sum, kind: Option<Act>, residual: Option<f64>, store: (f64, f64)) -> Cell {
     let terms = sum.terms as f64;
     // Products and partial sums below the normal range may be flushed to zero.
-    let error = (terms + 4.0) * (F32_EPS * sum.size + f64::from(f32::MIN_POSITIVE));
+    let error = sum.slack + (terms + 4.0) * (F32_EPS * (sum.size + sum.slack) + f64::from(f32::MIN_POSITIVE));
     let cell = match kind {
         Some(kind) => act(kind, sum.value, error),
         None => Cell { want: sum.value, bound: error },

@@ -4,12 +4,15 @@
 
 mod act;
 mod attention;
+mod axis;
 mod ceilings;
+mod conv;
 mod elementwise;
 mod layout;
 mod linear_attention;
 mod matmul;
 mod norm;
+mod packing;
 mod patch_embed;
 mod picks;
 mod places;
@@ -22,19 +25,24 @@ mod softmax;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge, attention_scores};
+pub use axis::{argmax, reduce, scan, top_k};
 pub use ceilings::fma_chain;
+pub use conv::{conv, conv_transpose, pool};
 pub use elementwise::{binary, glu, unary};
 pub use layout::{concat, pad, rearrange};
 pub use linear_attention::linear_attention;
 pub use matmul::{batch_matmul, matmul};
 pub use norm::{l2_norm, layer_norm, rms_norm};
+pub use matmul::matmul;
+pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
+pub use packing::{read_weight, unpack};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
 pub use places::places;
 pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
-pub use sampling::{advance, argmax, sample_ids, sample_logprob};
+pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
 
 use crate::DType;
@@ -51,13 +59,20 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// Values in row-major order.
     pub data: Vec<f64>,
+    /// What each value may be off by as the device reads it; empty where it reads them exactly.
+    pub slack: Vec<f64>,
 }
 
 impl Array {
     /// An array of values that the device holds as `dtype`.
     pub fn new(dtype: DType, shape: &[usize], data: Vec<f64>) -> Self {
         debug_assert_eq!(shape.iter().product::<usize>(), data.len());
-        Self { dtype, shape: shape.to_vec(), data }
+        Self { dtype, shape: shape.to_vec(), data, slack: Vec::new() }
+    }
+    /// [`Array::slack`] of a row along the last axis.
+    pub fn slack_of(&self, row: usize) -> &[f64] {
+        let cols = self.cols();
+        self.slack.get(row * cols..row * cols + cols).unwrap_or_default()
     }
     /// Extent of the last axis.
     pub fn cols(&self) -> usize {

@@ -38,7 +38,7 @@ pub fn patch_embed(kernel: &PatchEmbed, pixels: &Array, w: &Array, bias: Option<
             error += (off * weight).abs();
         }
         let bias = bias.map_or(0.0, |b| b.data[d]);
-        let sum = Sum { value: sum + bias, size: size + bias.abs(), terms: values.len() };
+        let sum = Sum { value: sum + bias, size: size + bias.abs(), terms: values.len(), slack: 0.0 };
         let cell = epilogue(sum, None, None, (dtype.store_ulp(), smallest_of(dtype)));
         Cell { bound: cell.bound + 1.001 * error, ..cell }
     };

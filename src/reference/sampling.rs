@@ -20,11 +20,6 @@ fn first_largest(values: impl Iterator<Item = f64>) -> usize {
     best
 }
 
-/// Index of the largest value of every row, the lowest of equal ones.
-pub fn argmax(x: &Array) -> Vec<Cell> {
-    (0..x.rows()).map(|row| exact(first_largest(x.row(row).iter().copied()) as f64)).collect()
-}
-
 /// Logits after the repetition penalty: one f32 product for a token that was seen.
 fn penalized(logits: &[f64], seen: &[f64], words: &[u32]) -> Vec<f64> {
     let (penalty, inverse) = (f32::from_bits(words[4]), f32::from_bits(words[5]));

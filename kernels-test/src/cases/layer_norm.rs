@@ -13,7 +13,13 @@ fn with(dtype: DType, bias: bool, rows: usize, cols: usize, fill: Fill) -> Case 
     let name = format!("{rows}x{cols} {fill:?} {dtype}{}", if bias { "" } else { " no bias" });
     let mut inputs = vec![Input::float(dtype, &[rows, cols]).fill(fill), Input::f32(&[cols]), Input::f32(&[cols])];
     inputs.truncate(if bias { 3 } else { 2 });
-    Case::new(name, LayerNorm { eps: 1e-5, bias }, inputs)
+    Case::new(name, LayerNorm { eps: 1e-5, bias, stats: false }, inputs)
+}
+
+fn stats(dtype: DType, rows: usize, cols: usize, fill: Fill) -> Case {
+    let name = format!("{rows}x{cols} {fill:?} {dtype} stats");
+    let inputs = vec![Input::float(dtype, &[rows, cols]).fill(fill), Input::f32(&[cols]), Input::f32(&[cols])];
+    Case::new(name, LayerNorm { eps: 1e-5, bias: true, stats: true }, inputs)
 }
 
 pub fn cases() -> Vec<Case> {
@@ -36,6 +42,11 @@ pub fn cases() -> Vec<Case> {
         with(DType::F16, true, 35, 768, uniform()),
         with(DType::F16, false, 3, 77, uniform()),
         case(65_537, 3, uniform()),
+        stats(DType::F32, 1, 1, uniform()),
+        stats(DType::F32, 3, 7, Fill::Offset),
+        stats(DType::F32, 35, 68, Fill::Offset),
+        stats(DType::F32, 34, 65, Fill::Zeros),
+        stats(DType::F16, 37, 64, uniform()),
         case(2, 151_936, Fill::Offset),
         case(197, 768, uniform()).bench(),
         case(577, 1024, uniform()).bench(),
@@ -43,7 +54,7 @@ pub fn cases() -> Vec<Case> {
     ];
     for (rows, cols) in [(3, 7), (5, 1000), (2, 4099), (34, 65)] {
         let inputs = [Input::f32(&[rows, cols]).fill(Fill::Offset), Input::f32(&[cols]), Input::f32(&[cols])];
-        all.extend(as_gpu(&format!("{rows}x{cols}"), &LayerNorm { eps: 1e-5, bias: true }, &inputs));
+        all.extend(as_gpu(&format!("{rows}x{cols}"), &LayerNorm { eps: 1e-5, bias: true, stats: false }, &inputs));
     }
     all
 }

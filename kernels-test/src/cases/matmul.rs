@@ -2,8 +2,9 @@
 //! epilogue, projections of real models as bench rows.
 
 use crate::case::{Case, Fill, Input};
+use crate::packed::layouts;
 use omma::DType::{self, BF16, F16, F32};
-use omma::kernels::{Act, MatMul, TensorType};
+use omma::kernels::{Act, Block, MatMul, Packing, TensorType};
 
 fn case(x: DType, w: DType, m: usize, k: usize, n: usize, kernel: MatMul) -> Case {
     let mut inputs = vec![Input::float(x, &[m, k]), Input::panels(w, n, k)];
@@ -54,6 +55,10 @@ pub fn cases() -> Vec<Case> {
         cases.push(case(F16, w, 35, 66, 70, full(Act::Silu)));
         cases.push(case(F16, w, 64, 128, 64, MatMul { residual: true, ..MatMul::default() }));
     }
+    for (packing, step) in layouts() {
+        cases.push(packed(packing, 9, 68usize.next_multiple_of(step), 40));
+        cases.push(packed(packing, 33, 7usize.next_multiple_of(step), 72));
+    }
     cases.push(rows(29, 66, 21));
     cases.push(rows(64, 64, 64));
     for fill in [Fill::Outlier, Fill::Offset, Fill::Zeros, Fill::Huge, Fill::Tiny] {
@@ -64,6 +69,13 @@ pub fn cases() -> Vec<Case> {
     }
     cases.extend(bench());
     cases
+}
+
+/// A quantized weight. AWQ has n in eights.
+fn packed(packing: Packing, m: usize, k: usize, n: usize) -> Case {
+    let kernel = MatMul { bias: true, ..MatMul::default() };
+    let inputs = vec![Input::f32(&[m, k]), Input::packed(packing, n, k), Input::f32(&[n])];
+    Case::new(format!("{m}x{k}x{n} {}", packing.name()), kernel, inputs)
 }
 
 /// The second operand is an activation, row-major.
@@ -86,5 +98,7 @@ fn bench() -> Vec<Case> {
         case(F32, F16, 577, 1024, 4096, MatMul::default()).bench_only(),
         case(F32, BF16, 577, 1024, 4096, MatMul::default()).bench_only(),
         plain(197, 768, 3072).bench(),
+        packed(Packing::Block(Block::Q4_0), 577, 1024, 4096).bench_only(),
+        packed(Packing::Block(Block::Q4K), 577, 1024, 4096).bench_only(),
     ]
 }

@@ -2,8 +2,9 @@
 //! LLaMA-7B decode step as bench rows.
 
 use crate::case::{Case, Fill, Input};
+use crate::packed::layouts;
 use omma::DType::{self, BF16, F16, F32};
-use omma::kernels::{Act, MatVec, TensorType};
+use omma::kernels::{Act, Block, MatVec, Packing, TensorType};
 
 fn case(x: DType, w: DType, m: usize, k: usize, n: usize, kernel: MatVec) -> Case {
     let mut inputs = vec![Input::float(x, &[m, k]), Input::panels(w, n, k)];
@@ -16,6 +17,12 @@ fn case(x: DType, w: DType, m: usize, k: usize, n: usize, kernel: MatVec) -> Cas
 
 fn plain(m: usize, k: usize, n: usize) -> Case {
     case(F32, F32, m, k, n, MatVec::default())
+}
+
+/// A quantized weight. AWQ has n in eights.
+fn packed(packing: Packing, m: usize, k: usize, n: usize) -> Case {
+    let inputs = vec![Input::f32(&[m, k]), Input::packed(packing, n, k)];
+    Case::new(format!("{m}x{k}x{n} {}", packing.name()), MatVec::default(), inputs)
 }
 
 pub fn cases() -> Vec<Case> {
@@ -46,6 +53,13 @@ pub fn cases() -> Vec<Case> {
     rows.name = "2x66x21 rows".into();
     rows.inputs[1] = Input::new(TensorType::f32(&[21, 66]), Fill::Uniform(-1.0, 1.0));
     cases.push(rows);
+    for (packing, step) in layouts() {
+        cases.push(packed(packing, 1, 105usize.next_multiple_of(step), 40));
+        cases.push(packed(packing, 5, 6usize.next_multiple_of(step), 24));
+    }
+    for block in [Block::Q8_0, Block::Q4_0, Block::Q4K, Block::Q6K] {
+        cases.push(packed(Packing::Block(block), 1, 4096, 4096).bench_only());
+    }
     for w in [F32, F16, BF16] {
         cases.push(case(F32, w, 1, 4096, 4096, MatVec::default()).bench_only());
     }

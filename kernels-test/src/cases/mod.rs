@@ -8,12 +8,17 @@ mod attention_decode;
 mod attention_merge;
 mod attention_scores;
 mod batch_matmul;
+mod batch_norm;
 mod binary;
 mod ceilings;
 mod concat;
+mod conv;
+mod conv_grouped;
+mod conv_transpose;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod group_norm;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -25,16 +30,21 @@ mod normalize;
 mod pad;
 mod patch_embed;
 mod places;
+mod pool;
+mod read_weight;
 mod rearrange;
+mod reduce;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
 mod rope;
 mod row_index;
 mod sample;
+mod scan;
 mod scatter;
 mod softmax;
 mod splice_rows;
+mod top_k;
 mod unary;
 
 use crate::case::Case;
@@ -49,15 +59,20 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
+    ("batch_norm", batch_norm::cases),
     ("attention_scores", attention_scores::cases),
     ("batch_matmul", batch_matmul::cases),
     ("binary", binary::cases),
     ("concat", concat::cases),
+    ("conv", conv::cases),
+    ("conv_grouped", conv_grouped::cases),
+    ("conv_transpose", conv_transpose::cases),
     ("copy", ceilings::copy),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
+    ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
@@ -69,6 +84,9 @@ pub static CASES: &[CaseList] = &[
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
     ("places", places::cases),
+    ("pool", pool::cases),
+    ("reduce", reduce::cases),
+    ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
@@ -77,7 +95,9 @@ pub static CASES: &[CaseList] = &[
     ("row_index", row_index::cases),
     ("sample", sample::cases),
     ("scatter", scatter::cases),
+    ("scan", scan::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("top_k", top_k::cases),
     ("unary", unary::cases),
 ];

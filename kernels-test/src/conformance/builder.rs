@@ -9,7 +9,7 @@ use super::dtype::Logical;
 use super::pack::{OpCase, number};
 use super::tensor::Tensor;
 use omma::graph::{Graph, Role, Value, ValueId};
-use omma::kernels::{Kernel, Layout, TensorType};
+use omma::kernels::{Kernel, Layout, Packing, TensorType};
 use omma::{DType, Error};
 
 /// Why a mapping gives up.
@@ -59,6 +59,15 @@ pub struct Builder<'a> {
     uploads: Vec<Upload>,
 }
 
+/// One section of a quantized weight.
+#[derive(Debug, Clone, Copy)]
+pub enum Section<'s> {
+    /// The bytes of an operand.
+    Input(usize),
+    /// f32 values that the format fixes: the table of NF4.
+    Constant(&'s [f32]),
+}
+
 /// How an operand is brought to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -104,6 +113,35 @@ impl<'a> Builder<'a> {
     /// Operand `i`, a matrix `[n, k]` of floats, in panels; `transposed`: it is given as `[k, n]`.
     pub fn panels(&mut self, i: usize, transposed: bool) -> Result<ValueId, Stop> {
         self.operand(i, Form::Panels { transposed })
+    }
+
+    /// A quantized weight `[n, k]` from its sections: operands in their published bytes, or constants of the format.
+    pub fn weight(
+        &mut self,
+        packing: Packing,
+        (n, k): (usize, usize),
+        sections: &[Section<'_>],
+    ) -> Result<ValueId, Stop> {
+        let want: Vec<usize> = packing.sections(n, k).into_iter().filter(|b| *b > 0).collect();
+        let mut all = Vec::new();
+        for (i, section) in sections.iter().enumerate() {
+            let mut bytes = match section {
+                Section::Input(i) => self.host(*i)?.bytes(),
+                Section::Constant(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            };
+            if want.get(i) != Some(&bytes.len()) {
+                let reason = format!("section {i} of {want:?} bytes has {}", bytes.len());
+                return Err(Error::argument(format!("weight [{n}, {k}] as {}", packing.name()), reason).into());
+            }
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            all.extend(bytes);
+        }
+        if sections.len() != want.len() {
+            let reason = format!("{} sections for {want:?} bytes", sections.len());
+            return Err(Error::argument(format!("weight [{n}, {k}]"), reason).into());
+        }
+        let name = format!("weight{}", self.graph.values.len());
+        Ok(self.upload(name, TensorType::packed(packing, n, k), all))
     }
 
     fn operand(&mut self, i: usize, form: Form) -> Result<ValueId, Stop> {

@@ -15,7 +15,7 @@ mod pack;
 mod report;
 mod tensor;
 
-pub use builder::{Builder, Mapped, Mapping, Stop};
+pub use builder::{Builder, Mapped, Mapping, Section, Stop};
 pub use compare::Worst;
 pub use dtype::Logical;
 pub use pack::OpCase;

@@ -14,6 +14,6 @@ fn softmax(b: &mut Builder<'_>) -> Mapped {
     if axis + 1 != shape.len() || b.case().since_version < 13 {
         return Stop::unsupported(format!("Softmax along axis {axis} of {} (opset {})", shape.len(), b.case().opset));
     }
-    let y = b.add(Softmax, &[x])?;
+    let y = b.add(Softmax::default(), &[x])?;
     Ok(vec![Some(y)])
 }

@@ -1,0 +1,37 @@
+//! scan: sums and products in both directions, every axis, integers that wrap, long lines.
+
+use super::as_gpu::as_gpu;
+use crate::case::{Case, Fill, Input};
+use omma::DType::{self, F16, F32, I32, U32};
+use omma::kernels::{Scan, ScanOp};
+
+fn case(op: ScanOp, dtype: DType, shape: &[usize], axis: usize, fill: Fill) -> Vec<Case> {
+    let one = |(exclusive, reverse): (bool, bool)| {
+        let name = format!("{op:?} {shape:?} axis {axis} {dtype} exclusive {exclusive} reverse {reverse} {fill:?}");
+        let inputs = vec![Input::float(dtype, shape).fill(fill.clone())];
+        Case::new(name, Scan { op, axis, exclusive, reverse }, inputs)
+    };
+    [(false, false), (true, false), (false, true), (true, true)].into_iter().map(one).collect()
+}
+
+pub fn cases() -> Vec<Case> {
+    use ScanOp::{Product, Sum};
+    let uniform = || Fill::Uniform(-1.0, 1.0);
+    let mut all = Vec::new();
+    all.extend(case(Sum, F32, &[1], 0, uniform()));
+    all.extend(case(Sum, F32, &[3, 31], 1, uniform()));
+    all.extend(case(Sum, F32, &[2, 37, 5], 1, Fill::Offset));
+    all.extend(case(Sum, F16, &[3, 65], 1, uniform()));
+    all.extend(case(Sum, I32, &[3, 129], 0, Fill::Uniform(-2e9, 2e9)));
+    all.extend(case(Sum, U32, &[2, 100, 3], 1, Fill::Index(u32::MAX)));
+    all.extend(case(Product, F32, &[3, 33], 1, Fill::Uniform(0.9, 1.1)));
+    all.extend(case(Product, I32, &[3, 40], 1, Fill::Uniform(-9.0, 9.0)));
+    all.extend(case(Sum, F32, &[65_537, 2], 1, uniform()).into_iter().take(1));
+    all.extend(case(Sum, F32, &[2, 8191], 1, Fill::Offset));
+    all.extend(case(Sum, F32, &[577, 577], 1, uniform()).into_iter().take(1).map(Case::bench));
+    for cols in [7, 1000] {
+        let kernel = Scan { op: Sum, axis: 1, exclusive: true, reverse: false };
+        all.extend(as_gpu(&format!("3x{cols}"), &kernel, &[Input::f32(&[3, cols])]));
+    }
+    all
+}

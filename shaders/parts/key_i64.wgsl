@@ -1,0 +1,7 @@
+// Role key: signed integers of two words, the low word first.
+
+alias Item = vec2<u32>;
+
+fn item_key(item: Item) -> vec2<u32> {
+    return vec2<u32>(item.y ^ 0x80000000u, item.x);
+}
