@@ -9,10 +9,11 @@ mod argmax;
 mod attention;
 mod attention_decode;
 mod attention_scores;
-mod batch_matmul;
 mod axis;
+mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
 mod ceilings;
 mod cell;
 mod concat;
@@ -32,7 +33,6 @@ mod normalize;
 mod packing;
 mod pad;
 mod patch_embed;
-mod places;
 mod pool;
 mod read_weight;
 mod rearrange;
@@ -59,10 +59,11 @@ pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use attention_scores::{AttentionScores, ScoreStage};
-pub use batch_matmul::{BatchMatMul, Strides};
 pub use axis::Items;
+pub use batch_matmul::{BatchMatMul, Strides};
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
+pub use cache_places::CachePlaces;
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
@@ -81,7 +82,6 @@ pub use normalize::Normalize;
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
-pub use places::Places;
 pub use pool::{Places, Pool, PoolOp, Windows};
 pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
@@ -299,10 +299,11 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
-    batch_norm::ENTRY,
     attention_scores::ENTRY,
     batch_matmul::ENTRY,
+    batch_norm::ENTRY,
     binary::ENTRY,
+    cache_places::ENTRY,
     concat::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
@@ -323,19 +324,18 @@ pub static KERNELS: &[Entry] = &[
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
-    places::ENTRY,
     pool::ENTRY,
-    reduce::ENTRY,
     read_weight::ENTRY,
     rearrange::ENTRY,
+    reduce::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
     rope::ENTRY,
     row_index::ENTRY,
     sample::ENTRY,
-    scatter::ENTRY,
     scan::ENTRY,
+    scatter::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
     top_k::ENTRY,

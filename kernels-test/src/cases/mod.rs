@@ -10,6 +10,7 @@ mod attention_scores;
 mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
 mod ceilings;
 mod concat;
 mod conv;
@@ -29,7 +30,6 @@ mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
-mod places;
 mod pool;
 mod read_weight;
 mod rearrange;
@@ -59,10 +59,11 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
-    ("batch_norm", batch_norm::cases),
     ("attention_scores", attention_scores::cases),
     ("batch_matmul", batch_matmul::cases),
+    ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
+    ("cache_places", cache_places::cases),
     ("concat", concat::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
@@ -83,19 +84,18 @@ pub static CASES: &[CaseList] = &[
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
-    ("places", places::cases),
     ("pool", pool::cases),
-    ("reduce", reduce::cases),
     ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
+    ("reduce", reduce::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
     ("rope", rope::cases),
     ("row_index", row_index::cases),
     ("sample", sample::cases),
-    ("scatter", scatter::cases),
     ("scan", scan::cases),
+    ("scatter", scatter::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
     ("top_k", top_k::cases),

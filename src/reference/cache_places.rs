@@ -1,10 +1,10 @@
-//! Places of new rows in caches.
+//! CachePlaces of new rows in caches.
 
 use super::{Array, Cell};
-use crate::kernels::Places;
+use crate::kernels::CachePlaces;
 
-/// Row `row` of output `output` of [`Places`]: integers, exact.
-pub fn places(spec: &Places, lens: &Array, output: usize, row: usize) -> Vec<Cell> {
+/// Row `row` of output `output` of [`CachePlaces`]: integers, exact.
+pub fn cache_places(spec: &CachePlaces, lens: &Array, output: usize, row: usize) -> Vec<Cell> {
     let exact = |want: i64| Cell { want: want as f64, bound: 0.0 };
     // A negative length is a large one to a kernel that reads words.
     let length = |s: usize| if lens.data[s] < 0.0 { 1 << 29 } else { (lens.data[s] as i64).min(1 << 29) };

@@ -12,7 +12,7 @@ use crate::{Caps, DType, Result};
 /// Sequence s ends after `end = lens[s] + plus` rows, of which the last `queries` are new: new row i stands at
 /// `p = end - queries + i`. A negative p is position 0. A slot whose p is not in the cache is `u32::MAX`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places {
+pub struct CachePlaces {
     /// New rows of each sequence.
     pub queries: usize,
     /// Blocks of rows that a sequence has in the cache: its heads, or 1.
@@ -28,11 +28,11 @@ pub struct Places {
 }
 
 pub(super) const ENTRY: Entry =
-    Entry { name: "places", about: "spans, positions and cache slots of new rows, from lengths" };
+    Entry { name: "cache_places", about: "spans, positions and cache slots of new rows, from lengths" };
 
 const LANES: u32 = 64;
 
-impl Kernel for Places {
+impl Kernel for CachePlaces {
     fn name(&self) -> &'static str {
         ENTRY.name
     }
@@ -83,7 +83,7 @@ impl Kernel for Places {
         Cost::traffic(io)
     }
     fn oracle(&self, inputs: &[Array], output: usize, row: usize) -> Vec<Cell> {
-        reference::places(self, &inputs[0], output, row)
+        reference::cache_places(self, &inputs[0], output, row)
     }
     fn show(&self) -> String {
         let Self { queries, heads, rows, plus, .. } = self;
