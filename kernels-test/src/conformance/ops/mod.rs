@@ -3,6 +3,7 @@
 mod activation;
 mod attention;
 mod conv;
+mod einsum;
 mod elementwise;
 mod gather;
 mod gguf;
@@ -17,6 +18,7 @@ mod quantize;
 mod reduce;
 mod resize;
 mod rotary;
+mod sequences;
 mod softmax;
 
 use super::builder::Mapping;
