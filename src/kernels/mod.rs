@@ -14,6 +14,7 @@ mod batch_matmul;
 mod batch_norm;
 mod binary;
 mod cache_places;
+mod cast;
 mod ceilings;
 mod cell;
 mod concat;
@@ -21,6 +22,7 @@ mod conv;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod interpolate_rows;
 mod kv_append;
@@ -30,13 +32,16 @@ mod linear_attention;
 mod matmul;
 mod matvec;
 mod normalize;
+mod number;
 mod packing;
 mod pad;
 mod patch_embed;
 mod pool;
+mod quantize;
 mod read_weight;
 mod rearrange;
 mod reduce;
+mod resample;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -64,12 +69,14 @@ pub use batch_matmul::{BatchMatMul, Strides};
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
 pub use cache_places::CachePlaces;
+pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
+pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
 pub use group_norm::GroupNorm;
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
@@ -79,13 +86,16 @@ pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use normalize::Normalize;
+pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use pool::{Places, Pool, PoolOp, Windows};
+pub use quantize::{Dequantize, Granularity, Quantize};
 pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
+pub use resample::Resample;
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -304,15 +314,18 @@ pub static KERNELS: &[Entry] = &[
     batch_norm::ENTRY,
     binary::ENTRY,
     cache_places::ENTRY,
+    cast::ENTRY,
     concat::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
     conv::TRANSPOSE,
     ceilings::COPY,
+    quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
+    grid_sample::ENTRY,
     group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
@@ -325,12 +338,15 @@ pub static KERNELS: &[Entry] = &[
     pad::ENTRY,
     patch_embed::ENTRY,
     pool::ENTRY,
+    quantize::QUANTIZE,
     read_weight::ENTRY,
     rearrange::ENTRY,
     reduce::ENTRY,
+    resample::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
+    grid_sample::ROI_ALIGN,
     rope::ENTRY,
     row_index::ENTRY,
     sample::ENTRY,

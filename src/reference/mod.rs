@@ -13,6 +13,7 @@ mod layout;
 mod linear_attention;
 mod matmul;
 mod norm;
+mod number;
 mod packing;
 mod patch_embed;
 mod picks;
@@ -22,6 +23,7 @@ mod rows;
 mod sampling;
 mod sight;
 mod softmax;
+mod spatial;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge, attention_scores};
@@ -34,6 +36,7 @@ pub use layout::{concat, pad, rearrange};
 pub use linear_attention::linear_attention;
 pub use matmul::{batch_matmul, matmul};
 pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
+pub use number::{cast, dequantize, quantize};
 pub use packing::{read_weight, unpack};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
@@ -42,6 +45,7 @@ pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
+pub use spatial::{grid_sample, resample, roi_align};
 
 use crate::DType;
 

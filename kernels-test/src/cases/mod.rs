@@ -11,6 +11,7 @@ mod batch_matmul;
 mod batch_norm;
 mod binary;
 mod cache_places;
+mod cast;
 mod ceilings;
 mod concat;
 mod conv;
@@ -19,6 +20,7 @@ mod conv_transpose;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod interpolate_rows;
 mod kv_append;
@@ -31,12 +33,15 @@ mod normalize;
 mod pad;
 mod patch_embed;
 mod pool;
+mod quantize;
 mod read_weight;
 mod rearrange;
 mod reduce;
+mod resample;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
+mod roi_align;
 mod rope;
 mod row_index;
 mod sample;
@@ -64,15 +69,18 @@ pub static CASES: &[CaseList] = &[
     ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
     ("cache_places", cache_places::cases),
+    ("cast", cast::cases),
     ("concat", concat::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
     ("conv_transpose", conv_transpose::cases),
     ("copy", ceilings::copy),
+    ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
+    ("grid_sample", grid_sample::cases),
     ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
@@ -85,12 +93,15 @@ pub static CASES: &[CaseList] = &[
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
     ("pool", pool::cases),
+    ("quantize", quantize::quantize),
     ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
     ("reduce", reduce::cases),
+    ("resample", resample::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
+    ("roi_align", roi_align::cases),
     ("rope", rope::cases),
     ("row_index", row_index::cases),
     ("sample", sample::cases),

@@ -1,6 +1,107 @@
 //! Convolutions.
 
-use super::Entry;
+use super::super::builder::{Builder, Mapped, Stop};
+use super::windows::{plane_axes, window};
+use super::{Entry, ONNX};
+use omma::kernels::{Conv, ConvGrouped, ConvTranspose, Convolution, Window};
 
 /// Mappings of this group.
-pub static OPS: &[Entry] = &[];
+pub static OPS: &[Entry] = &[(ONNX, "Col2Im", col2im), (ONNX, "Conv", conv), (ONNX, "ConvTranspose", conv_transpose)];
+
+/// Groups of fewer output channels than this leave most of a tile empty.
+const NARROW: usize = 16;
+
+fn groups(b: &Builder<'_>) -> Result<usize, Stop> {
+    Ok(usize::try_from(b.opt_int("group")?.unwrap_or(1)).unwrap_or(0).max(1))
+}
+
+fn conv(b: &mut Builder<'_>) -> Mapped {
+    let x = b.input(0)?;
+    let (shape, w_shape) = (b.shape(x), b.host(1)?.shape.clone());
+    let groups = groups(b)?;
+    let window = window(b, &shape, w_shape.get(2..).unwrap_or_default())?;
+    let cols = w_shape.first().copied().unwrap_or(0);
+    let kernel = Convolution { window, groups, bias: b.has(2), act: None };
+    let narrow = groups > 1 && cols / groups < NARROW;
+    let mut operands = vec![x, if narrow { b.input(1)? } else { b.panels(1, false)? }];
+    if b.has(2) {
+        operands.push(b.input(2)?);
+    }
+    let y = if narrow { b.add(ConvGrouped(kernel), &operands)? } else { b.add(Conv(kernel), &operands)? };
+    Ok(vec![Some(y)])
+}
+
+fn conv_transpose(b: &mut Builder<'_>) -> Mapped {
+    let x = b.input(0)?;
+    let (shape, w_shape) = (b.shape(x), b.host(1)?.shape.clone());
+    let axes = plane_axes(b, shape.len())?;
+    let groups = groups(b)?;
+    let auto = b.opt_text("auto_pad")?.unwrap_or("NOTSET");
+    let mut window =
+        if auto.starts_with("SAME") { unpadded(b, &shape, &w_shape)? } else { window(b, &shape, &w_shape[2..])? };
+    let mut extra = [0; 3];
+    let wanted = b.opt_ints("output_shape")?;
+    let given = b.opt_ints("output_padding")?.unwrap_or_default();
+    for (i, axis) in (3 - axes..3).enumerate() {
+        let extent = shape[2 + i];
+        let more = given.get(i).map_or(0, |v| usize::try_from(*v).unwrap_or(0));
+        let reach = window.size[axis].saturating_sub(1) * window.dilation[axis] + 1;
+        let whole = extent.saturating_sub(1) * window.stride[axis] + reach;
+        extra[axis] = more;
+        let target = match &wanted {
+            // With or without images and channels in front.
+            Some(shape) => shape.get(shape.len().saturating_sub(axes) + i).map(|v| usize::try_from(*v).unwrap_or(0)),
+            None if auto.starts_with("SAME") => Some(extent * window.stride[axis]),
+            None => None,
+        };
+        if let Some(target) = target {
+            let total = (whole + more).saturating_sub(target);
+            let less = total / 2;
+            let (before, after) = if auto == "SAME_UPPER" { (less, total - less) } else { (total - less, less) };
+            (window.pad[axis], window.pad_end[axis]) = (before, after);
+            extra[axis] = (target + total).saturating_sub(whole);
+        }
+    }
+    let conv = Convolution { window, groups, bias: b.has(2), act: None };
+    let mut operands = vec![x, b.input(1)?];
+    if b.has(2) {
+        operands.push(b.input(2)?);
+    }
+    Ok(vec![Some(b.add(ConvTranspose { conv, extra }, &operands)?)])
+}
+
+/// The window without the padding of `auto_pad`, which means another thing for a transposed convolution.
+fn unpadded(b: &Builder<'_>, shape: &[usize], w_shape: &[usize]) -> Result<Window, Stop> {
+    let padded = window(b, shape, w_shape.get(2..).unwrap_or_default())?;
+    Ok(Window { pad: [0; 3], pad_end: [0; 3], ..padded })
+}
+
+/// Columns summed into the picture they were cut from: the transposed convolution in which each channel's window has
+/// one 1 for each of its columns.
+fn col2im(b: &mut Builder<'_>) -> Mapped {
+    let sizes = |i: usize| -> Result<Vec<usize>, Stop> {
+        Ok(b.host(i)?.ints().iter().map(|v| usize::try_from(*v).unwrap_or(0)).collect())
+    };
+    let (picture, block) = (sizes(1)?, sizes(2)?);
+    let x = b.input(0)?;
+    let shape = b.shape(x);
+    let taps: usize = block.iter().product();
+    let channels = shape.get(1).copied().unwrap_or(0) / taps.max(1);
+    let mut planes = vec![shape[0], channels];
+    planes.extend(&picture);
+    let axes = plane_axes(b, planes.len())?;
+    let window = window(b, &planes, &block)?;
+    let (mut grid, mut extra) = (vec![shape[0], channels * taps], [0; 3]);
+    for (i, axis) in (3 - axes..3).enumerate() {
+        let reach = window.size[axis].saturating_sub(1) * window.dilation[axis] + 1;
+        let room = (picture[i] + window.pad[axis] + window.pad_end[axis]).saturating_sub(reach);
+        grid.push(room / window.stride[axis].max(1) + 1);
+        extra[axis] = room % window.stride[axis].max(1);
+    }
+    let cells: Vec<f32> =
+        (0..channels * taps * taps).map(|i| f32::from(u8::from(i / taps % taps == i % taps))).collect();
+    let w = b.graph().constant_f32("columns", &[channels * taps, taps], &cells);
+    let x = b.reshape(x, &grid)?;
+    let conv = Convolution { window, groups: channels, bias: false, act: None };
+    Ok(vec![Some(b.add(ConvTranspose { conv, extra }, &[x, w])?)])
+}

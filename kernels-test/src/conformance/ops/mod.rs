@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod axes;
 mod conv;
 mod einsum;
 mod elementwise;
@@ -20,6 +21,7 @@ mod resize;
 mod rotary;
 mod sequences;
 mod softmax;
+mod windows;
 
 use super::builder::Mapping;
 
