@@ -10,8 +10,10 @@ mod attention;
 mod attention_decode;
 mod attention_scores;
 mod axis;
+mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
 mod cast;
 mod ceilings;
 mod cell;
@@ -32,6 +34,7 @@ mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
 mod matvec;
 mod minifloat;
@@ -40,9 +43,8 @@ mod number;
 mod packing;
 mod pad;
 mod patch_embed;
-mod quantize;
-mod read_weight;
 mod pool;
+mod quantize;
 mod read_weight;
 mod rearrange;
 mod reduce;
@@ -70,8 +72,10 @@ pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use attention_scores::{AttentionScores, ScoreStage};
 pub use axis::Items;
+pub use batch_matmul::{BatchMatMul, Strides};
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
+pub use cache_places::CachePlaces;
 pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use compare::{Compare, Orders, Select};
@@ -92,6 +96,7 @@ pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
+pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use minifloat::{FloatFormat, Minifloat, MinifloatMode, Rounding, Special};
@@ -100,9 +105,8 @@ pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
-pub use quantize::{Dequantize, Granularity, Quantize};
-pub use read_weight::ReadWeight;
 pub use pool::{Places, Pool, PoolOp, Windows};
+pub use quantize::{Dequantize, Granularity, Quantize};
 pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
@@ -320,13 +324,17 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
-    batch_norm::ENTRY,
     attention_scores::ENTRY,
+    batch_matmul::ENTRY,
+    batch_norm::ENTRY,
     binary::ENTRY,
     compare::ENTRY,
     concat::ENTRY,
     cast::ENTRY,
     convert::ENTRY,
+    cache_places::ENTRY,
+    cast::ENTRY,
+    concat::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
     conv::TRANSPOSE,
@@ -344,17 +352,18 @@ pub static KERNELS: &[Entry] = &[
     kv_append::ENTRY,
     l2_norm::ENTRY,
     layer_norm::ENTRY,
+    linear_attention::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
     minifloat::ENTRY,
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
+    pool::ENTRY,
     quantize::QUANTIZE,
     read_weight::ENTRY,
-    pool::ENTRY,
-    reduce::ENTRY,
     rearrange::ENTRY,
+    reduce::ENTRY,
     resample::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
@@ -366,6 +375,7 @@ pub static KERNELS: &[Entry] = &[
     scatter::ENTRY,
     compare::SELECT,
     scan::ENTRY,
+    scatter::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
     top_k::ENTRY,

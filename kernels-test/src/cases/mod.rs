@@ -7,8 +7,10 @@ mod attention;
 mod attention_decode;
 mod attention_merge;
 mod attention_scores;
+mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
 mod cast;
 mod ceilings;
 mod compare;
@@ -29,15 +31,16 @@ mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
 mod matvec;
 mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod pool;
 mod quantize;
 mod read_weight;
-mod pool;
 mod rearrange;
 mod reduce;
 mod resample;
@@ -68,13 +71,17 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
-    ("batch_norm", batch_norm::cases),
     ("attention_scores", attention_scores::cases),
+    ("batch_matmul", batch_matmul::cases),
+    ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
     ("compare", compare::cases),
     ("concat", concat::cases),
     ("cast", cast::cases),
     ("convert", convert::cases),
+    ("cache_places", cache_places::cases),
+    ("cast", cast::cases),
+    ("concat", concat::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
     ("conv_transpose", conv_transpose::cases),
@@ -92,17 +99,18 @@ pub static CASES: &[CaseList] = &[
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
+    ("linear_attention", linear_attention::cases),
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
     ("minifloat", minifloat::cases),
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
+    ("pool", pool::cases),
     ("quantize", quantize::quantize),
     ("read_weight", read_weight::cases),
-    ("pool", pool::cases),
-    ("reduce", reduce::cases),
     ("rearrange", rearrange::cases),
+    ("reduce", reduce::cases),
     ("resample", resample::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
@@ -114,6 +122,7 @@ pub static CASES: &[CaseList] = &[
     ("scatter", scatter::cases),
     ("select", select::cases),
     ("scan", scan::cases),
+    ("scatter", scatter::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
     ("top_k", top_k::cases),

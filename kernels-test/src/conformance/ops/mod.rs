@@ -4,6 +4,7 @@ mod activation;
 mod attention;
 mod axes;
 mod conv;
+mod einsum;
 mod elementwise;
 mod gather;
 mod gguf;
@@ -18,6 +19,7 @@ mod quantize;
 mod reduce;
 mod resize;
 mod rotary;
+mod sequences;
 mod softmax;
 mod windows;
 
