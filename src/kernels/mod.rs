@@ -19,17 +19,14 @@ mod ceilings;
 mod cell;
 mod compare;
 mod concat;
-mod convert;
-mod embed_tokens;
-mod gather;
-mod glu;
-mod integer;
 mod conv;
+mod convert;
 mod embed_tokens;
 mod gather;
 mod glu;
 mod grid_sample;
 mod group_norm;
+mod integer;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -81,17 +78,13 @@ pub use ceilings::{Copy, FmaChain};
 pub use compare::{Compare, Orders, Select};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, Convolution};
-pub use convert::{Convert, Number};
-pub use embed_tokens::EmbedTokens;
-pub use gather::{Gather, Picks};
-pub use glu::Glu;
-pub use integer::{Integer, IntegerOp, Whole};
-pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
+pub use convert::{Convert, WordType};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
 pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
 pub use group_norm::GroupNorm;
+pub use integer::{Integer, IntegerOp, Whole};
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
@@ -122,7 +115,6 @@ pub use sight::{Mask, ScoreBias};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
 pub use top_k::TopK;
-pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
 pub use window::Window;
 
@@ -328,17 +320,13 @@ pub static KERNELS: &[Entry] = &[
     batch_matmul::ENTRY,
     batch_norm::ENTRY,
     binary::ENTRY,
-    compare::ENTRY,
-    concat::ENTRY,
-    cast::ENTRY,
-    convert::ENTRY,
     cache_places::ENTRY,
     cast::ENTRY,
+    compare::ENTRY,
     concat::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
-    conv::TRANSPOSE,
-    concat::ENTRY,
+    convert::ENTRY,
     ceilings::COPY,
     quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
@@ -346,8 +334,8 @@ pub static KERNELS: &[Entry] = &[
     gather::ENTRY,
     glu::ENTRY,
     grid_sample::ENTRY,
-    integer::ENTRY,
     group_norm::ENTRY,
+    integer::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     l2_norm::ENTRY,
@@ -372,10 +360,9 @@ pub static KERNELS: &[Entry] = &[
     rope::ENTRY,
     row_index::ENTRY,
     sample::ENTRY,
-    scatter::ENTRY,
-    compare::SELECT,
     scan::ENTRY,
     scatter::ENTRY,
+    compare::SELECT,
     softmax::ENTRY,
     splice_rows::ENTRY,
     top_k::ENTRY,

@@ -15,18 +15,15 @@ mod cast;
 mod ceilings;
 mod compare;
 mod concat;
-mod convert;
-mod embed_tokens;
-mod gather;
-mod glu;
-mod integer;
 mod conv;
 mod conv_grouped;
+mod convert;
 mod embed_tokens;
 mod gather;
 mod glu;
 mod grid_sample;
 mod group_norm;
+mod integer;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -80,12 +77,8 @@ pub static CASES: &[CaseList] = &[
     ("cast", cast::cases),
     ("convert", convert::cases),
     ("cache_places", cache_places::cases),
-    ("cast", cast::cases),
-    ("concat", concat::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
-    ("conv_transpose", conv_transpose::cases),
-    ("concat", concat::cases),
     ("copy", ceilings::copy),
     ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
@@ -122,7 +115,6 @@ pub static CASES: &[CaseList] = &[
     ("scatter", scatter::cases),
     ("select", select::cases),
     ("scan", scan::cases),
-    ("scatter", scatter::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
     ("top_k", top_k::cases),
