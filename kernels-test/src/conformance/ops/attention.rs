@@ -105,14 +105,15 @@ impl Attending {
         b.reshape(y, shape)
     }
 
-    /// Scores or weights, [batch, heads, queries, keys].
-    pub fn scores(&mut self, b: &mut Builder<'_>, stage: ScoreStage) -> Result<ValueId, Stop> {
+    /// Scores or weights, [batch, heads, queries, keys]; `hidden` is the score of a key that is not seen.
+    pub fn scores(&mut self, b: &mut Builder<'_>, stage: ScoreStage, hidden: f32) -> Result<ValueId, Stop> {
         let mut operands = vec![self.q, self.k];
         let more = self.operands(b);
         let raw = matches!(stage, ScoreStage::Product | ScoreStage::Capped);
         let sink = usize::from(self.sinks.is_some() && stage == ScoreStage::Score);
         operands.extend(&more[..if raw { 1 } else { more.len() - sink }]);
-        b.add(AttentionScores { of: self.kernel.clone(), queries: self.queries, keys: self.keys, stage }, &operands)
+        let (of, queries, keys) = (self.kernel.clone(), self.queries, self.keys);
+        b.add(AttentionScores { of, queries, keys, stage, hidden }, &operands)
     }
 }
 
@@ -220,7 +221,7 @@ fn onnx(b: &mut Builder<'_>) -> Mapped {
             3 => ScoreStage::Weight,
             mode => return Stop::unsupported(format!("qk_matmul_output_mode {mode}")),
         };
-        outputs.push(Some(all.scores(b, stage)?));
+        outputs.push(Some(all.scores(b, stage, f32::NEG_INFINITY)?));
     }
     Ok(outputs.into_iter().take(b.case().wanted.len()).collect())
 }

@@ -254,7 +254,7 @@ pub fn grouped(b: &mut Builder<'_>) -> Mapped {
     let placed = b.add_all(places, &[lens])?;
     let q = normed(b, q, heads, 14)?;
     let k = normed(b, k, kv_heads, 15)?;
-    let (q, k) = turned(b, q, k, [heads, kv_heads], placed[1])?;
+    let (q, k) = turned(b, q, k, [heads, kv_heads], (placed[1], &cache))?;
     let (k, v) = (appended(b, k, kv_count, 3, placed[2], &cache)?, appended(b, v, kv_count, 4, placed[2], &cache)?);
     let blocks = Heads { block: Some(cache.rows), ..kv_heads };
     let mut all = Attending::new((q, heads), (k, blocks), (v, blocks), [batch, queries, cache.rows]);
@@ -284,7 +284,7 @@ pub fn grouped(b: &mut Builder<'_>) -> Mapped {
             2 => ScoreStage::Weight,
             other => return Stop::unsupported(format!("qk_output {other}")),
         };
-        outputs.push(Some(all.scores(b, stage)?));
+        outputs.push(Some(all.scores(b, stage, 0.0)?));
     }
     finished(b, outputs)
 }
@@ -321,14 +321,14 @@ fn turned(
     q: ValueId,
     k: ValueId,
     heads: [Heads; 2],
-    placed: ValueId,
+    (placed, cache): (ValueId, &Cache),
 ) -> Result<(ValueId, ValueId), Stop> {
     if b.opt_int("do_rotary")?.unwrap_or(0) == 0 {
         return Ok((q, k));
     }
     let (table, rotary) = turn_table(b, 7, 8, 1.0)?;
     let rows = b.shape(table)[0];
-    let positions = if b.has(9) { numbers(b, 9, rows)? } else { placed };
+    let positions = if b.has(9) { given_positions(b, rows, cache)? } else { placed };
     let interleaved = b.opt_int("rotary_interleaved")?.unwrap_or(0) != 0;
     let mut both = Vec::new();
     for (x, heads) in [q, k].into_iter().zip(heads) {
@@ -337,6 +337,20 @@ fn turned(
         both.push(b.reshape(y, &shape)?);
     }
     Ok((both[0], both[1]))
+}
+
+/// Operand 9, positions by token; of a prompt only the first counts, as the position of every first token.
+fn given_positions(b: &mut Builder<'_>, rows: usize, cache: &Cache) -> Result<ValueId, Stop> {
+    let all = numbers(b, 9, rows)?;
+    if !cache.prompt {
+        return Ok(all);
+    }
+    let (batch, queries) = (cache.batch, cache.queries);
+    let first = columns(b, all, 0, 1)?;
+    let plus = queries as i32;
+    let places = CachePlaces { queries, heads: 1, rows: rows.max(queries), q_step: queries, plus, wrap: false };
+    let counted = b.add_all(places, &[first])?[1];
+    b.add(Rearrange::expand(&[1, queries], &[batch, queries])?, &[counted])
 }
 
 /// The present: operand `past` with the new rows at their slots.
