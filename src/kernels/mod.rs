@@ -17,7 +17,13 @@ mod cache_places;
 mod cast;
 mod ceilings;
 mod cell;
+mod compare;
 mod concat;
+mod convert;
+mod embed_tokens;
+mod gather;
+mod glu;
+mod integer;
 mod conv;
 mod embed_tokens;
 mod gather;
@@ -31,6 +37,7 @@ mod layer_norm;
 mod linear_attention;
 mod matmul;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod number;
 mod packing;
@@ -71,7 +78,14 @@ pub use binary::{Binary, BinaryOp};
 pub use cache_places::CachePlaces;
 pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
+pub use compare::{Compare, Orders, Select};
 pub use concat::Concat;
+pub use conv::{Conv, ConvGrouped, Convolution};
+pub use convert::{Convert, Number};
+pub use embed_tokens::EmbedTokens;
+pub use gather::{Gather, Picks};
+pub use glu::Glu;
+pub use integer::{Integer, IntegerOp, Whole};
 pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
@@ -85,6 +99,7 @@ pub use layer_norm::LayerNorm;
 pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
+pub use minifloat::{FloatFormat, Minifloat, MinifloatMode, Rounding, Special};
 pub use normalize::Normalize;
 pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
@@ -313,12 +328,17 @@ pub static KERNELS: &[Entry] = &[
     batch_matmul::ENTRY,
     batch_norm::ENTRY,
     binary::ENTRY,
+    compare::ENTRY,
+    concat::ENTRY,
+    cast::ENTRY,
+    convert::ENTRY,
     cache_places::ENTRY,
     cast::ENTRY,
     concat::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
     conv::TRANSPOSE,
+    concat::ENTRY,
     ceilings::COPY,
     quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
@@ -326,6 +346,7 @@ pub static KERNELS: &[Entry] = &[
     gather::ENTRY,
     glu::ENTRY,
     grid_sample::ENTRY,
+    integer::ENTRY,
     group_norm::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
@@ -334,6 +355,7 @@ pub static KERNELS: &[Entry] = &[
     linear_attention::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
+    minifloat::ENTRY,
     normalize::ENTRY,
     pad::ENTRY,
     patch_embed::ENTRY,
@@ -350,6 +372,8 @@ pub static KERNELS: &[Entry] = &[
     rope::ENTRY,
     row_index::ENTRY,
     sample::ENTRY,
+    scatter::ENTRY,
+    compare::SELECT,
     scan::ENTRY,
     scatter::ENTRY,
     softmax::ENTRY,

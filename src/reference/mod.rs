@@ -12,6 +12,7 @@ mod elementwise;
 mod layout;
 mod linear_attention;
 mod matmul;
+mod minifloat;
 mod norm;
 mod number;
 mod packing;
@@ -24,12 +25,20 @@ mod sampling;
 mod sight;
 mod softmax;
 mod spatial;
+mod unary;
+mod whole;
 
 pub use act::act;
 pub use attention::{attention, attention_decode, attention_merge, attention_scores};
 pub use axis::{argmax, reduce, scan, top_k};
 pub use cache_places::cache_places;
 pub use ceilings::fma_chain;
+pub use conv::{conv, pool};
+pub use elementwise::{binary, glu};
+pub use layout::{concat, pad, rearrange};
+pub use matmul::matmul;
+pub use minifloat::minifloat;
+pub use norm::{l2_norm, layer_norm, rms_norm};
 pub use conv::{conv, conv_transpose, pool};
 pub use elementwise::{binary, glu, unary};
 pub use layout::{concat, pad, rearrange};
@@ -46,6 +55,8 @@ pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
 pub use spatial::{grid_sample, resample, roi_align};
+pub use unary::unary;
+pub use whole::{compare, convert, integer, select};
 
 use crate::DType;
 
@@ -116,6 +127,11 @@ fn smallest_normal(dtype: DType) -> f64 {
 fn store_error(want: f64, dtype: DType) -> f64 {
     let tiny = smallest_normal(dtype);
     if want.abs() < tiny { tiny } else { want.abs() * dtype.store_ulp() }
+}
+
+/// The value as f32 has it where it is beyond its range: infinite.
+fn overflow(want: f64) -> f64 {
+    if want.abs() > f64::from(f32::MAX) { want.signum() * f64::INFINITY } else { want }
 }
 
 /// A value that a kernel computes in f32 to within `error`, then stores as `dtype`.

@@ -13,10 +13,15 @@ mod binary;
 mod cache_places;
 mod cast;
 mod ceilings;
+mod compare;
 mod concat;
+mod convert;
+mod embed_tokens;
+mod gather;
+mod glu;
+mod integer;
 mod conv;
 mod conv_grouped;
-mod conv_transpose;
 mod embed_tokens;
 mod gather;
 mod glu;
@@ -29,6 +34,7 @@ mod layer_norm;
 mod linear_attention;
 mod matmul;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
@@ -47,6 +53,7 @@ mod row_index;
 mod sample;
 mod scan;
 mod scatter;
+mod select;
 mod softmax;
 mod splice_rows;
 mod top_k;
@@ -68,12 +75,17 @@ pub static CASES: &[CaseList] = &[
     ("batch_matmul", batch_matmul::cases),
     ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
+    ("compare", compare::cases),
+    ("concat", concat::cases),
+    ("cast", cast::cases),
+    ("convert", convert::cases),
     ("cache_places", cache_places::cases),
     ("cast", cast::cases),
     ("concat", concat::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
     ("conv_transpose", conv_transpose::cases),
+    ("concat", concat::cases),
     ("copy", ceilings::copy),
     ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
@@ -81,6 +93,7 @@ pub static CASES: &[CaseList] = &[
     ("gather", gather::cases),
     ("glu", glu::cases),
     ("grid_sample", grid_sample::cases),
+    ("integer", integer::cases),
     ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
@@ -89,6 +102,7 @@ pub static CASES: &[CaseList] = &[
     ("linear_attention", linear_attention::cases),
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
+    ("minifloat", minifloat::cases),
     ("normalize", normalize::cases),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
@@ -105,6 +119,8 @@ pub static CASES: &[CaseList] = &[
     ("rope", rope::cases),
     ("row_index", row_index::cases),
     ("sample", sample::cases),
+    ("scatter", scatter::cases),
+    ("select", select::cases),
     ("scan", scan::cases),
     ("scatter", scatter::cases),
     ("softmax", softmax::cases),

@@ -3,7 +3,8 @@
 use super::super::builder::{Builder, Mapped, Stop};
 use super::windows::{plane_axes, window};
 use super::{Entry, ONNX};
-use omma::kernels::{Conv, ConvGrouped, ConvTranspose, Convolution, Window};
+use omma::graph::ValueId;
+use omma::kernels::{Conv, ConvGrouped, Convolution, Rearrange, Window};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[(ONNX, "Col2Im", col2im), (ONNX, "Conv", conv), (ONNX, "ConvTranspose", conv_transpose)];
@@ -21,13 +22,25 @@ fn conv(b: &mut Builder<'_>) -> Mapped {
     let groups = groups(b)?;
     let window = window(b, &shape, w_shape.get(2..).unwrap_or_default())?;
     let cols = w_shape.first().copied().unwrap_or(0);
-    let kernel = Convolution { window, groups, bias: b.has(2), act: None };
-    let narrow = groups > 1 && cols / groups < NARROW;
-    let mut operands = vec![x, if narrow { b.input(1)? } else { b.panels(1, false)? }];
-    if b.has(2) {
+    let kernel = Convolution { window, groups, bias: b.has(2), ..Convolution::default() };
+    let w = if narrow(groups, cols) { b.input(1)? } else { b.panels(1, false)? };
+    convolved(b, kernel, x, w, cols)
+}
+
+fn narrow(groups: usize, cols: usize) -> bool {
+    groups > 1 && cols / groups < NARROW
+}
+
+/// The convolution of `x` and `w`, and of operand 2 as the bias, by the kernel that suits the groups.
+fn convolved(b: &mut Builder<'_>, kernel: Convolution, x: ValueId, w: ValueId, cols: usize) -> Mapped {
+    let mut operands = vec![x, w];
+    if kernel.bias {
         operands.push(b.input(2)?);
     }
-    let y = if narrow { b.add(ConvGrouped(kernel), &operands)? } else { b.add(Conv(kernel), &operands)? };
+    let y = match narrow(kernel.groups, cols) {
+        true => b.add(ConvGrouped(kernel), &operands)?,
+        false => b.add(Conv(kernel), &operands)?,
+    };
     Ok(vec![Some(y)])
 }
 
@@ -62,12 +75,15 @@ fn conv_transpose(b: &mut Builder<'_>) -> Mapped {
             extra[axis] = (target + total).saturating_sub(whole);
         }
     }
-    let conv = Convolution { window, groups, bias: b.has(2), act: None };
-    let mut operands = vec![x, b.input(1)?];
-    if b.has(2) {
-        operands.push(b.input(2)?);
-    }
-    Ok(vec![Some(b.add(ConvTranspose { conv, extra }, &operands)?)])
+    // From [channels, cols of a group, window] to [cols, channels of a group, window].
+    let (channels, group_cols) = (w_shape[0] / groups, w_shape[1]);
+    let cells: usize = w_shape[2..].iter().product();
+    let cols = groups * group_cols;
+    let order = Rearrange::transpose(&[groups, channels, group_cols, cells], &[0, 2, 1, 3])?;
+    let w = b.input(1)?;
+    let w = b.add(order.shaped(&[cols, channels * cells]), &[w])?;
+    let kernel = Convolution { window, groups, bias: b.has(2), transposed: Some(extra), ..Convolution::default() };
+    convolved(b, kernel, x, w, cols)
 }
 
 /// The window without the padding of `auto_pad`, which means another thing for a transposed convolution.
@@ -100,8 +116,8 @@ fn col2im(b: &mut Builder<'_>) -> Mapped {
     }
     let cells: Vec<f32> =
         (0..channels * taps * taps).map(|i| f32::from(u8::from(i / taps % taps == i % taps))).collect();
-    let w = b.graph().constant_f32("columns", &[channels * taps, taps], &cells);
+    let w = b.graph().constant_f32("columns", &[channels, taps * taps], &cells);
     let x = b.reshape(x, &grid)?;
-    let conv = Convolution { window, groups: channels, bias: false, act: None };
-    Ok(vec![Some(b.add(ConvTranspose { conv, extra }, &[x, w])?)])
+    let kernel = Convolution { window, groups: channels, transposed: Some(extra), ..Convolution::default() };
+    Ok(vec![Some(b.add(ConvGrouped(kernel), &[x, w])?)])
 }
