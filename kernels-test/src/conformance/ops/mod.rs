@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod attention_ms;
 mod axes;
 mod conv;
 mod einsum;
@@ -16,6 +17,7 @@ mod pool;
 mod quant;
 mod quant_matmul;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod resize;
 mod rotary;

@@ -63,11 +63,9 @@ fn onnx(b: &mut Builder<'_>) -> Mapped {
     turned(b, kernel, &[x, positions, table])
 }
 
+/// The attribute `scale` is not looked at: ONNX Runtime's own operator reads it and does not use it.
 fn microsoft(b: &mut Builder<'_>) -> Mapped {
     floats(b, &[0, 2, 3])?;
-    if b.opt_float("scale")?.is_some_and(|s| s != 1.0) {
-        return Stop::unsupported("RotaryEmbedding with a scale: what it multiplies is not specified");
-    }
     let (table, dim) = turn_table(b, 2, 3, 1.0)?;
     let (batch, tokens, heads) = heads(b, dim)?;
     let rows = b.shape(table)[0];

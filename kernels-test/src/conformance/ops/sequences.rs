@@ -86,12 +86,6 @@ pub fn turn_table(b: &mut Builder<'_>, cos: usize, sin: usize, scale: f32) -> Re
     Ok((table, 2 * half))
 }
 
-/// 0, 1, .. for every token of a sequence, the same for each sequence.
-pub fn counting(b: &mut Builder<'_>, batch: usize, tokens: usize) -> ValueId {
-    let values: Vec<u32> = (0..batch * tokens).map(|i| (i % tokens.max(1)) as u32).collect();
-    b.graph().constant_u32("counting", &[batch, tokens], &values)
-}
-
 /// Where heads of a tensor lie: in columns of rows of tokens, or each in a block of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heads {
