@@ -77,6 +77,16 @@ impl Convolution {
         }
         Some(extents)
     }
+    /// Multiply-adds: each cell of `y` with the weights of its channel; transposed, each cell of `x`.
+    fn cost(&self, io: &Io<'_>) -> Cost {
+        let (x, w, y) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
+        let per_row = w.elements() / w.shape[0].max(1);
+        let madds = match self.transposed {
+            None => y.elements() * per_row,
+            Some(_) => x.elements() * (w.elements() / x.shape[1].max(1)),
+        };
+        Cost::product(io, madds as u64)
+    }
     /// The part of role window, and its overrides.
     fn window_part(&self) -> (&'static str, Vec<(&'static str, f64)>) {
         if self.transposed.is_none() {
@@ -166,7 +176,7 @@ impl Kernel for Conv {
         }])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
-        Cost::product(io, io.outputs[0].elements() as u64 * io.inputs[1].cols() as u64)
+        self.0.cost(io)
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
         reference::conv(&self.0, inputs, row)
@@ -230,8 +240,7 @@ impl Kernel for ConvGrouped {
         }])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
-        let w = &io.inputs[1];
-        Cost::product(io, io.outputs[0].elements() as u64 * (w.elements() / w.shape[0]) as u64)
+        self.0.cost(io)
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
         reference::conv(&self.0, inputs, row)

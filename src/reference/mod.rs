@@ -39,6 +39,7 @@ pub use layout::{concat, pad, rearrange};
 pub use linear_attention::linear_attention;
 pub use matmul::{batch_matmul, matmul};
 pub use minifloat::minifloat;
+pub use matmul::matmul;
 pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
 pub use number::{cast, dequantize, quantize};
 pub use packing::{read_weight, unpack};
