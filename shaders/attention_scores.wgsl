@@ -3,7 +3,7 @@
 //
 //     STAGE 0   y[s, h, i, j] = s_j
 //     STAGE 1   softcap * tanh(s_j / softcap)
-//     STAGE 2   the score as attention has it: capped, biased, masked; minus infinity for a key that is not seen
+//     STAGE 2   the score as attention has it: capped, biased, masked; `hidden` for a key that is not seen
 //     STAGE 3   its weight exp(score_j) / (sum_n exp(score_n) + exp(sink[h])), 0 for a key that is not seen
 //
 // Queries beyond their span see no key. Stages 0 and 1 do not ask what is seen: they take every key of the tensor,
@@ -44,6 +44,7 @@ struct Params {
     score_query: u32,
     score_key: u32,
     score_rows: u32,
+    hidden: u32, // f32 bits, minus infinity may be among them
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -57,7 +58,6 @@ override HEAD_DIM: u32 = 64;
 override STAGE: u32 = 2;
 
 const LN_2: f32 = 0.6931471805599453;
-const HIDDEN_BITS: u32 = 0xff800000u; // minus infinity
 
 fn scaled_product(tile: Tile, j: u32) -> f32 {
     let q_at = tile.q_first * params.q_stride + params.q_offset + tile.head * params.q_head;
@@ -110,7 +110,7 @@ fn main(
             peak = new_peak;
             y[row * params.keys + j] = bitcast<u32>(value);
         } else {
-            let bits = select(0u, HIDDEN_BITS, STAGE == 2u);
+            let bits = select(0u, params.hidden, STAGE == 2u);
             y[row * params.keys + j] = select(bitcast<u32>(value * LN_2), bits, hidden);
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Here: [`Picture`] (bytes -> RGB pixels as PIL gives them), [`Preprocess`] (a checkpoint's
 //! `preprocessor_config.json`), [`Policy`] (the names of tilings), [`Plan`] (which part of the picture is
-//! resized to what, and cropped where) and [`Taps`] (the integer weights of a resize, as Pillow computes them).
+//! resized to what, and cropped where), [`Taps`] (the integer weights of a resize, as Pillow computes them) and
+//! [`Sampling`] (the weights of any other separable resize).
 //! Not here: resizing and normalising themselves, which are kernels (`resize_rows`, `resize_columns`,
 //! `normalize`), and anything that knows a model. After decoding no pixel is touched on the CPU.
 
@@ -11,6 +12,7 @@ mod picture;
 mod plan;
 mod policy;
 mod preprocess;
+mod sampling;
 mod taps;
 
 #[cfg(test)]
@@ -22,4 +24,5 @@ pub use picture::{Limits, Picture};
 pub use plan::{Plan, Resampling, Window};
 pub use policy::Policy;
 pub use preprocess::{Preprocess, Size};
+pub use sampling::{AxisTaps, Coordinates, Interpolation, Rounding, Sampling};
 pub use taps::{PRECISION_BITS, Resample, Taps};

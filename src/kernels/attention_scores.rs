@@ -12,7 +12,7 @@ pub enum ScoreStage {
     Product,
     /// After the soft cap, for every key of the tensor.
     Capped,
-    /// As the softmax gets it; minus infinity where a key is not seen.
+    /// As the softmax gets it; [`AttentionScores::hidden`] where a key is not seen.
     Score,
     /// After the softmax; 0 where a key is not seen.
     Weight,
@@ -33,6 +33,8 @@ pub struct AttentionScores {
     pub keys: usize,
     /// What is written.
     pub stage: ScoreStage,
+    /// What [`ScoreStage::Score`] has where a key is not seen: minus infinity, or 0.
+    pub hidden: f32,
 }
 
 pub(super) const ENTRY: Entry =
@@ -101,6 +103,7 @@ impl Kernel for AttentionScores {
             ("scale", log2_scale(of.scale)),
         ];
         params.extend(of.sight_params(&io.inputs[3..]));
+        params.push(("hidden", self.hidden.to_bits()));
         Ok(vec![Launch { files, overrides, params, grid: grid_2d(y.rows(), caps)?, chunk: None }])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {

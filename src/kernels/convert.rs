@@ -7,7 +7,7 @@ use crate::{Caps, DType, Result};
 
 /// A type of numbers as the device holds it. Its number is the value of the overrides `SOURCE` and `RESULT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Number {
+pub enum WordType {
     /// f32.
     F32,
     /// i32.
@@ -20,7 +20,7 @@ pub enum Number {
     U64,
 }
 
-impl Number {
+impl WordType {
     fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -38,9 +38,9 @@ impl Number {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Convert {
     /// Type of `x`.
-    pub source: Number,
+    pub source: WordType,
     /// Type of `y`.
-    pub result: Number,
+    pub result: WordType,
     /// Width of a result that is held in a word, 1 to 32.
     pub bits: u32,
 }
@@ -65,7 +65,7 @@ impl Kernel for Convert {
         let paired = !self.source.pair() || x.shape.last() == Some(&2);
         let typed = x.dtype == self.source.dtype() && paired && (1..=32).contains(&self.bits);
         require(self, typed, || format!("{x} is not of {:?}, or {} no width", self.source, self.bits))?;
-        let same = self.source == Number::F32 && self.result == Number::F32;
+        let same = self.source == WordType::F32 && self.result == WordType::F32;
         require(self, !same, || "f32 to f32 would be cut to whole numbers".into())?;
         let mut shape = x.shape.clone();
         if self.source.pair() {

@@ -10,8 +10,11 @@ mod attention;
 mod attention_decode;
 mod attention_scores;
 mod axis;
+mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
+mod cast;
 mod ceilings;
 mod cell;
 mod compare;
@@ -21,23 +24,28 @@ mod convert;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod integer;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
 mod matvec;
 mod minifloat;
 mod normalize;
+mod number;
 mod packing;
 mod pad;
 mod patch_embed;
 mod pool;
+mod quantize;
 mod read_weight;
 mod rearrange;
 mod reduce;
+mod resample;
 mod resize;
 mod rms_norm;
 mod rope;
@@ -61,8 +69,11 @@ pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
 pub use attention_scores::{AttentionScores, ScoreStage};
 pub use axis::Items;
+pub use batch_matmul::{BatchMatMul, Strides};
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
+pub use cache_places::CachePlaces;
+pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use compare::{Compare, Orders, Select};
 pub use concat::Concat;
@@ -71,23 +82,33 @@ pub use convert::{Convert, Number};
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
+pub use conv::{Conv, ConvGrouped, Convolution};
+pub use convert::{Convert, WordType};
+pub use embed_tokens::EmbedTokens;
+pub use gather::{Gather, Picks};
+pub use glu::Glu;
+pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
 pub use group_norm::GroupNorm;
 pub use integer::{Integer, IntegerOp, Whole};
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
+pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
 pub use matvec::MatVec;
 pub use minifloat::{FloatFormat, Minifloat, MinifloatMode, Rounding, Special};
 pub use normalize::Normalize;
+pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use pool::{Places, Pool, PoolOp, Windows};
+pub use quantize::{Dequantize, Granularity, Quantize};
 pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
+pub use resample::Resample;
 pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
@@ -300,26 +321,31 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
-    batch_norm::ENTRY,
     attention_scores::ENTRY,
+    batch_matmul::ENTRY,
+    batch_norm::ENTRY,
     binary::ENTRY,
+    cache_places::ENTRY,
+    cast::ENTRY,
     compare::ENTRY,
     concat::ENTRY,
-    convert::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
-    conv::TRANSPOSE,
+    convert::ENTRY,
     ceilings::COPY,
+    quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
-    integer::ENTRY,
+    grid_sample::ENTRY,
     group_norm::ENTRY,
+    integer::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     l2_norm::ENTRY,
     layer_norm::ENTRY,
+    linear_attention::ENTRY,
     matmul::ENTRY,
     matvec::ENTRY,
     minifloat::ENTRY,
@@ -327,18 +353,21 @@ pub static KERNELS: &[Entry] = &[
     pad::ENTRY,
     patch_embed::ENTRY,
     pool::ENTRY,
-    reduce::ENTRY,
+    quantize::QUANTIZE,
     read_weight::ENTRY,
     rearrange::ENTRY,
+    reduce::ENTRY,
+    resample::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
+    grid_sample::ROI_ALIGN,
     rope::ENTRY,
     row_index::ENTRY,
     sample::ENTRY,
+    scan::ENTRY,
     scatter::ENTRY,
     compare::SELECT,
-    scan::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
     top_k::ENTRY,

@@ -61,7 +61,7 @@ pub fn attention_scores(spec: &AttentionScores, names: &[&str], inputs: &[Array]
         (0..spec.keys).map(|j| if there(j) { score(of, names, inputs, &query, j, depth) } else { None }).collect();
     let tiny = f64::from(f32::MIN_POSITIVE);
     if spec.stage != ScoreStage::Weight {
-        let hidden = if spec.stage == ScoreStage::Score { f64::NEG_INFINITY } else { 0.0 };
+        let hidden = if spec.stage == ScoreStage::Score { f64::from(spec.hidden) } else { 0.0 };
         let cell = |s: &Option<Score>| match s {
             None => Cell { want: hidden, bound: 0.0 },
             Some(s) => Cell { want: s.value, bound: s.error + 4.0 * F32_EPS * s.value.abs() + tiny },

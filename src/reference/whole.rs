@@ -2,7 +2,7 @@
 
 use super::{Array, Cell, moved};
 use crate::DType;
-use crate::kernels::{Compare, Convert, Integer, IntegerOp, Number, Whole};
+use crate::kernels::{Compare, Convert, Integer, IntegerOp, Whole, WordType};
 
 fn exact(values: impl Iterator<Item = f64>) -> Vec<Cell> {
     values.map(|want| Cell { want, bound: 0.0 }).collect()
@@ -121,13 +121,13 @@ pub fn select(condition: &Array, x: &Array, b: &Array, pair: bool, row: usize) -
 
 /// Row `row` of the conversion.
 pub fn convert(kernel: &Convert, x: &Array, row: usize) -> Vec<Cell> {
-    let pair = |n: Number| matches!(n, Number::I64 | Number::U64);
+    let pair = |n: WordType| matches!(n, WordType::I64 | WordType::U64);
     let whole = |i: usize| -> i128 {
         match kernel.source {
-            Number::I64 | Number::U64 => pairs(&x.data[2 * i..2 * i + 2], kernel.source == Number::I64)[0],
-            Number::F32 => {
-                let top = if kernel.result == Number::U64 { f64::powi(2.0, 64) } else { f64::powi(2.0, 63) };
-                let most = if kernel.result == Number::U64 { i128::from(u64::MAX) } else { i128::from(i64::MAX) };
+            WordType::I64 | WordType::U64 => pairs(&x.data[2 * i..2 * i + 2], kernel.source == WordType::I64)[0],
+            WordType::F32 => {
+                let top = if kernel.result == WordType::U64 { f64::powi(2.0, 64) } else { f64::powi(2.0, 63) };
+                let most = if kernel.result == WordType::U64 { i128::from(u64::MAX) } else { i128::from(i64::MAX) };
                 let cut = x.data[i].abs().trunc();
                 let size = if cut >= top { most } else { cut as i128 };
                 if x.data[i].is_nan() {
@@ -146,10 +146,10 @@ pub fn convert(kernel: &Convert, x: &Array, row: usize) -> Vec<Cell> {
     let cells = (row * row_cells..(row + 1) * row_cells).map(whole);
     match kernel.result {
         // i128 to f32 rounds to the nearest, ties to even.
-        Number::F32 => exact(cells.map(|v| f64::from(v as f32))),
-        Number::I32 => exact(cells.map(|v| wrapped(v, kernel.bits, true) as f64)),
-        Number::U32 => exact(cells.map(|v| wrapped(v, kernel.bits, false) as f64)),
-        Number::I64 | Number::U64 => exact(cells.flat_map(words)),
+        WordType::F32 => exact(cells.map(|v| f64::from(v as f32))),
+        WordType::I32 => exact(cells.map(|v| wrapped(v, kernel.bits, true) as f64)),
+        WordType::U32 => exact(cells.map(|v| wrapped(v, kernel.bits, false) as f64)),
+        WordType::I64 | WordType::U64 => exact(cells.flat_map(words)),
     }
 }
 

@@ -9,10 +9,11 @@ const STAGES: [ScoreStage; 4] = [ScoreStage::Product, ScoreStage::Capped, ScoreS
 /// Two ragged sequences in rows of q (41) and k (71), side by side.
 fn case(name: &str, of: Attention, stage: ScoreStage, dtype: DType) -> Case {
     let spans = [0, 20, 0, 37, 20, 21, 37, 34];
+    let hidden = if of.sinks { f32::NEG_INFINITY } else { 0.0 };
     let cols = |heads: usize| heads * of.head_dim;
     let mut inputs = vec![Input::float(dtype, &[41, cols(of.heads)]), Input::float(dtype, &[71, cols(of.kv_heads)])];
     inputs.push(Input::u32(&[2, 4], &spans));
-    let kernel = AttentionScores { of, queries: 22, keys: 39, stage };
+    let kernel = AttentionScores { of, queries: 22, keys: 39, stage, hidden };
     inputs.extend(kernel.inputs_after(3).into_iter().map(|name| operand(name, kernel.of.heads)));
     Case::new(format!("{name} {stage:?}"), kernel, inputs)
 }
@@ -63,16 +64,22 @@ pub fn cases() -> Vec<Case> {
     // A block of queries and keys a head, and a row of more keys than the tensor has.
     let blocks = Attention { q_block: Some(5), k_block: Some(300), ..Attention::apart(6, 3, 16) };
     for stage in [ScoreStage::Product, ScoreStage::Weight] {
-        let of = blocks.clone();
+        let (of, hidden) = (blocks.clone(), 0.0);
         let rows = |n: usize| Input::f32(&[n, 16]);
         let inputs = vec![rows(60), rows(1800), Input::u32(&[2, 4], &[0, 5, 0, 300, 30, 5, 900, 250])];
         cases.push(Case::new(
             format!("blocks {stage:?}"),
-            AttentionScores { of, queries: 5, keys: 300, stage },
+            AttentionScores { of, queries: 5, keys: 300, stage, hidden },
             inputs,
         ));
     }
-    let clip = AttentionScores { of: Attention::apart(16, 16, 64), queries: 577, keys: 577, stage: ScoreStage::Weight };
+    let clip = AttentionScores {
+        of: Attention::apart(16, 16, 64),
+        queries: 577,
+        keys: 577,
+        stage: ScoreStage::Weight,
+        hidden: 0.0,
+    };
     let rows = || Input::f32(&[577, 1024]);
     let inputs = vec![rows(), rows(), Input::u32(&[1, 4], &[0, 577, 0, 577])];
     cases.push(Case::new("16x577x64 weights", clip, inputs).bench_only());

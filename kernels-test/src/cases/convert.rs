@@ -3,9 +3,9 @@
 use super::integer::{device, numbers};
 use crate::case::{Case, Fill, Input};
 use omma::DType;
-use omma::kernels::{Convert, Number, TensorType};
+use omma::kernels::{Convert, TensorType, WordType};
 
-fn input(source: Number) -> Input {
+fn input(source: WordType) -> Input {
     let whole = |dtype, bits: u32, signed: bool| {
         let mut all = numbers(400, bits, signed);
         // Ties of every size, and their neighbours.
@@ -17,22 +17,22 @@ fn input(source: Number) -> Input {
         Input::new(TensorType::new(dtype, &shape), Fill::Values(device(&all, wide)))
     };
     match source {
-        Number::F32 => {
+        WordType::F32 => {
             let mut all = vec![0.0, -0.0, 0.99, -0.99, 1.5, -1.5, 255.0, 256.5, -129.0, 3e9, -3e9, 1e18, -1e18];
             all.extend([9.3e18, -9.3e18, 1.9e19, 3e38, -3e38, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-40]);
             all.extend((0..300).map(|i| f64::from(i) * 1.37e7 * if i % 2 == 0 { 1.0 } else { -1.0 }));
             let all: Vec<f64> = all.into_iter().map(|v| f64::from(v as f32)).collect();
             Input::f32(&[all.len()]).fill(Fill::Values(all))
         }
-        Number::I32 => whole(DType::I32, 32, true),
-        Number::U32 => whole(DType::U32, 32, false),
-        Number::I64 => whole(DType::U32, 64, true),
-        Number::U64 => whole(DType::U32, 64, false),
+        WordType::I32 => whole(DType::I32, 32, true),
+        WordType::U32 => whole(DType::U32, 32, false),
+        WordType::I64 => whole(DType::U32, 64, true),
+        WordType::U64 => whole(DType::U32, 64, false),
     }
 }
 
 pub fn cases() -> Vec<Case> {
-    use Number::{F32, I32, I64, U32, U64};
+    use WordType::{F32, I32, I64, U32, U64};
     let mut all = Vec::new();
     let case = |source, result, bits| {
         Case::new(format!("{source:?} to {result:?} {bits}"), Convert { source, result, bits }, vec![input(source)])

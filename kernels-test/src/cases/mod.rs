@@ -7,8 +7,11 @@ mod attention;
 mod attention_decode;
 mod attention_merge;
 mod attention_scores;
+mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
+mod cast;
 mod ceilings;
 mod compare;
 mod concat;
@@ -19,12 +22,14 @@ mod convert;
 mod embed_tokens;
 mod gather;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod integer;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
 mod matvec;
 mod minifloat;
@@ -32,12 +37,15 @@ mod normalize;
 mod pad;
 mod patch_embed;
 mod pool;
+mod quantize;
 mod read_weight;
 mod rearrange;
 mod reduce;
+mod resample;
 mod resize_columns;
 mod resize_rows;
 mod rms_norm;
+mod roi_align;
 mod rope;
 mod row_index;
 mod sample;
@@ -61,26 +69,31 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
-    ("batch_norm", batch_norm::cases),
     ("attention_scores", attention_scores::cases),
+    ("batch_matmul", batch_matmul::cases),
+    ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
     ("compare", compare::cases),
     ("concat", concat::cases),
+    ("cast", cast::cases),
     ("convert", convert::cases),
+    ("cache_places", cache_places::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
-    ("conv_transpose", conv_transpose::cases),
     ("copy", ceilings::copy),
+    ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
+    ("grid_sample", grid_sample::cases),
     ("integer", integer::cases),
     ("group_norm", group_norm::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
+    ("linear_attention", linear_attention::cases),
     ("matmul", matmul::cases),
     ("matvec", matvec::cases),
     ("minifloat", minifloat::cases),
@@ -88,12 +101,15 @@ pub static CASES: &[CaseList] = &[
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
     ("pool", pool::cases),
-    ("reduce", reduce::cases),
+    ("quantize", quantize::quantize),
     ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
+    ("reduce", reduce::cases),
+    ("resample", resample::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
+    ("roi_align", roi_align::cases),
     ("rope", rope::cases),
     ("row_index", row_index::cases),
     ("sample", sample::cases),

@@ -110,7 +110,8 @@ impl<'a> Builder<'a> {
     pub fn packed(&mut self, i: usize) -> Result<ValueId, Stop> {
         self.operand(i, Form::Packed)
     }
-    /// Operand `i`, a matrix `[n, k]` of floats, in panels; `transposed`: it is given as `[k, n]`.
+    /// Operand `i`, a matrix `[n, k]` of floats, in panels; `transposed`: it is given as `[k, n]`. Axes after the
+    /// second of one that is not transposed belong to `k`: the weight of a convolution.
     pub fn panels(&mut self, i: usize, transposed: bool) -> Result<ValueId, Stop> {
         self.operand(i, Form::Panels { transposed })
     }
@@ -322,8 +323,9 @@ fn elements(tensor: &Tensor) -> (TensorType, Vec<u8>) {
 
 /// A matrix of floats in panels of f32.
 fn panels(tensor: &Tensor, transposed: bool) -> Result<(TensorType, Vec<u8>), Stop> {
-    let [first, second] = tensor.shape[..] else {
-        return Err(Error::argument("weight", format!("{:?} is not a matrix", tensor.shape)).into());
+    let (first, second) = match tensor.shape[..] {
+        [first, ref rest @ ..] if rest.len() == 1 || rest.len() > 1 && !transposed => (first, rest.iter().product()),
+        _ => return Err(Error::argument("weight", format!("{:?} is not a matrix", tensor.shape)).into()),
     };
     if !tensor.dtype.is_float() {
         return Err(Error::argument("weight", format!("{} is not a float type", tensor.dtype.name())).into());

@@ -73,6 +73,7 @@ fn keep(graph: &mut Graph, id: ValueId, output: usize) -> Result<()> {
     }
     for value in graph.values.iter_mut().filter(|v| v.alias == Some(root)) {
         value.name.clone_from(&name);
+        value.keep = true;
     }
     Ok(())
 }

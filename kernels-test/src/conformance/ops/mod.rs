@@ -3,7 +3,10 @@
 mod activation;
 mod attention;
 mod cast;
+mod attention_ms;
+mod axes;
 mod conv;
+mod einsum;
 mod elementwise;
 mod gather;
 mod gguf;
@@ -16,11 +19,14 @@ mod pool;
 mod quant;
 mod quant_matmul;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod resize;
 mod rotary;
 mod shapes;
+mod sequences;
 mod softmax;
+mod windows;
 
 use super::builder::Mapping;
 

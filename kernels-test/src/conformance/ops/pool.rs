@@ -1,6 +1,105 @@
-//! Pooling.
+//! Pools.
 
-use super::Entry;
+use super::super::builder::{Builder, Mapped, Stop};
+use super::axes::widened;
+use super::windows::window;
+use super::{Entry, ONNX};
+use omma::kernels::{Combine, Picks, Places, Pool, PoolOp, Rearrange, Reduce, ReduceOp, Scatter, Window, Windows};
 
 /// Mappings of this group.
-pub static OPS: &[Entry] = &[];
+pub static OPS: &[Entry] = &[
+    (ONNX, "AveragePool", average),
+    (ONNX, "GlobalAveragePool", |b| global(b, ReduceOp::Mean)),
+    (ONNX, "GlobalLpPool", global_norm),
+    (ONNX, "GlobalMaxPool", |b| global(b, ReduceOp::Max)),
+    (ONNX, "LpPool", norm),
+    (ONNX, "MaxPool", max),
+    (ONNX, "MaxUnpool", max_unpool),
+];
+
+fn sliding(b: &Builder<'_>, shape: &[usize]) -> Result<Windows, Stop> {
+    let window = window(b, shape, &[])?;
+    Ok(Windows::Sliding { window, ceil: b.opt_int("ceil_mode")?.unwrap_or(0) != 0 })
+}
+
+fn average(b: &mut Builder<'_>) -> Mapped {
+    let x = b.input(0)?;
+    let windows = sliding(b, &b.shape(x))?;
+    let count_padding = b.opt_int("count_include_pad")?.unwrap_or(0) != 0;
+    let kernel = Pool { op: PoolOp::Average { count_padding }, windows, places: Places::None };
+    Ok(vec![Some(b.add(kernel, &[x])?)])
+}
+
+fn power(b: &Builder<'_>) -> Result<PoolOp, Stop> {
+    Ok(PoolOp::Norm { power: u32::try_from(b.opt_int("p")?.unwrap_or(2)).unwrap_or(0) })
+}
+
+fn norm(b: &mut Builder<'_>) -> Mapped {
+    let x = b.input(0)?;
+    let kernel = Pool { op: power(b)?, windows: sliding(b, &b.shape(x))?, places: Places::None };
+    Ok(vec![Some(b.add(kernel, &[x])?)])
+}
+
+fn max(b: &mut Builder<'_>) -> Mapped {
+    let x = b.input(0)?;
+    let columns = b.opt_int("storage_order")?.unwrap_or(0) != 0;
+    let places = match (b.wanted(1), columns) {
+        (false, _) => Places::None,
+        (true, false) => Places::Rows,
+        (true, true) => Places::Columns,
+    };
+    let found = b.add_all(Pool { op: PoolOp::Max, windows: sliding(b, &b.shape(x))?, places }, &[x])?;
+    let ids = found.get(1).map(|ids| widened(b, *ids)).transpose()?;
+    Ok(vec![Some(found[0]), ids])
+}
+
+/// `[images, channels, 1, ..]`, and the planes of `x` as one axis.
+fn whole_planes(shape: &[usize]) -> (Vec<usize>, [usize; 2]) {
+    let mut out = shape.to_vec();
+    out[2..].fill(1);
+    (out, [shape[..2].iter().product(), shape[2..].iter().product()])
+}
+
+fn global(b: &mut Builder<'_>, op: ReduceOp) -> Mapped {
+    let x = b.input(0)?;
+    let (out, planes) = whole_planes(&b.shape(x));
+    let x = b.reshape(x, &planes)?;
+    let y = b.add(Reduce { op, axis: 1 }, &[x])?;
+    Ok(vec![Some(b.reshape(y, &out)?)])
+}
+
+fn global_norm(b: &mut Builder<'_>) -> Mapped {
+    let x = b.input(0)?;
+    let (out, [planes, cells]) = whole_planes(&b.shape(x));
+    let x = b.reshape(x, &[1, planes, cells])?;
+    let window = Window { size: [1, 1, cells], ..Window::default() };
+    let windows = Windows::Sliding { window, ceil: false };
+    let y = b.add(Pool { op: power(b)?, windows, places: Places::None }, &[x])?;
+    Ok(vec![Some(b.reshape(y, &out)?)])
+}
+
+/// Maxima put back where they came from, into zeros. Places count the cells of the planes that the windows would have
+/// come from, or of those that operand 2 asks for.
+fn max_unpool(b: &mut Builder<'_>) -> Mapped {
+    let (x, ids) = (b.input(0)?, b.input(1)?);
+    let shape = b.shape(x);
+    let out: Vec<usize> = if b.has(2) {
+        b.host(2)?.ints().iter().map(|v| usize::try_from(*v).unwrap_or(0)).collect()
+    } else {
+        let window = window(b, &shape, &[])?;
+        let skip = 3 - (shape.len() - 2);
+        let extent = |(i, n): (usize, &usize)| {
+            let whole = (n - 1) * window.stride[skip + i] + window.size[skip + i];
+            whole.saturating_sub(window.pad[skip + i] + window.pad_end[skip + i])
+        };
+        shape[..2].iter().copied().chain(shape[2..].iter().enumerate().map(extent)).collect()
+    };
+    let count: usize = shape.iter().product();
+    let low = Rearrange::all(&[count, 2]).slice(1, 0, 1, 1)?.shaped(&[count]);
+    let ids = b.add(low, &[ids])?;
+    let zero = b.graph().constant_f32("zero", &[1], &[0.0]);
+    let y = b.add(Rearrange::expand(&[1], &[out.iter().product()])?, &[zero])?;
+    let picks = Picks { batches: 1, picks: count, cols: 1, strides: [0, 1, 0], wide: false };
+    let y = b.add(Scatter { picks, combine: Combine::Replace }, &[x, ids, y])?;
+    Ok(vec![Some(b.reshape(y, &out)?)])
+}

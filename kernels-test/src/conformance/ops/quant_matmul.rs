@@ -4,7 +4,7 @@ use super::super::builder::{Builder, Mapped, Section, Stop};
 use super::super::dtype::Logical;
 use super::{Entry, MICROSOFT};
 use omma::graph::ValueId;
-use omma::kernels::{Codes, MatMul, MatVec, Packing, ReadWeight, ScaleType, Zero};
+use omma::kernels::{Codes, MatMul, MatVec, Packing, ReadWeight, RowIndex, ScaleType, Zero};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[
@@ -161,18 +161,12 @@ fn gather_block_quantized(b: &mut Builder<'_>) -> Mapped {
     let mut sections = vec![Section::Input(0), Section::Input(2)];
     sections.extend(b.has(3).then_some(Section::Input(3)));
     let w = b.weight(Packing::Codes(codes), (n, k), &sections)?;
-    let Some(ids) = low_words(b, 1)? else {
-        return Stop::unsupported("GatherBlockQuantized with indices that are not i32 or i64");
-    };
+    let wide = b.host(1)?.dtype.is_wide();
+    let ids = b.input(1)?;
+    let ids = b.add(RowIndex { extents: vec![n], wide }, &[ids])?;
     let y = b.add(ReadWeight { picked: true }, &[ids, w])?;
     let mut shape = b.host(1)?.shape.clone();
     shape.push(k);
     let y = b.reshape(y, &shape)?;
     Ok(vec![Some(y)])
-}
-
-/// Indices as u32.
-fn low_words(b: &mut Builder<'_>, i: usize) -> Result<Option<ValueId>, Stop> {
-    let _ = (b, i);
-    Ok(None)
 }
