@@ -33,14 +33,12 @@ pub use attention::{attention, attention_decode, attention_merge, attention_scor
 pub use axis::{argmax, reduce, scan, top_k};
 pub use cache_places::cache_places;
 pub use ceilings::fma_chain;
-pub use conv::{conv, conv_transpose, pool};
 pub use conv::{conv, pool};
 pub use elementwise::{binary, glu};
 pub use layout::{concat, pad, rearrange};
 pub use linear_attention::linear_attention;
 pub use matmul::{batch_matmul, matmul};
 pub use minifloat::minifloat;
-pub use matmul::matmul;
 pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
 pub use number::{cast, dequantize, quantize};
 pub use packing::{read_weight, unpack};

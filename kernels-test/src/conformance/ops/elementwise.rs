@@ -4,7 +4,7 @@ use super::super::builder::{Builder, Mapped, Stop};
 use super::shapes::{Kind, broadcast, compare, copy, expand, integer, logical, number, orders, select};
 use super::{Entry, ONNX};
 use omma::graph::ValueId;
-use omma::kernels::{Binary, BinaryOp, Convert, IntegerOp, Number};
+use omma::kernels::{Binary, BinaryOp, Convert, IntegerOp, WordType};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[
@@ -185,13 +185,13 @@ fn dropout(b: &mut Builder<'_>) -> Mapped {
 }
 
 /// How the kernel `convert` names a kind.
-fn convertible(kind: Kind) -> Number {
+fn convertible(kind: Kind) -> WordType {
     match kind {
-        Kind::Float => Number::F32,
-        Kind::Word { signed: true, .. } => Number::I32,
-        Kind::Word { signed: false, .. } => Number::U32,
-        Kind::Pair { signed: true } => Number::I64,
-        Kind::Pair { signed: false } => Number::U64,
+        Kind::Float => WordType::F32,
+        Kind::Word { signed: true, .. } => WordType::I32,
+        Kind::Word { signed: false, .. } => WordType::U32,
+        Kind::Pair { signed: true } => WordType::I64,
+        Kind::Pair { signed: false } => WordType::U64,
     }
 }
 
@@ -199,7 +199,7 @@ fn convertible(kind: Kind) -> Number {
 pub fn converted(b: &mut Builder<'_>, value: ValueId, source: Kind, result: Kind) -> Result<ValueId, Stop> {
     let bits = if let Kind::Word { bits, .. } = result { bits } else { 32 };
     let (from, to) = (convertible(source), convertible(result));
-    if source == result || (from == to && (from == Number::F32 || source.wide())) {
+    if source == result || (from == to && (from == WordType::F32 || source.wide())) {
         return Ok(value);
     }
     b.add(Convert { source: from, result: to, bits }, &[value])
