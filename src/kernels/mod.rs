@@ -16,6 +16,7 @@ mod ceilings;
 mod cell;
 mod concat;
 mod conv;
+mod conv_int;
 mod embed_tokens;
 mod gather;
 mod glu;
@@ -26,15 +27,17 @@ mod kv_append;
 mod l2_norm;
 mod layer_norm;
 mod matmul;
+mod matmul_int;
 mod matvec;
 mod normalize;
 mod number;
 mod packing;
 mod pad;
 mod patch_embed;
-mod quantize;
-mod read_weight;
 mod pool;
+mod quantize;
+mod quantize_range;
+mod read_weight;
 mod rearrange;
 mod reduce;
 mod resample;
@@ -65,6 +68,7 @@ pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
+pub use conv_int::ConvInt;
 pub use embed_tokens::EmbedTokens;
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
@@ -75,15 +79,17 @@ pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
 pub use matmul::MatMul;
+pub use matmul_int::{Each, MatMulInt, PackBytes};
 pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
-pub use quantize::{Dequantize, Granularity, Quantize};
-pub use read_weight::ReadWeight;
 pub use pool::{Places, Pool, PoolOp, Windows};
+pub use quantize::{Dequantize, Granularity, Quantize};
+pub use quantize_range::QuantizeRange;
+pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
 pub use resample::Resample;
@@ -302,10 +308,11 @@ pub static KERNELS: &[Entry] = &[
     batch_norm::ENTRY,
     binary::ENTRY,
     cast::ENTRY,
+    concat::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
+    conv_int::ENTRY,
     conv::TRANSPOSE,
-    concat::ENTRY,
     ceilings::COPY,
     quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
@@ -319,15 +326,18 @@ pub static KERNELS: &[Entry] = &[
     l2_norm::ENTRY,
     layer_norm::ENTRY,
     matmul::ENTRY,
+    matmul_int::MATMUL,
     matvec::ENTRY,
     normalize::ENTRY,
+    matmul_int::PACK,
     pad::ENTRY,
     patch_embed::ENTRY,
-    quantize::QUANTIZE,
-    read_weight::ENTRY,
     pool::ENTRY,
-    reduce::ENTRY,
+    quantize::QUANTIZE,
+    quantize_range::ENTRY,
+    read_weight::ENTRY,
     rearrange::ENTRY,
+    reduce::ENTRY,
     resample::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,

@@ -41,7 +41,7 @@ pub fn conv(kernel: &Convolution, inputs: &[Array], row: usize) -> Vec<Cell> {
     let first = n / (cols / groups) * channels;
     let inner = channels * window.size.iter().product::<usize>();
     let cell = |ox: usize| {
-        let mut sum = Sum { value: 0.0, size: 0.0, terms: inner };
+        let mut sum = Sum { value: 0.0, size: 0.0, terms: inner, slack: 0.0 };
         let mut weight = n * inner;
         for c in first..first + channels {
             for kz in 0..window.size[0] {
@@ -74,7 +74,7 @@ pub fn conv(kernel: &Convolution, inputs: &[Array], row: usize) -> Vec<Cell> {
 /// Bias, activation and store of a sum for channel `n`.
 fn finish(kernel: &Convolution, sum: Sum, inputs: &[Array], n: usize) -> Cell {
     let (x, bias) = (&inputs[0], if kernel.bias { inputs[2].data[n] } else { 0.0 });
-    let sum = Sum { value: sum.value + bias, size: sum.size + bias.abs(), terms: sum.terms };
+    let sum = Sum { value: sum.value + bias, size: sum.size + bias.abs(), terms: sum.terms, slack: sum.slack };
     epilogue(sum, kernel.act, None, (x.store_ulp(), smallest_of(x.dtype)))
 }
 
@@ -103,7 +103,7 @@ pub fn conv_transpose(kernel: &ConvTranspose, inputs: &[Array], row: usize) -> V
         (step % window.dilation[a] == 0 && k < window.size[a]).then_some(k)
     };
     let cell = |ox: usize| {
-        let mut sum = Sum { value: 0.0, size: 0.0, terms: channels * taps };
+        let mut sum = Sum { value: 0.0, size: 0.0, terms: channels * taps, slack: 0.0 };
         for c in first..first + channels {
             for z in 0..size[0] {
                 for y in 0..size[1] {

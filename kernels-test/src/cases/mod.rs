@@ -19,6 +19,7 @@ mod gather;
 mod glu;
 mod grid_sample;
 mod group_norm;
+mod integer;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -28,9 +29,9 @@ mod matvec;
 mod normalize;
 mod pad;
 mod patch_embed;
+mod pool;
 mod quantize;
 mod read_weight;
-mod pool;
 mod rearrange;
 mod reduce;
 mod resample;
@@ -63,10 +64,11 @@ pub static CASES: &[CaseList] = &[
     ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
     ("cast", cast::cases),
+    ("concat", concat::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
+    ("conv_int", integer::conv_int),
     ("conv_transpose", conv_transpose::cases),
-    ("concat", concat::cases),
     ("copy", ceilings::copy),
     ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
@@ -80,15 +82,18 @@ pub static CASES: &[CaseList] = &[
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
     ("matmul", matmul::cases),
+    ("matmul_int", integer::matmul_int),
     ("matvec", matvec::cases),
     ("normalize", normalize::cases),
+    ("pack_bytes", integer::pack_bytes),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
-    ("quantize", quantize::quantize),
-    ("read_weight", read_weight::cases),
     ("pool", pool::cases),
-    ("reduce", reduce::cases),
+    ("quantize", quantize::quantize),
+    ("quantize_range", integer::quantize_range),
+    ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
+    ("reduce", reduce::cases),
     ("resample", resample::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),

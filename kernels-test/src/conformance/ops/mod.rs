@@ -7,6 +7,7 @@ mod conv;
 mod elementwise;
 mod gather;
 mod gguf;
+mod integer;
 mod layout;
 mod matmul;
 mod moe;
@@ -39,6 +40,7 @@ pub static GROUPS: &[&[Entry]] = &[
     elementwise::OPS,
     gather::OPS,
     gguf::OPS,
+    integer::OPS,
     layout::OPS,
     matmul::OPS,
     moe::OPS,
