@@ -18,6 +18,7 @@ mod concat;
 mod conv;
 mod conv_int;
 mod embed_tokens;
+mod experts;
 mod gather;
 mod glu;
 mod grid_sample;
@@ -51,6 +52,7 @@ mod scan;
 mod scatter;
 mod softmax;
 mod splice_rows;
+mod swiglu;
 mod top_k;
 mod unary;
 mod unit;
@@ -70,6 +72,7 @@ pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, ConvTranspose, Convolution};
 pub use conv_int::ConvInt;
 pub use embed_tokens::EmbedTokens;
+pub use experts::{ExpertCombine, ExpertMatMul, ExpertSort, Route, Score};
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
 pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
@@ -102,6 +105,7 @@ pub use scan::{Scan, ScanOp};
 pub use scatter::{Combine, Scatter};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub use swiglu::Swiglu;
 pub use top_k::TopK;
 pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
@@ -316,6 +320,9 @@ pub static KERNELS: &[Entry] = &[
     ceilings::COPY,
     quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
+    experts::COMBINE,
+    experts::MATMUL,
+    experts::SORT,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
@@ -344,12 +351,14 @@ pub static KERNELS: &[Entry] = &[
     rms_norm::ENTRY,
     grid_sample::ROI_ALIGN,
     rope::ENTRY,
+    experts::ROUTE,
     row_index::ENTRY,
     sample::ENTRY,
     scan::ENTRY,
     scatter::ENTRY,
     softmax::ENTRY,
     splice_rows::ENTRY,
+    swiglu::ENTRY,
     top_k::ENTRY,
     unary::ENTRY,
 ];

@@ -15,6 +15,7 @@ mod conv;
 mod conv_grouped;
 mod conv_transpose;
 mod embed_tokens;
+mod experts;
 mod gather;
 mod glu;
 mod grid_sample;
@@ -72,6 +73,9 @@ pub static CASES: &[CaseList] = &[
     ("copy", ceilings::copy),
     ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
+    ("expert_combine", experts::expert_combine),
+    ("expert_matmul", experts::expert_matmul),
+    ("expert_sort", experts::expert_sort),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
@@ -100,12 +104,14 @@ pub static CASES: &[CaseList] = &[
     ("rms_norm", rms_norm::cases),
     ("roi_align", roi_align::cases),
     ("rope", rope::cases),
+    ("route", experts::route),
     ("row_index", row_index::cases),
     ("sample", sample::cases),
     ("scan", scan::cases),
     ("scatter", scatter::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("swiglu", experts::swiglu),
     ("top_k", top_k::cases),
     ("unary", unary::cases),
 ];
