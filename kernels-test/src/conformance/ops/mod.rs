@@ -9,6 +9,7 @@ mod einsum;
 mod elementwise;
 mod gather;
 mod gguf;
+mod integer;
 mod layout;
 mod matmul;
 mod moe;
@@ -43,6 +44,7 @@ pub static GROUPS: &[&[Entry]] = &[
     elementwise::OPS,
     gather::OPS,
     gguf::OPS,
+    integer::OPS,
     layout::OPS,
     matmul::OPS,
     moe::OPS,
