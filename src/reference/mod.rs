@@ -35,6 +35,7 @@ pub use attention::{attention, attention_decode, attention_merge, attention_scor
 pub use axis::{argmax, reduce, scan, top_k};
 pub use cache_places::cache_places;
 pub use ceilings::fma_chain;
+pub use conv::{conv, conv_transpose, pool};
 pub use conv::{conv, pool};
 pub use elementwise::{binary, glu};
 pub use experts::{expert_combine, expert_matmul, expert_sort, route, swiglu};

@@ -17,6 +17,7 @@ mod compare;
 mod concat;
 mod conv;
 mod conv_grouped;
+mod conv_transpose;
 mod convert;
 mod embed_tokens;
 mod experts;
