@@ -20,8 +20,10 @@ mod cell;
 mod compare;
 mod concat;
 mod conv;
+mod conv_int;
 mod convert;
 mod embed_tokens;
+mod experts;
 mod gather;
 mod glu;
 mod grid_sample;
@@ -33,6 +35,7 @@ mod l2_norm;
 mod layer_norm;
 mod linear_attention;
 mod matmul;
+mod matmul_int;
 mod matvec;
 mod minifloat;
 mod normalize;
@@ -42,6 +45,7 @@ mod pad;
 mod patch_embed;
 mod pool;
 mod quantize;
+mod quantize_range;
 mod read_weight;
 mod rearrange;
 mod reduce;
@@ -57,6 +61,7 @@ mod scatter;
 mod sight;
 mod softmax;
 mod splice_rows;
+mod swiglu;
 mod top_k;
 mod unary;
 mod unit;
@@ -78,8 +83,10 @@ pub use ceilings::{Copy, FmaChain};
 pub use compare::{Compare, Orders, Select};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, Convolution};
+pub use conv_int::ConvInt;
 pub use convert::{Convert, WordType};
 pub use embed_tokens::EmbedTokens;
+pub use experts::{ExpertCombine, ExpertMatMul, ExpertSort, Route, Score};
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
 pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
@@ -91,6 +98,7 @@ pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
 pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
+pub use matmul_int::{Each, MatMulInt, PackBytes};
 pub use matvec::MatVec;
 pub use minifloat::{FloatFormat, Minifloat, MinifloatMode, Rounding, Special};
 pub use normalize::Normalize;
@@ -100,6 +108,7 @@ pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use pool::{Places, Pool, PoolOp, Windows};
 pub use quantize::{Dequantize, Granularity, Quantize};
+pub use quantize_range::QuantizeRange;
 pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
@@ -114,6 +123,7 @@ pub use scatter::{Combine, Scatter};
 pub use sight::{Mask, ScoreBias};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub use swiglu::Swiglu;
 pub use top_k::TopK;
 pub use unary::{Unary, UnaryOp};
 pub use window::Window;
@@ -326,10 +336,14 @@ pub static KERNELS: &[Entry] = &[
     concat::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
+    conv_int::ENTRY,
     convert::ENTRY,
     ceilings::COPY,
     quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
+    experts::COMBINE,
+    experts::MATMUL,
+    experts::SORT,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
@@ -342,13 +356,16 @@ pub static KERNELS: &[Entry] = &[
     layer_norm::ENTRY,
     linear_attention::ENTRY,
     matmul::ENTRY,
+    matmul_int::MATMUL,
     matvec::ENTRY,
     minifloat::ENTRY,
     normalize::ENTRY,
+    matmul_int::PACK,
     pad::ENTRY,
     patch_embed::ENTRY,
     pool::ENTRY,
     quantize::QUANTIZE,
+    quantize_range::ENTRY,
     read_weight::ENTRY,
     rearrange::ENTRY,
     reduce::ENTRY,
@@ -358,6 +375,7 @@ pub static KERNELS: &[Entry] = &[
     rms_norm::ENTRY,
     grid_sample::ROI_ALIGN,
     rope::ENTRY,
+    experts::ROUTE,
     row_index::ENTRY,
     sample::ENTRY,
     scan::ENTRY,
@@ -365,6 +383,7 @@ pub static KERNELS: &[Entry] = &[
     compare::SELECT,
     softmax::ENTRY,
     splice_rows::ENTRY,
+    swiglu::ENTRY,
     top_k::ENTRY,
     unary::ENTRY,
 ];

@@ -299,8 +299,11 @@ impl Packing {
     }
 }
 
-/// Files of role weight and their overrides that read `w`.
-pub(super) fn weight_files(w: &TensorType) -> Result<(Vec<&'static str>, Vec<(&'static str, f64)>)> {
+/// Files of a role, and values of their overrides.
+pub(super) type Parts = (Vec<&'static str>, Vec<(&'static str, f64)>);
+
+/// What reads `w`: role weight, and what that part names.
+pub(super) fn weight_files(w: &TensorType) -> Result<Parts> {
     match w.layout {
         Layout::Packed(packing) => Ok((packing.files(), packing.overrides(w.cols()))),
         _ => Ok((vec![weight_part(w)?], Vec::new())),

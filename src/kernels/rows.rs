@@ -23,7 +23,7 @@ fn xy_part(cols: usize) -> &'static str {
 }
 
 /// The reduce part and the lanes for rows of `blocks` blocks.
-fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
+pub(super) fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
     match caps.subgroup {
         // The only subgroup size there is, so a workgroup of as many lanes is one subgroup.
         Some((small, large)) if caps.software && small == large && small <= 2 * SOFTWARE_LANES => {

@@ -122,7 +122,7 @@ fn awq(sections: &[Bytes<'_>], block: usize, n: usize, row: usize, col: usize) -
 
 /// The nested magnitude rounds its product and its sum.
 fn table4(sections: &[Bytes<'_>], (block, nested): (usize, usize), i: usize) -> (f64, f64) {
-    let code = sections[0].u8(i / 2) >> (if i % 2 == 0 { 4 } else { 0 }) & 15;
+    let code = sections[0].u8(i / 2) >> (if i.is_multiple_of(2) { 4 } else { 0 }) & 15;
     let entry = sections[2].f32(4 * code);
     let j = i / block;
     if nested == 0 {

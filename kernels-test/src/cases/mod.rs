@@ -19,11 +19,13 @@ mod conv;
 mod conv_grouped;
 mod convert;
 mod embed_tokens;
+mod experts;
 mod gather;
 mod glu;
 mod grid_sample;
 mod group_norm;
 mod integer;
+mod integer_products;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
@@ -79,9 +81,13 @@ pub static CASES: &[CaseList] = &[
     ("cache_places", cache_places::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
+    ("conv_int", integer_products::conv_int),
     ("copy", ceilings::copy),
     ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
+    ("expert_combine", experts::expert_combine),
+    ("expert_matmul", experts::expert_matmul),
+    ("expert_sort", experts::expert_sort),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
@@ -94,13 +100,16 @@ pub static CASES: &[CaseList] = &[
     ("layer_norm", layer_norm::cases),
     ("linear_attention", linear_attention::cases),
     ("matmul", matmul::cases),
+    ("matmul_int", integer_products::matmul_int),
     ("matvec", matvec::cases),
     ("minifloat", minifloat::cases),
     ("normalize", normalize::cases),
+    ("pack_bytes", integer_products::pack_bytes),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
     ("pool", pool::cases),
     ("quantize", quantize::quantize),
+    ("quantize_range", integer_products::quantize_range),
     ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
     ("reduce", reduce::cases),
@@ -110,6 +119,7 @@ pub static CASES: &[CaseList] = &[
     ("rms_norm", rms_norm::cases),
     ("roi_align", roi_align::cases),
     ("rope", rope::cases),
+    ("route", experts::route),
     ("row_index", row_index::cases),
     ("sample", sample::cases),
     ("scatter", scatter::cases),
@@ -117,6 +127,7 @@ pub static CASES: &[CaseList] = &[
     ("scan", scan::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("swiglu", experts::swiglu),
     ("top_k", top_k::cases),
     ("unary", unary::cases),
 ];

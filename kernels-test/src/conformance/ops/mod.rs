@@ -10,6 +10,7 @@ mod einsum;
 mod elementwise;
 mod gather;
 mod gguf;
+mod integer;
 mod layout;
 mod made;
 mod matmul;
@@ -47,6 +48,7 @@ pub static GROUPS: &[&[Entry]] = &[
     elementwise::OPS,
     gather::OPS,
     gguf::OPS,
+    integer::OPS,
     layout::OPS,
     made::OPS,
     matmul::OPS,

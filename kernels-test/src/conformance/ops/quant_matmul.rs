@@ -75,7 +75,7 @@ pub fn both(b: &mut Builder<'_>, w: ValueId, bias: Option<usize>) -> Mapped {
 }
 
 /// Type of the scales of operand `i`.
-fn scale_type(b: &Builder<'_>, i: usize) -> Result<ScaleType, Stop> {
+pub fn scale_type(b: &Builder<'_>, i: usize) -> Result<ScaleType, Stop> {
     match b.host(i)?.dtype {
         Logical::F32 => Ok(ScaleType::F32),
         Logical::F16 => Ok(ScaleType::F16),
@@ -84,7 +84,8 @@ fn scale_type(b: &Builder<'_>, i: usize) -> Result<ScaleType, Stop> {
     }
 }
 
-fn code_bits(bits: i64) -> Result<u32, Stop> {
+/// Bits of a code.
+pub fn code_bits(bits: i64) -> Result<u32, Stop> {
     match bits {
         1 | 2 | 4 | 8 => Ok(bits as u32),
         other => Stop::unsupported(format!("codes of {other} bits; there are 1, 2, 4 and 8")),
