@@ -2,33 +2,17 @@
 
 use super::super::builder::{Builder, Mapped, Stop};
 use super::super::dtype::Logical;
-use super::elementwise::converted;
-use super::made::data_type;
-use super::shapes::{Kind, compare, copy, number, orders};
+use super::quantize::{number, onnx_type};
+use super::shapes::{self, Kind, compare, copy, orders};
 use super::{Entry, ONNX};
 use omma::graph::ValueId;
-use omma::kernels::{FloatFormat, Minifloat, MinifloatMode, Orders, Rounding};
+use omma::kernels::{Cast, Convert, Number, Orders, PowerRounding, WordType};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[(ONNX, "Cast", cast), (ONNX, "CastLike", cast_like)];
 
-/// Formats whose values f32 holds; none for f32 and f64.
-fn format(dtype: Logical) -> Option<FloatFormat> {
-    Some(match dtype {
-        Logical::F16 => FloatFormat::F16,
-        Logical::BF16 => FloatFormat::BF16,
-        Logical::F8E4M3FN => FloatFormat::E4M3FN,
-        Logical::F8E4M3FNUZ => FloatFormat::E4M3FNUZ,
-        Logical::F8E5M2 => FloatFormat::E5M2,
-        Logical::F8E5M2FNUZ => FloatFormat::E5M2FNUZ,
-        Logical::F8E8M0 => FloatFormat::E8M0,
-        Logical::F4E2M1 => FloatFormat::E2M1,
-        _ => return None,
-    })
-}
-
 fn cast(b: &mut Builder<'_>) -> Mapped {
-    let to = data_type(b.int("to")?)?;
+    let to = onnx_type(b.int("to")?)?;
     to_type(b, to)
 }
 
@@ -37,39 +21,72 @@ fn cast_like(b: &mut Builder<'_>) -> Mapped {
     to_type(b, to)
 }
 
-/// Floats pass through f32, other numbers go directly.
+/// Numbers of 64 bits go through f32 to and from formats of floats, and directly otherwise.
 fn to_type(b: &mut Builder<'_>, to: Logical) -> Mapped {
-    let from = b.host(0)?.dtype;
-    let (mut kind, mut value) = (Kind::input(b, 0)?, b.input(0)?);
-    if let (true, Some(format)) = (from.is_small_float(), format(from)) {
-        let rounding = Rounding::Nearest;
-        value = b.add(Minifloat { format, mode: MinifloatMode::Decode, saturate: false, rounding }, &[value])?;
-        kind = Kind::Float;
-    }
-    if to == Logical::Bool {
-        let zero = number(b, kind, 0);
+    let rounding = match b.opt_text("round_mode")?.unwrap_or("up") {
+        "up" => PowerRounding::Up,
+        "down" => PowerRounding::Down,
+        "nearest" => PowerRounding::Nearest,
+        other => return Stop::unsupported(format!("{} with round_mode = {other}", b.case().op)),
+    };
+    let saturate = b.opt_int("saturate")?.unwrap_or(1) != 0;
+    let (from, mut x) = (b.host(0)?.dtype, b.input(0)?);
+    let kind = Kind::of(from);
+    if from.is_wide() && to == Logical::Bool {
+        let zero = shapes::number(b, kind, 0);
         let other = Orders { neither: true, ..orders("<>") };
-        return Ok(vec![Some(compare(b, other, kind, value, zero)?)]);
+        return Ok(vec![Some(compare(b, other, kind, x, zero)?)]);
     }
-    let target = if to.is_small_float() { Kind::Float } else { Kind::of(to) };
-    let result = converted(b, value, kind, target)?;
-    let result = rounded(b, result, to)?;
-    // Nothing to do is a copy.
-    let shape = b.shape(result);
-    Ok(vec![Some(if result == value { copy(b, result, &shape)? } else { result })])
+    let mut format = number(if from.is_wide() { Logical::F32 } else { from })?;
+    let floats = |ty: Logical| ty.is_float() || ty.is_small_float();
+    if from.is_wide() {
+        let result = if floats(to) { Kind::Float } else { Kind::of(to) };
+        x = converted(b, x, kind, result)?;
+        if !floats(to) {
+            let shape = b.shape(x);
+            return Ok(vec![Some(if from == to { copy(b, x, &shape)? } else { x })]);
+        }
+        format = Number::F32;
+    }
+    if to.is_wide() {
+        let mut source = kind;
+        if from.is_small_float() {
+            x = b.add(Cast { from: format, to: Number::F32, saturate, rounding }, &[x])?;
+            source = Kind::Float;
+        }
+        return Ok(vec![Some(converted(b, x, source, Kind::of(to))?)]);
+    }
+    Ok(vec![Some(b.add(Cast { from: format, to: number(to)?, saturate, rounding }, &[x])?)])
 }
 
-/// An f32 as the result's type holds it: rounded, or its bits.
-fn rounded(b: &mut Builder<'_>, value: ValueId, to: Logical) -> Result<ValueId, Stop> {
-    let Some(format) = format(to) else { return Ok(value) };
-    let small = to.is_small_float();
-    let saturate = small && b.opt_int("saturate")?.unwrap_or(1) != 0;
-    let rounding = match b.opt_text("round_mode")?.unwrap_or("up") {
-        "up" => Rounding::Up,
-        "down" => Rounding::Down,
-        "nearest" => Rounding::Nearest,
-        other => return Stop::unsupported(format!("Cast with round_mode = {other}")),
-    };
-    let mode = if small { MinifloatMode::Encode } else { MinifloatMode::Round };
-    b.add(Minifloat { format, mode, saturate, rounding }, &[value])
+/// How the kernel `cast` names a kind of words.
+fn word(kind: Kind) -> Option<Number> {
+    match kind {
+        Kind::Float => Some(Number::F32),
+        Kind::Word { bits, signed } => Some(Number::Int { bits, signed }),
+        Kind::Pair { .. } => None,
+    }
+}
+
+/// How the kernel `convert` names a kind.
+fn word_type(kind: Kind) -> WordType {
+    match kind {
+        Kind::Float => WordType::F32,
+        Kind::Word { signed: true, .. } => WordType::I32,
+        Kind::Word { signed: false, .. } => WordType::U32,
+        Kind::Pair { signed: true } => WordType::I64,
+        Kind::Pair { signed: false } => WordType::U64,
+    }
+}
+
+/// A value of one kind as another.
+pub fn converted(b: &mut Builder<'_>, value: ValueId, source: Kind, result: Kind) -> Result<ValueId, Stop> {
+    if source == result {
+        return Ok(value);
+    }
+    if let (Some(from), Some(to)) = (word(source), word(result)) {
+        return b.add(Cast { from, to, saturate: true, rounding: PowerRounding::Nearest }, &[value]);
+    }
+    let bits = if let Kind::Word { bits, .. } = result { bits } else { 32 };
+    b.add(Convert { source: word_type(source), result: word_type(result), bits }, &[value])
 }

@@ -1,10 +1,11 @@
 //! Arithmetic, comparisons and logic, element by element with broadcasting.
 
 use super::super::builder::{Builder, Mapped, Stop};
+use super::cast::converted;
 use super::shapes::{Kind, broadcast, compare, copy, expand, integer, logical, number, orders, select};
 use super::{Entry, ONNX};
 use omma::graph::ValueId;
-use omma::kernels::{Binary, BinaryOp, Convert, IntegerOp, WordType};
+use omma::kernels::{Binary, BinaryOp, IntegerOp};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[
@@ -182,27 +183,6 @@ fn dropout(b: &mut Builder<'_>) -> Mapped {
     let kept = number(b, flag, 1);
     let mask = expand(b, kept, flag, &shape)?;
     Ok(vec![Some(y), Some(mask)])
-}
-
-/// How the kernel `convert` names a kind.
-fn convertible(kind: Kind) -> WordType {
-    match kind {
-        Kind::Float => WordType::F32,
-        Kind::Word { signed: true, .. } => WordType::I32,
-        Kind::Word { signed: false, .. } => WordType::U32,
-        Kind::Pair { signed: true } => WordType::I64,
-        Kind::Pair { signed: false } => WordType::U64,
-    }
-}
-
-/// A value of one kind as another.
-pub fn converted(b: &mut Builder<'_>, value: ValueId, source: Kind, result: Kind) -> Result<ValueId, Stop> {
-    let bits = if let Kind::Word { bits, .. } = result { bits } else { 32 };
-    let (from, to) = (convertible(source), convertible(result));
-    if source == result || (from == to && (from == WordType::F32 || source.wide())) {
-        return Ok(value);
-    }
-    b.add(Convert { source: from, result: to, bits }, &[value])
 }
 
 /// The result has the type of the base. Powers of floats are made in floats; a whole base with a float exponent is

@@ -1,7 +1,7 @@
 //! Gathering and scattering by indices.
 
 use super::super::builder::{Builder, Mapped, Stop};
-use super::elementwise::converted;
+use super::cast::converted;
 use super::shapes::{Kind, compare, copy, counting, expand, integer, number, orders, select, slice};
 use super::{Entry, ONNX};
 use omma::Error;

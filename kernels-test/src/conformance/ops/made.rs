@@ -2,12 +2,13 @@
 
 use super::super::builder::{Builder, Mapped, Stop};
 use super::super::dtype::Logical;
-use super::elementwise::converted;
+use super::cast::converted;
+use super::quantize::onnx_type;
 use super::shapes::{Kind, compare, copy, counting, expand, integer, number, orders, select};
 use super::{Entry, ONNX};
 use omma::Error;
 use omma::graph::ValueId;
-use omma::kernels::{Binary, BinaryOp, FloatFormat, IntegerOp, Minifloat, MinifloatMode, Rounding};
+use omma::kernels::{Binary, BinaryOp, Cast, IntegerOp, Number, PowerRounding};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[
@@ -44,36 +45,6 @@ fn size(b: &mut Builder<'_>) -> Mapped {
     longs(b, &[count], &[])
 }
 
-/// Type by its number in ONNX's TensorProto.
-pub fn data_type(number: i64) -> Result<Logical, Stop> {
-    Ok(match number {
-        1 => Logical::F32,
-        2 => Logical::U8,
-        3 => Logical::I8,
-        4 => Logical::U16,
-        5 => Logical::I16,
-        6 => Logical::I32,
-        7 => Logical::I64,
-        9 => Logical::Bool,
-        10 => Logical::F16,
-        11 => Logical::F64,
-        12 => Logical::U32,
-        13 => Logical::U64,
-        16 => Logical::BF16,
-        17 => Logical::F8E4M3FN,
-        18 => Logical::F8E4M3FNUZ,
-        19 => Logical::F8E5M2,
-        20 => Logical::F8E5M2FNUZ,
-        21 => Logical::U4,
-        22 => Logical::I4,
-        23 => Logical::F4E2M1,
-        24 => Logical::F8E8M0,
-        25 => Logical::U2,
-        26 => Logical::I2,
-        other => return Stop::unsupported(format!("element type {other} of ONNX")),
-    })
-}
-
 /// `value` is a tensor of one element: `{"tensor": [..], "dtype": .., "shape": [1]}`; without it a float 0.
 fn constant_of_shape(b: &mut Builder<'_>) -> Mapped {
     let shape: Vec<usize> = b.host(0)?.ints().into_iter().map(|n| n.max(0) as usize).collect();
@@ -83,7 +54,7 @@ fn constant_of_shape(b: &mut Builder<'_>) -> Mapped {
     let dtype = Logical::parse(&name).map_err(|e| Error::argument("attribute value", e.to_string()))?;
     let element = value.and_then(|v| v.get("tensor")).and_then(|t| t.as_array()).and_then(|a| a.first());
     let kind = Kind::of(dtype);
-    let whole = element.and_then(serde_json::Value::as_i64);
+    let whole = element.and_then(|v| v.as_bool().map(i64::from).or_else(|| v.as_i64()));
     let cell = match (kind, whole, element.and_then(super::super::pack::number)) {
         (Kind::Float, _, Some(v)) => b.graph().constant_f32("value", &[1], &[v as f32]),
         (_, Some(v), _) => number(b, kind, v),
@@ -110,7 +81,7 @@ fn eye_like(b: &mut Builder<'_>) -> Mapped {
         return Err(Error::argument("input", format!("{:?} is not a matrix", source.shape)).into());
     };
     let dtype = match b.opt_int("dtype")? {
-        Some(number) => data_type(number)?,
+        Some(number) => onnx_type(number)?,
         None => source.dtype,
     };
     let flag = Kind::Word { bits: 8, signed: false };
@@ -152,11 +123,10 @@ fn range(b: &mut Builder<'_>) -> Mapped {
     }
     let scaled = b.add(Binary { op: BinaryOp::Mul }, &[steps, delta])?;
     let y = b.add(Binary { op: BinaryOp::Add }, &[scaled, first])?;
-    let format = match dtype {
-        Logical::BF16 => FloatFormat::BF16,
-        Logical::F16 => FloatFormat::F16,
+    let to = match dtype {
+        Logical::BF16 => Number::BF16,
+        Logical::F16 => Number::F16,
         _ => return one(y),
     };
-    let round = Minifloat { format, mode: MinifloatMode::Round, saturate: false, rounding: Rounding::Nearest };
-    one(b.add(round, &[y])?)
+    one(b.add(Cast { from: Number::F32, to, saturate: false, rounding: PowerRounding::Nearest }, &[y])?)
 }

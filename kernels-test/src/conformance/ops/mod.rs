@@ -2,9 +2,9 @@
 
 mod activation;
 mod attention;
-mod cast;
 mod attention_ms;
 mod axes;
+mod cast;
 mod conv;
 mod einsum;
 mod elementwise;
@@ -24,8 +24,8 @@ mod recurrent;
 mod reduce;
 mod resize;
 mod rotary;
-mod shapes;
 mod sequences;
+mod shapes;
 mod softmax;
 mod windows;
 

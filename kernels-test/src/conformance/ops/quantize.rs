@@ -1,17 +1,15 @@
-//! Quantizing, dequantizing and casting.
+//! Quantizing and dequantizing.
 
 use super::super::builder::{Builder, Mapped, Stop};
 use super::super::dtype::Logical;
 use super::{Entry, ONNX};
-use omma::graph::ValueId;
-use omma::kernels::{Axis, Cast, Dequantize, Granularity, Number, PowerRounding, Quantize, Rearrange, SmallFloat};
+use omma::kernels::{Cast, Dequantize, Granularity, Number, PowerRounding, Quantize, SmallFloat};
 
 /// Mappings of this group.
-pub static OPS: &[Entry] =
-    &[(ONNX, "Cast", cast), (ONNX, "DequantizeLinear", dequantize), (ONNX, "QuantizeLinear", quantize)];
+pub static OPS: &[Entry] = &[(ONNX, "DequantizeLinear", dequantize), (ONNX, "QuantizeLinear", quantize)];
 
 /// The types of ONNX by number.
-fn onnx_type(code: i64) -> Result<Logical, Stop> {
+pub fn onnx_type(code: i64) -> Result<Logical, Stop> {
     Ok(match code {
         1 => Logical::F32,
         2 => Logical::U8,
@@ -58,39 +56,6 @@ pub fn number(ty: Logical) -> Result<Number, Stop> {
         Logical::I64 | Logical::U64 => return Stop::unsupported("arithmetic on integers of 64 bits"),
         other => Number::Int { bits: other.bits(), signed: other.is_signed() },
     })
-}
-
-/// The low words of integers of 64 bits.
-fn low_words(b: &mut Builder<'_>, x: ValueId) -> Result<ValueId, Stop> {
-    let mut shape = b.shape(x);
-    shape.pop();
-    let cells = shape.iter().product();
-    b.add(Rearrange { base: 0, axes: vec![Axis { extent: cells, stride: 2 }], shape }, &[x])
-}
-
-fn cast(b: &mut Builder<'_>) -> Mapped {
-    let (from, to) = (b.host(0)?.dtype, onnx_type(b.int("to")?)?);
-    let mut x = b.input(0)?;
-    let wide = from.is_wide();
-    if wide && to.is_wide() {
-        return Ok(vec![Some(x)]);
-    }
-    let from = if wide && !to.is_float() && !to.is_small_float() && to != Logical::Bool {
-        // What remains of it are low bits.
-        x = low_words(b, x)?;
-        Number::Int { bits: 32, signed: false }
-    } else {
-        number(from)?
-    };
-    let rounding = match b.opt_text("round_mode")?.unwrap_or("up") {
-        "up" => PowerRounding::Up,
-        "down" => PowerRounding::Down,
-        "nearest" => PowerRounding::Nearest,
-        other => return Stop::unsupported(format!("Cast with round_mode = {other}")),
-    };
-    let saturate = b.opt_int("saturate")?.unwrap_or(1) != 0;
-    let y = b.add(Cast { from, to: number(to)?, saturate, rounding }, &[x])?;
-    Ok(vec![Some(y)])
 }
 
 /// Which cells of operand 0 share a scale of operand 1.
