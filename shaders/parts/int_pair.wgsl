@@ -41,7 +41,7 @@ fn int_mul(x: Int, b: Int) -> Int {
     let xh = x.x >> 16u;
     let bl = b.x & 0xffffu;
     let bh = b.x >> 16u;
-    let middle = xh * bl + (xl * bl >> 16u);
+    let middle = xh * bl + ((xl * bl) >> 16u);
     let other = xl * bh + (middle & 0xffffu);
     let high = xh * bh + (middle >> 16u) + (other >> 16u);
     return Int(x.x * b.x, high + x.x * b.y + x.y * b.x);
