@@ -2,7 +2,7 @@
 
 use super::super::builder::{Builder, Mapped, Stop};
 use super::cast::converted;
-use super::shapes::{Kind, compare, copy, counting, expand, integer, number, orders, select, slice};
+use super::shapes::{Kind, as_u32, compare, copy, counting, expand, integer, number, orders, select, slice};
 use super::{Entry, ONNX};
 use omma::Error;
 use omma::graph::ValueId;
@@ -17,6 +17,7 @@ pub static OPS: &[Entry] = &[
     (ONNX, "NonMaxSuppression", by_data),
     (ONNX, "NonZero", by_data),
     (ONNX, "OneHot", one_hot),
+    (ONNX, "ReverseSequence", reverse_sequence),
     (ONNX, "Scatter", scatter_elements),
     (ONNX, "ScatterElements", scatter_elements),
     (ONNX, "ScatterND", scatter_nd),
@@ -168,6 +169,42 @@ fn scatter_nd(b: &mut Builder<'_>) -> Mapped {
         wide: kind.wide(),
     };
     one(b.add(Scatter { picks, combine }, &[x, rows, y])?)
+}
+
+/// Position t of a sequence of n takes what is at n - 1 - t, and what lies beyond stays. The axes of time and of the
+/// batch are the first two, in either order.
+fn reverse_sequence(b: &mut Builder<'_>) -> Mapped {
+    let (kind, shape) = (Kind::input(b, 0)?, &b.host(0)?.shape);
+    let (time, batch) = (b.opt_int("time_axis")?.unwrap_or(0), b.opt_int("batch_axis")?.unwrap_or(1));
+    let (&[first, second, ..], 1) = (&shape[..], time + batch) else {
+        return wrong(format!("ReverseSequence of {shape:?} along {time} with the batch along {batch}"));
+    };
+    let whole = Kind::Word { bits: 32, signed: true };
+    let (steps, lanes) = if time == 0 { (first, second) } else { (second, first) };
+    let along = |n: usize, axis: i64| if axis == 0 { [n, 1] } else { [1, n] };
+    let place = counting(b, whole, steps);
+    let place = b.reshape(place, &along(steps, time))?;
+    let length = b.input(1)?;
+    let length = converted(b, length, Kind::input(b, 1)?, whole)?;
+    let length = b.reshape(length, &along(lanes, batch))?;
+    let one_less = number(b, whole, -1);
+    let last = integer(b, IntegerOp::Add, whole, length, one_less)?;
+    let reversed = integer(b, IntegerOp::Sub, whole, last, place)?;
+    let inside = compare(b, orders("<"), whole, place, length)?;
+    let rows = select(b, inside, whole, reversed, place)?;
+    let inner: usize = shape[2..].iter().product();
+    // With time first, the number depends on the batch, which is a part of the row.
+    let rows = b.reshape(rows, &[first, second, 1])?;
+    let rows = if time == 0 { expand(b, rows, whole, &[first, second, inner])? } else { rows };
+    let rows = as_u32(b, rows)?;
+    let picks = match time {
+        0 => {
+            Picks { batches: 1, picks: first, cols: second * inner, strides: [0, second * inner, 1], wide: kind.wide() }
+        }
+        _ => Picks { batches: first, picks: second, cols: inner, strides: [second, 1, 0], wide: kind.wide() },
+    };
+    let x = b.input(0)?;
+    one(b.add(Gather { picks, shape: kind.device(shape) }, &[x, rows])?)
 }
 
 /// Where the position along the new axis is the index, the second value, else the first. Negative indices count from

@@ -5,7 +5,7 @@ use super::super::builder::{Builder, Stop};
 use super::super::dtype::Logical;
 use omma::Error;
 use omma::graph::ValueId;
-use omma::kernels::{Compare, Integer, IntegerOp, Orders, Rearrange, Select, Whole};
+use omma::kernels::{Compare, Integer, IntegerOp, Orders, Rearrange, Select, TensorType, Whole};
 
 /// What an element is on the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,4 +197,10 @@ pub fn slice(b: &mut Builder<'_>, value: ValueId, cuts: &[(usize, usize, i64, us
         view = view.slice(*axis, *start, *step, *extent)?;
     }
     b.add(view, &[value])
+}
+
+/// i32 words seen as u32.
+pub fn as_u32(b: &mut Builder<'_>, value: ValueId) -> Result<ValueId, Stop> {
+    let ty = TensorType::u32(&b.shape(value));
+    b.view(value, ty)
 }
