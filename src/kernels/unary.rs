@@ -106,6 +106,22 @@ pub enum UnaryOp {
     Sin,
     /// The cosine.
     Cos,
+    /// The inverse sine.
+    Asin,
+    /// The inverse cosine.
+    Acos,
+    /// The inverse tangent.
+    Atan,
+    /// The hyperbolic sine.
+    Sinh,
+    /// The hyperbolic cosine.
+    Cosh,
+    /// The inverse hyperbolic sine.
+    Asinh,
+    /// The inverse hyperbolic cosine.
+    Acosh,
+    /// The inverse hyperbolic tangent.
+    Atanh,
 }
 
 /// `x` -> `y` like `x`. Computed in f32.
@@ -121,7 +137,7 @@ pub(super) const ENTRY: Entry =
 impl UnaryOp {
     /// The part that has the function, and its value of the override `OP` there.
     fn code(self) -> (&'static str, u8) {
-        let (act, exp, piece) = ("parts/map_act", "parts/map_exp", "parts/map_piece");
+        let (act, exp, piece, arc) = ("parts/map_act", "parts/map_exp", "parts/map_piece", "parts/map_arc");
         match self {
             Self::Act(_) => (act, 0),
             Self::Tanh => (act, 1),
@@ -151,6 +167,14 @@ impl UnaryOp {
             Self::Shrink { .. } => (piece, 11),
             Self::Sin => (piece, 12),
             Self::Cos => (piece, 13),
+            Self::Asin => (arc, 0),
+            Self::Acos => (arc, 1),
+            Self::Atan => (arc, 2),
+            Self::Sinh => (arc, 3),
+            Self::Cosh => (arc, 4),
+            Self::Asinh => (arc, 5),
+            Self::Acosh => (arc, 6),
+            Self::Atanh => (arc, 7),
         }
     }
     fn act(self) -> Option<Act> {
@@ -191,7 +215,11 @@ impl Kernel for Unary {
         let x = &io.inputs[0];
         let (part, code) = self.op.code();
         let acts = part == "parts/map_act";
-        let parts = if acts { &[part, ACT_PART][..] } else { &[part] };
+        let parts = match part {
+            "parts/map_act" => &[part, ACT_PART][..],
+            "parts/map_piece" => &[part],
+            _ => &[part, "parts/series"],
+        };
         let mut launch = by_cell(self, x, (1, x.elements()), caps, parts)?;
         launch.overrides.push(("OP", code.into()));
         if acts {

@@ -39,6 +39,14 @@ fn family(op: UnaryOp, v: f64) -> (f64, f64) {
         | UnaryOp::Sqrt
         | UnaryOp::Reciprocal
         | UnaryOp::Mish => exponentials(op, v),
+        UnaryOp::Asin
+        | UnaryOp::Acos
+        | UnaryOp::Atan
+        | UnaryOp::Sinh
+        | UnaryOp::Cosh
+        | UnaryOp::Asinh
+        | UnaryOp::Acosh
+        | UnaryOp::Atanh => arcs(op, v),
         _ => pieces(op, v),
     }
 }
@@ -122,6 +130,25 @@ fn exponentials(op: UnaryOp, v: f64) -> (f64, f64) {
     }
 }
 
+/// Bounds, in half ulps. atan: two divisions and a fraction of the series, no cancellation: 10, and one for the sum.
+/// asin and acos: a root (10) and a division of the argument, of which at most half comes through. sinh, cosh: 11 of
+/// `exp - 1` twice. Inverse ones: a root, a division, two sums in the argument, 10 of the logarithm.
+fn arcs(op: UnaryOp, v: f64) -> (f64, f64) {
+    let (want, half_ulps) = match op {
+        UnaryOp::Asin => (v.asin(), 24.0),
+        UnaryOp::Acos => (v.acos(), 24.0),
+        UnaryOp::Atan => (v.atan(), 11.0),
+        UnaryOp::Sinh => (v.sinh(), 30.0),
+        UnaryOp::Cosh => (v.cosh(), 20.0),
+        // The standard library's loses small arguments.
+        UnaryOp::Asinh if v.abs() < 1e-4 => (v - v.powi(3) / 6.0, 30.0),
+        UnaryOp::Asinh => (v.signum() * (v.abs() + (v * v + 1.0).sqrt()).ln(), 30.0),
+        UnaryOp::Acosh => (v.acosh(), 30.0),
+        _ => (v.atanh(), 30.0),
+    };
+    (want, if want.is_finite() { want.abs() * half_ulps * F32_EPS } else { 0.0 })
+}
+
 /// Bounds: one rounding a written operation; a division 2.5 ulp. What is whole is exact, but the adapter may take a
 /// denormal number for 0. Sine and cosine: 2 ulp around 0; beyond, three roundings of numbers below 1, and that of the
 /// second piece of pi/2, `3.1e-4 |x|` at half an ulp.
@@ -198,6 +225,7 @@ mod tests {
         assert_eq!(of(UnaryOp::HardSwish { slope: 0.25, shift: 0.5 }, 1.0), 0.75);
         assert_eq!(of(UnaryOp::Shrink { bound: 0.5, bias: 0.25 }, -1.0), -0.75);
         assert_eq!(of(UnaryOp::Round, 2.5), 2.0);
+        assert!((of(UnaryOp::Asinh, -0.5) + 0.481_211_825_059_603_5).abs() < 1e-12);
         assert!(of(UnaryOp::Swish { beta: 1.0 }, f64::NEG_INFINITY).is_nan() && of(UnaryOp::Log, -1.0).is_nan());
     }
 }

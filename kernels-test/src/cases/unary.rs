@@ -13,15 +13,16 @@ fn case(op: UnaryOp, dtype: DType, shape: &[usize], fill: Fill) -> Case {
 
 fn ops() -> Vec<UnaryOp> {
     use UnaryOp::{
-        Abs, Affine, Ceil, Cos, Elu, Erf, Exp, Floor, HardSigmoid, HardSwish, LeakyRelu, Log, Mish, Neg, Reciprocal,
-        Round, Shrink, Sigmoid, Sign, Sin, SoftCap, Softplus, Softsign, Sqrt, Swish, Tanh, Threshold,
+        Abs, Acos, Acosh, Affine, Asin, Asinh, Atan, Atanh, Ceil, Cos, Cosh, Elu, Erf, Exp, Floor, HardSigmoid,
+        HardSwish, LeakyRelu, Log, Mish, Neg, Reciprocal, Round, Shrink, Sigmoid, Sign, Sin, Sinh, SoftCap, Softplus,
+        Softsign, Sqrt, Swish, Tanh, Threshold,
     };
     let mut ops: Vec<UnaryOp> = Act::ALL.into_iter().map(UnaryOp::Act).collect();
     ops.extend([Tanh, Sigmoid, SoftCap { cap: 30.0 }, Affine { scale: 0.125, shift: -0.5 }, Erf, Swish { beta: 0.5 }]);
     ops.extend([Exp, Elu { positive: 1.05, negative: 1.75, inner: 0.5 }, Softplus, Log, Sqrt, Reciprocal, Mish]);
     ops.extend([Abs, Neg, Sign, Floor, Ceil, Round, LeakyRelu { slope: 0.1 }, HardSigmoid { slope: 0.2, shift: 0.5 }]);
     ops.extend([HardSwish { slope: 1.0 / 6.0, shift: 0.5 }, Threshold { bound: 0.75, below: 0.0 }, Softsign]);
-    ops.extend([Shrink { bound: 0.5, bias: 0.25 }, Sin, Cos]);
+    ops.extend([Shrink { bound: 0.5, bias: 0.25 }, Sin, Cos, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh]);
     ops
 }
 

@@ -9,9 +9,16 @@ use omma::kernels::{Act, Binary, BinaryOp, IntegerOp, Orders, Unary, UnaryOp};
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[
     (ONNX, "Abs", abs),
+    (ONNX, "Acos", |b| unary(b, UnaryOp::Acos)),
+    (ONNX, "Acosh", |b| unary(b, UnaryOp::Acosh)),
+    (ONNX, "Asin", |b| unary(b, UnaryOp::Asin)),
+    (ONNX, "Asinh", |b| unary(b, UnaryOp::Asinh)),
+    (ONNX, "Atan", |b| unary(b, UnaryOp::Atan)),
+    (ONNX, "Atanh", |b| unary(b, UnaryOp::Atanh)),
     (ONNX, "Ceil", |b| unary(b, UnaryOp::Ceil)),
     (ONNX, "Celu", celu),
     (ONNX, "Cos", |b| unary(b, UnaryOp::Cos)),
+    (ONNX, "Cosh", |b| unary(b, UnaryOp::Cosh)),
     (ONNX, "Elu", elu),
     (ONNX, "Erf", |b| unary(b, UnaryOp::Erf)),
     (ONNX, "Exp", |b| unary(b, UnaryOp::Exp)),
@@ -34,11 +41,13 @@ pub static OPS: &[Entry] = &[
     (ONNX, "Sigmoid", |b| unary(b, UnaryOp::Sigmoid)),
     (ONNX, "Sign", sign),
     (ONNX, "Sin", |b| unary(b, UnaryOp::Sin)),
+    (ONNX, "Sinh", |b| unary(b, UnaryOp::Sinh)),
     (ONNX, "Softplus", |b| unary(b, UnaryOp::Softplus)),
     (ONNX, "Softsign", |b| unary(b, UnaryOp::Softsign)),
     (ONNX, "Sqrt", |b| unary(b, UnaryOp::Sqrt)),
     (ONNX, "SwiGLU", swiglu),
     (ONNX, "Swish", swish),
+    (ONNX, "Tan", tan),
     (ONNX, "Tanh", |b| unary(b, UnaryOp::Tanh)),
     (ONNX, "ThresholdedRelu", thresholded_relu),
     (MICROSOFT, "BiasGelu", |b| biased(b, Act::Gelu)),
@@ -93,6 +102,14 @@ fn biased(b: &mut Builder<'_>, act: Act) -> Mapped {
         x = b.add(Binary { op: BinaryOp::Add }, &[x, bias])?;
     }
     one(b.add(Unary { op: UnaryOp::Act(act) }, &[x])?)
+}
+
+/// Sine over cosine.
+fn tan(b: &mut Builder<'_>) -> Mapped {
+    float(b)?;
+    let x = b.input(0)?;
+    let (sin, cos) = (b.add(Unary { op: UnaryOp::Sin }, &[x])?, b.add(Unary { op: UnaryOp::Cos }, &[x])?);
+    one(b.add(Binary { op: BinaryOp::Div }, &[sin, cos])?)
 }
 
 fn elu(b: &mut Builder<'_>) -> Mapped {
