@@ -2,15 +2,14 @@
 //
 //     for k in 0 .. picks, in this order:
 //         row = index[batch ib + k ik + col ic]
-//         y[batch, row, col] = combine(y[batch, row, col], x[batch, k, col])
+//         y[batch, row, col] = fold(y[batch, row, col], x[batch, k, col])
 //
-// combine is (override COMBINE, the order of `Combine` in src/kernels/scatter.rs) 0 the new cell, 1 the sum,
-// 2 the product, 3 the larger, 4 the smaller. A number beyond the rows is skipped.
+// where fold gives the new cell, the sum, the product, the larger or the smaller. A number beyond the rows is skipped.
 //
 // A lane owns a column of a batch and takes its cells one after the other, so that any number may occur several
 // times and every run adds in the same order. It pays off from some hundred columns on.
 //
-// Parts: elem (the element type), cell (Cell)
+// Parts: fold (fold, by the override OP), with elem and cell (Cell), or int (whole numbers)
 
 struct Params {
     lines: u32, // batches * cols
@@ -29,27 +28,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> y: array<Cell>; // [batches, rows, cols]
 
 override LANES: u32 = 64;
-override COMBINE: u32 = 0;
-
-fn combine(old: Cell, new_cell: Cell) -> Cell {
-    switch COMBINE {
-        case 1u: {
-            return old + new_cell;
-        }
-        case 2u: {
-            return old * new_cell;
-        }
-        case 3u: {
-            return max(old, new_cell);
-        }
-        case 4u: {
-            return min(old, new_cell);
-        }
-        default: {
-            return new_cell;
-        }
-    }
-}
+override OP: u32 = 0;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -67,7 +46,7 @@ fn main(
         let row = index[batch * params.ib + k * params.ik + (col >> params.pair) * params.ic];
         if row < params.rows {
             let at = (batch * params.rows + row) * params.cols + col;
-            y[at] = combine(y[at], x[(batch * params.picks + k) * params.cols + col]);
+            y[at] = fold(y[at], x[(batch * params.picks + k) * params.cols + col]);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Rows by number: tuples of coordinates to numbers, picking, combining.
 
+use super::whole::{apply, pairs, words, wrapped};
 use super::{Array, Cell, F32_EPS, moved, store_error};
-use crate::kernels::{Combine, Picks, Scatter};
+use crate::DType;
+use crate::kernels::{Combine, IntegerOp, Picks, Scatter, Whole};
 
 /// The numbers of all tuples. With `wide`, a coordinate is two words, low first, two's complement.
 pub fn row_index(extents: &[usize], wide: bool, index: &Array) -> Vec<Cell> {
@@ -57,6 +59,9 @@ pub fn gather(picks: &Picks, x: &Array, index: &Array, cols: usize, row: usize) 
 /// what is multiplied in later.
 pub fn scatter(kernel: &Scatter, x: &Array, index: &Array, y: &Array, row: usize) -> Vec<Cell> {
     let picks = &kernel.picks;
+    if let Combine::Integer(op, whole) = kernel.combine {
+        return scatter_whole(picks, op, whole, [x, index, y], row);
+    }
     let width = picks.cols * if picks.wide { 2 } else { 1 };
     let rows = y.data.len() / picks.batches / width;
     let cell = |at: usize| {
@@ -72,7 +77,7 @@ pub fn scatter(kernel: &Scatter, x: &Array, index: &Array, y: &Array, row: usize
             magnitude += new.abs();
             largest *= new.abs().max(1.0);
             want = match kernel.combine {
-                Combine::Replace => new,
+                Combine::Replace | Combine::Integer(..) => new,
                 Combine::Add => want + new,
                 Combine::Mul => want * new,
                 Combine::Max => want.max(new),
@@ -92,10 +97,35 @@ pub fn scatter(kernel: &Scatter, x: &Array, index: &Array, y: &Array, row: usize
     (row * y.cols()..(row + 1) * y.cols()).map(cell).collect()
 }
 
+/// The same of whole numbers: exact.
+fn scatter_whole(picks: &Picks, op: IntegerOp, whole: Whole, operands: [&Array; 3], row: usize) -> Vec<Cell> {
+    let [x, index, y] = operands;
+    let size = if picks.wide { 2 } else { 1 };
+    let rows = y.data.len() / size / picks.batches / picks.cols;
+    let number = |a: &Array, at: usize| match whole {
+        Whole::Word { .. } => a.data[at] as i128,
+        Whole::Pair { signed } => pairs(&a.data[2 * at..2 * at + 2], signed)[0],
+    };
+    let cell = |at: usize| {
+        let (line, c) = (at / size / picks.cols, at / size % picks.cols);
+        let (b, i) = (line / rows, line % rows);
+        let mut want = number(y, at / size);
+        for k in (0..picks.picks).filter(|k| pick(picks, index, b, *k, c * size) == i as f64) {
+            let new = number(x, (b * picks.picks + k) * picks.cols + c);
+            want = match whole {
+                Whole::Word { bits } => wrapped(apply(op, want, new, bits), bits, y.dtype == DType::I32),
+                Whole::Pair { signed } => pairs(&words(apply(op, want, new, 64)), signed)[0],
+            };
+        }
+        let want = if size == 2 { words(want)[at % 2] } else { want as f64 };
+        Cell { want, bound: 0.0 }
+    };
+    (row * y.cols()..(row + 1) * y.cols()).map(cell).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DType;
 
     fn wants(cells: Vec<Cell>) -> Vec<f64> {
         cells.iter().map(|c| c.want).collect()

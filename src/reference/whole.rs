@@ -9,7 +9,7 @@ fn exact(values: impl Iterator<Item = f64>) -> Vec<Cell> {
 }
 
 /// The words of a row as numbers of 64 bits.
-fn pairs(row: &[f64], signed: bool) -> Vec<i128> {
+pub(super) fn pairs(row: &[f64], signed: bool) -> Vec<i128> {
     let number = |w: &[f64]| {
         let bits = w[0] as u64 | (w[1] as u64) << 32;
         if signed { i128::from(bits as i64) } else { i128::from(bits) }
@@ -18,18 +18,18 @@ fn pairs(row: &[f64], signed: bool) -> Vec<i128> {
 }
 
 /// A number of 64 bits as words.
-fn words(number: i128) -> [f64; 2] {
+pub(super) fn words(number: i128) -> [f64; 2] {
     let bits = number as u64;
     [(bits & 0xffff_ffff) as f64, (bits >> 32) as f64]
 }
 
 /// `number` as a word of so many bits holds it.
-fn wrapped(number: i128, bits: u32, signed: bool) -> i128 {
+pub(super) fn wrapped(number: i128, bits: u32, signed: bool) -> i128 {
     let low = number & ((1i128 << bits) - 1);
     if signed && low >> (bits - 1) == 1 { low - (1i128 << bits) } else { low }
 }
 
-fn apply(op: IntegerOp, x: i128, b: i128, bits: u32) -> i128 {
+pub(super) fn apply(op: IntegerOp, x: i128, b: i128, bits: u32) -> i128 {
     let shift = |b: i128| if (0..i128::from(bits)).contains(&b) { Some(b as u32) } else { None };
     match op {
         IntegerOp::Add => x + b,

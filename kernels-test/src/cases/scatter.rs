@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Fill, Input};
 use omma::DType;
-use omma::kernels::{Combine, Picks, Scatter, TensorType};
+use omma::kernels::{Combine, IntegerOp, Picks, Scatter, TensorType, Whole};
 
 /// `picks` rows into `rows` of `cols`; the numbers depend on what `by` names: batch, pick, cell.
 fn case(dtype: DType, [batches, rows, picks, cols]: [usize; 4], by: [bool; 3], combine: Combine) -> Case {
@@ -34,6 +34,21 @@ fn wide() -> Case {
     Case::new("wide", kernel, vec![words(5), index, words(7)])
 }
 
+/// Whole numbers of every width, the same rows several times.
+fn integers(op: IntegerOp, dtype: DType, whole: Whole) -> Case {
+    let wide = matches!(whole, Whole::Pair { .. });
+    let picks = Picks { batches: 2, picks: 9, cols: 3, strides: [27, 3, 1], wide };
+    let shape = |rows: usize| if wide { vec![2, rows, 3, 2] } else { vec![2, rows, 3] };
+    let fill = match whole {
+        Whole::Pair { .. } => Fill::Index(u32::MAX),
+        Whole::Word { .. } => Fill::Uniform(if dtype == DType::I32 { -128.0 } else { 0.0 }, 128.0),
+    };
+    let tensor = |rows: usize| Input::new(TensorType::new(dtype, &shape(rows)), fill.clone());
+    let index = Input::new(TensorType::u32(&[54]), Fill::Index(5));
+    let kernel = Scatter { picks, combine: Combine::Integer(op, whole) };
+    Case::new(format!("{op:?} {whole:?} {dtype}"), kernel, vec![tensor(9), index, tensor(4)])
+}
+
 pub fn cases() -> Vec<Case> {
     use Combine::{Add, Max, Min, Mul, Replace};
     use DType::{F16, F32, I32, U32};
@@ -48,6 +63,12 @@ pub fn cases() -> Vec<Case> {
         all.push(case(I32, [2, 3, 9, 4], cells, combine));
         all.push(case(U32, [2, 3, 9, 4], rows, combine));
         all.push(case(F32, [1, 65_537, 1000, 1], rows, combine));
+    }
+    for op in [IntegerOp::Add, IntegerOp::Mul, IntegerOp::Max, IntegerOp::Min] {
+        all.push(integers(op, I32, Whole::Word { bits: 8 }));
+        all.push(integers(op, U32, Whole::Word { bits: 8 }));
+        all.push(integers(op, U32, Whole::Pair { signed: true }));
+        all.push(integers(op, U32, Whole::Pair { signed: false }));
     }
     all.push(case(F16, [2, 9, 7, 68], rows, Replace));
     all.push(case(F16, [2, 9, 7, 5], rows, Add));

@@ -107,21 +107,15 @@ fn gather_nd(b: &mut Builder<'_>) -> Mapped {
 }
 
 fn combine(b: &Builder<'_>, kind: Kind) -> Result<Combine, Stop> {
-    let combine = match b.opt_text("reduction")?.unwrap_or("none") {
+    let (float, int) = match b.opt_text("reduction")?.unwrap_or("none") {
         "none" => return Ok(Combine::Replace),
-        "add" => Combine::Add,
-        "mul" => Combine::Mul,
-        "max" => Combine::Max,
-        "min" => Combine::Min,
+        "add" => (Combine::Add, IntegerOp::Add),
+        "mul" => (Combine::Mul, IntegerOp::Mul),
+        "max" => (Combine::Max, IntegerOp::Max),
+        "min" => (Combine::Min, IntegerOp::Min),
         other => return Stop::unsupported(format!("{} with reduction = {other}", b.case().op)),
     };
-    match kind {
-        Kind::Pair { .. } => Stop::unsupported(format!("{} that combines 64-bit numbers", b.case().op)),
-        Kind::Word { bits, .. } if bits < 32 && matches!(combine, Combine::Add | Combine::Mul) => {
-            Stop::unsupported(format!("{} that adds or multiplies numbers of {bits} bits", b.case().op))
-        }
-        _ => Ok(combine),
-    }
+    Ok(if kind == Kind::Float { float } else { Combine::Integer(int, kind.whole()?) })
 }
 
 /// Where the index is smaller than the data along another axis, it is widened by numbers that are skipped.
