@@ -1,12 +1,14 @@
 // Convolution over up to three axes, as a matrix product without an im2col copy:
 //
-//     y[b, n, p] = act(sum over (c, k) of x[b, g C + c, p stride + k dilation - pad] * w[n, c, k] + bias[n])
+//     y[b, n, p] = act(sum over (c, k) of x[b, g C + c, cell(p, k)] * w[n, c, k] + bias[n])
 //
-// with places p, k and the attributes by axis (z, y, x); x is 0 outside. Output channels come in groups of
-// group_cols; those of group g read the C channels of x from g C on. One workgroup computes a tile, as in matmul: rows
-// are (b, p), columns channels of one group, and x_quad reads four neighbouring (c, k) of a row from x.
+// The role window says which cell of x meets tap k at place p, by axis (z, y, x): p stride + k dilation - pad, or what
+// the transposed convolution has; outside x is 0. Output channels come in groups of group_cols; those of group g read
+// the C channels of x from g C on. One workgroup computes a tile, as in matmul: rows are (b, p), columns channels of
+// one group, and x_quad reads four neighbouring (c, k) of a row from x.
 //
-// Parts: elem, weight (w_quad), bias (bias_quad), act (act4), tile (TILE_ROWS, TILE_COLS, LANES, tile_product)
+// Parts: elem, window (window_corner, window_cell), weight (w_quad), bias (bias_quad), act (act4),
+// tile (TILE_ROWS, TILE_COLS, LANES, tile_product)
 
 struct Params {
     rows: u32, // images * places of y
@@ -45,12 +47,11 @@ override WINDOW_X: u32 = 1u;
 // Group of the tile that a workgroup computes.
 var<private> tile_group: u32;
 
-// `plane` is the first one of the row's channels, `corner` the place in x where its window begins.
+// `plane` is the first one of the row's channels.
 fn x_cell(plane: u32, corner: vec3<u32>, k: u32) -> f32 {
     let i = min(k, params.inner - 1u);
     let tap = vec3<u32>(i / (WINDOW_Y * WINDOW_X) % WINDOW_Z, i / WINDOW_X % WINDOW_Y, i % WINDOW_X);
-    // What lies before the first cell is a huge number.
-    let at = corner + tap * vec3<u32>(params.dilation_z, params.dilation_y, params.dilation_x);
+    let at = window_cell(corner, tap);
     let channel = plane + i / (WINDOW_Z * WINDOW_Y * WINDOW_X);
     let inside = k < params.inner && all(at < vec3<u32>(params.x_z, params.x_y, params.x_x));
     let place = ((channel * params.x_z + at.x) * params.x_y + at.y) * params.x_x + at.z;
@@ -60,9 +61,7 @@ fn x_cell(plane: u32, corner: vec3<u32>, k: u32) -> f32 {
 fn x_quad(row: u32, quad: u32) -> vec4<f32> {
     let line = row / params.y_x;
     let layer = line / params.y_y;
-    let place = vec3<u32>(layer % params.y_z, line % params.y_y, row % params.y_x);
-    let stride = vec3<u32>(params.stride_z, params.stride_y, params.stride_x);
-    let corner = place * stride - vec3<u32>(params.pad_z, params.pad_y, params.pad_x);
+    let corner = window_corner(vec3<u32>(layer % params.y_z, line % params.y_y, row % params.y_x));
     let channels = params.inner / (WINDOW_Z * WINDOW_Y * WINDOW_X);
     let plane = (layer / params.y_z * params.groups + tile_group) * channels;
     let k = 4u * quad;

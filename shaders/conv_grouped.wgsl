@@ -1,14 +1,14 @@
 // Convolution over up to three axes with groups too narrow for tiles; depthwise is the narrowest:
 //
-//     y[b, n, p] = act(sum over (c, k) of x[b, g C + c, p stride + k dilation - pad] * w[n, c, k] + bias[n])
+//     y[b, n, p] = act(sum over (c, k) of x[b, g C + c, cell(p, k)] * w[n, c, k] + bias[n]),  g = n / group_cols
 //
-// with places p, k and the attributes by axis (z, y, x), x being 0 outside, and g = n / group_cols. A lane computes
-// four neighbouring places of one line of y, so that a weight is loaded once for them.
+// The role window says which cell of x meets tap k at place p, by axis (z, y, x); outside x is 0. A lane computes eight
+// neighbouring places of a line of y, line by line of the window as the role line does it.
 //
-// Parts: elem, bias (bias_at), act (act4)
+// Parts: elem, bias (bias_at), act (act4), window (window_corner, window_cell), line (line_sums)
 
 struct Params {
-    items: u32, // lines of y * ceil(y_x / 4)
+    items: u32, // lines of y * ceil(y_x / 8)
     cols: u32, // channels of y
     group_cols: u32,
     groups: u32,
@@ -41,21 +41,12 @@ struct Params {
 
 override LANES: u32 = 64;
 
-// x of the line that begins at `line`, at four columns; those before its first cell are huge numbers.
-fn x_at(line: u32, col: vec4<u32>) -> vec4<f32> {
-    let inside = col < vec4<u32>(params.x_x);
-    let at = line + select(vec4<u32>(0u), col, inside);
-    let values = vec4<f32>(f32(x[at.x]), f32(x[at.y]), f32(x[at.z]), f32(x[at.w]));
-    return select(vec4<f32>(0.0), values, inside);
-}
-
-// The products of one channel and one line of its window.
-fn line_sum(line: u32, taps: u32, first: vec4<u32>) -> vec4<f32> {
-    var sum = vec4<f32>(0.0);
-    for (var k = 0u; k < params.window_x; k++) {
-        sum = fma(vec4<f32>(w[taps + k]), x_at(line, first + k * params.dilation_x), sum);
+// Four neighbouring cells of a line of y, as many as there are.
+fn put(line: u32, col: u32, sums: vec4<f32>) {
+    let values = act4(sums);
+    for (var i = 0u; i < 4u && col + i < params.y_x; i++) {
+        y[line * params.y_x + col + i] = Elem(values[i]);
     }
-    return sum;
 }
 
 @compute @workgroup_size(LANES)
@@ -68,45 +59,31 @@ fn main(
     if item >= params.items {
         return;
     }
-    let quads = (params.y_x + 3u) / 4u;
-    let col = 4u * (item % quads);
-    let line = item / quads;
+    let spans = (params.y_x + 7u) / 8u;
+    let col = 8u * (item % spans);
+    let line = item / spans;
     let layer = line / params.y_y;
     let plane = layer / params.y_z;
     let n = plane % params.cols;
-    let top = line % params.y_y * params.stride_y - params.pad_y;
-    let front = layer % params.y_z * params.stride_z - params.pad_z;
-    let first = (vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u)) * params.stride_x - params.pad_x;
+    let corner = window_corner(vec3<u32>(layer % params.y_z, line % params.y_y, col));
 
     let channel = (plane / params.cols * params.groups + n / params.group_cols) * params.channels;
-    var sum = vec4<f32>(0.0);
+    var sums = mat2x4<f32>();
     var taps = n * params.channels * params.window_z * params.window_y * params.window_x;
     for (var c = 0u; c < params.channels; c++) {
-        var channel_sum = vec4<f32>(0.0);
+        var channel_sums = mat2x4<f32>();
         for (var kz = 0u; kz < params.window_z; kz++) {
-            let z = front + kz * params.dilation_z;
             for (var ky = 0u; ky < params.window_y; ky++) {
-                let row = top + ky * params.dilation_y;
-                if z < params.x_z && row < params.x_y {
-                    let start = (((channel + c) * params.x_z + z) * params.x_y + row) * params.x_x;
-                    channel_sum += line_sum(start, taps, first);
+                let cell = window_cell(corner, vec3<u32>(kz, ky, 0u));
+                if cell.x < params.x_z && cell.y < params.x_y {
+                    let start = (((channel + c) * params.x_z + cell.x) * params.x_y + cell.y) * params.x_x;
+                    channel_sums += line_sums(start, corner, taps);
                 }
                 taps += params.window_x;
             }
         }
-        sum += channel_sum;
+        sums += channel_sums;
     }
-
-    let values = act4(sum + bias_at(n));
-    let at = line * params.y_x + col;
-    y[at] = Elem(values.x);
-    if col + 1u < params.y_x {
-        y[at + 1u] = Elem(values.y);
-    }
-    if col + 2u < params.y_x {
-        y[at + 2u] = Elem(values.z);
-    }
-    if col + 3u < params.y_x {
-        y[at + 3u] = Elem(values.w);
-    }
+    put(line, col, sums[0] + bias_at(n));
+    put(line, col + 4u, sums[1] + bias_at(n));
 }

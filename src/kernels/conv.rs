@@ -1,4 +1,4 @@
-//! Convolutions over one to three axes: as a matrix product, for narrow groups (depthwise), and transposed.
+//! Convolutions over one to three axes, also transposed: as a matrix product, and for narrow groups (depthwise).
 
 use super::act::ACT_PART;
 use super::matmul::{Tile, weight_part};
@@ -18,6 +18,10 @@ pub struct Convolution {
     pub bias: bool,
     /// Applied to the sum.
     pub act: Option<Act>,
+    /// The transposed convolution (also called deconvolution): the window slides over `y`, which has
+    /// `(extent - 1) * stride + reach - pad - pad_end` cells along an axis, `reach` being what the window spans, and
+    /// this many more by axis (z, y, x). Its weight is \[cols, channels / groups * window\] all the same.
+    pub transposed: Option<[usize; 3]>,
 }
 
 /// `x` \[images, channels, ..\], `w` \[cols, channels / groups * window\] (panels or f32 rows: a convolution's weight,
@@ -31,24 +35,12 @@ pub struct Conv(pub Convolution);
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConvGrouped(pub Convolution);
 
-/// `x` \[images, channels, ..\], `w` f32 \[channels, cols / groups, ..\] in rows, `bias` f32 \[cols\] where asked for ->
-/// `y` \[images, cols, ..\] with `(extent - 1) * stride + reach - pad - pad_end + extra` cells along an axis, `reach`
-/// being what the window spans: the transposed convolution, also called deconvolution.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ConvTranspose {
-    /// Window, groups, bias and activation.
-    pub conv: Convolution,
-    /// Cells that `y` has beyond the last window, by axis (z, y, x).
-    pub extra: [usize; 3],
-}
-
 pub(super) const ENTRY: Entry =
-    Entry { name: "conv", about: "convolution over one to three axes, implicit im2col, act(x * w + bias)" };
+    Entry { name: "conv", about: "convolution over one to three axes, also transposed, implicit im2col" };
 pub(super) const GROUPED: Entry =
     Entry { name: "conv_grouped", about: "convolution of narrow groups, depthwise above all" };
-pub(super) const TRANSPOSE: Entry = Entry { name: "conv_transpose", about: "transposed convolution" };
 
-/// Lanes of the kernels in which a lane computes a few cells of its own.
+/// Lanes of `conv_grouped`, each with cells of its own.
 const LANES: u32 = 64;
 
 impl Convolution {
@@ -74,46 +66,54 @@ impl Convolution {
         }
         Ok(x)
     }
-    /// The type of `y` for a convolution that is not transposed.
+    /// Extents of `y`.
+    fn extents(&self, x: [usize; 3]) -> Option<[usize; 3]> {
+        let Some(extra) = self.transposed else { return self.window.places(x, false) };
+        let mut extents = [0; 3];
+        for (axis, extent) in extents.iter_mut().enumerate() {
+            let whole = (x[axis] - 1) * self.window.stride[axis] + self.window.reach(axis);
+            let padding = self.window.pad[axis] + self.window.pad_end[axis];
+            *extent = whole.checked_add(extra[axis])?.checked_sub(padding).filter(|e| *e > 0)?;
+        }
+        Some(extents)
+    }
+    /// Multiply-adds: each cell of `y` with the weights of its channel; transposed, each cell of `x`.
+    fn cost(&self, io: &Io<'_>) -> Cost {
+        let (x, w, y) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
+        let per_row = w.elements() / w.shape[0].max(1);
+        let madds = match self.transposed {
+            None => y.elements() * per_row,
+            Some(_) => x.elements() * (w.elements() / x.shape[1].max(1)),
+        };
+        Cost::product(io, madds as u64)
+    }
+    /// The part of role window, and its overrides.
+    fn window_part(&self) -> (&'static str, Vec<(&'static str, f64)>) {
+        if self.transposed.is_none() {
+            return ("parts/window_forward", Vec::new());
+        }
+        let strides = self.window.stride.map(|v| v as f64);
+        ("parts/window_transposed", ["STRIDE_Z", "STRIDE_Y", "STRIDE_X"].into_iter().zip(strides).collect())
+    }
+    /// The type of `y`.
     fn output(&self, kernel: &dyn Kernel, inputs: &[TensorType], cols: usize) -> Result<TensorType> {
         let x = self.check(kernel, inputs, cols)?;
-        let places = self.window.places(x.extents, false);
-        let places = places.ok_or_else(|| {
-            Error::graph(kernel.name(), format!("x {} is smaller than the window {:?}", inputs[0], self.window))
+        let extents = self.extents(x.extents);
+        let extents = extents.ok_or_else(|| {
+            Error::graph(kernel.name(), format!("x {} leaves nothing of y by {:?}", inputs[0], self.window))
         })?;
-        x.with(kernel, &inputs[0], cols, places)
+        x.with(kernel, &inputs[0], cols, extents)
     }
     fn show(&self) -> String {
         let mut text = self.window.show();
         if self.groups() > 1 {
             text += &format!(" groups={}", self.groups());
         }
-        for word in [self.bias.then_some("bias"), self.act.map(Act::name)].into_iter().flatten() {
+        let transposed = self.transposed.map(|_| "transposed");
+        for word in [transposed, self.bias.then_some("bias"), self.act.map(Act::name)].into_iter().flatten() {
             text = format!("{text} {word}");
         }
         text
-    }
-    /// Launch of a kernel in which a lane computes cells of its own.
-    fn by_lane(&self, kernel: &dyn Kernel, io: &Io<'_>, items: usize, caps: &Caps) -> Result<Vec<Launch>> {
-        let (x, y) = (Planes::of(kernel, &io.inputs[0])?, Planes::of(kernel, &io.outputs[0])?);
-        let bias = if self.bias { "parts/bias_cols" } else { "parts/bias_none" };
-        let mut params = vec![
-            ("items", items as u32),
-            ("cols", y.channels as u32),
-            ("group_cols", (y.channels / self.groups()) as u32),
-            ("groups", self.groups() as u32),
-            ("channels", (x.channels / self.groups()) as u32),
-        ];
-        params.extend(x.params(&y));
-        params.extend(by_axis(["window_z", "window_y", "window_x"], self.window.size));
-        params.extend(self.window.params());
-        Ok(vec![Launch {
-            files: vec![kernel.name(), elem_part(io.inputs[0].dtype, caps)?, bias, ACT_PART],
-            overrides: vec![("LANES", LANES.into()), ("ACT", Act::code(self.act))],
-            params,
-            grid: grid_2d(items.div_ceil(LANES as usize), caps)?,
-            chunk: None,
-        }])
     }
 }
 
@@ -142,7 +142,8 @@ impl Kernel for Conv {
         let rows = y.images * y.extents.iter().product::<usize>();
         let (groups, group_cols) = (self.0.groups(), y.channels / self.0.groups());
         let tile = Tile::pick(rows, caps);
-        let mut overrides = tile.overrides();
+        let (window_part, mut overrides) = self.0.window_part();
+        overrides.extend(tile.overrides());
         overrides.push(("ACT", Act::code(self.0.act)));
         overrides.extend(["WINDOW_Z", "WINDOW_Y", "WINDOW_X"].into_iter().zip(window.size.map(|v| v as f64)));
         let mut params = vec![
@@ -159,7 +160,15 @@ impl Kernel for Conv {
         let bias = if self.0.bias { "parts/bias_cols" } else { "parts/bias_none" };
         let [groups_x, groups_y, _] = tile.grid(rows, group_cols, caps)?;
         Ok(vec![Launch {
-            files: vec![ENTRY.name, elem_part(io.inputs[0].dtype, caps)?, weight_part(w)?, bias, ACT_PART, tile.part],
+            files: vec![
+                ENTRY.name,
+                elem_part(io.inputs[0].dtype, caps)?,
+                window_part,
+                weight_part(w)?,
+                bias,
+                ACT_PART,
+                tile.part,
+            ],
             overrides,
             params,
             grid: grid_2d(groups_x as usize * groups_y as usize * groups, caps)?,
@@ -167,7 +176,7 @@ impl Kernel for Conv {
         }])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
-        Cost::product(io, io.outputs[0].elements() as u64 * io.inputs[1].cols() as u64)
+        self.0.cost(io)
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
         reference::conv(&self.0, inputs, row)
@@ -204,68 +213,39 @@ impl Kernel for ConvGrouped {
         Ok(vec![y])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        let y = &io.outputs[0];
-        self.0.by_lane(self, io, y.rows() * y.cols().div_ceil(4), caps)
+        let (x, y) = (Planes::of(self, &io.inputs[0])?, Planes::of(self, &io.outputs[0])?);
+        let (window_part, mut overrides) = self.0.window_part();
+        overrides.extend([("LANES", LANES.into()), ("ACT", Act::code(self.0.act))]);
+        let items = io.outputs[0].rows() * io.outputs[0].cols().div_ceil(8);
+        let mut params = vec![
+            ("items", items as u32),
+            ("cols", y.channels as u32),
+            ("group_cols", (y.channels / self.0.groups()) as u32),
+            ("groups", self.0.groups() as u32),
+            ("channels", (x.channels / self.0.groups()) as u32),
+        ];
+        let window = &self.0.window;
+        params.extend(x.params(&y));
+        params.extend(by_axis(["window_z", "window_y", "window_x"], window.size));
+        params.extend(window.params());
+        let dense = self.0.transposed.is_none() && window.stride[2] == 1 && window.dilation[2] == 1;
+        let line = if dense { "parts/line_dense" } else { "parts/line_any" };
+        let bias = if self.0.bias { "parts/bias_cols" } else { "parts/bias_none" };
+        Ok(vec![Launch {
+            files: vec![GROUPED.name, elem_part(io.inputs[0].dtype, caps)?, window_part, line, bias, ACT_PART],
+            overrides,
+            params,
+            grid: grid_2d(items.div_ceil(LANES as usize), caps)?,
+            chunk: None,
+        }])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
-        let w = &io.inputs[1];
-        Cost::product(io, io.outputs[0].elements() as u64 * (w.elements() / w.shape[0]) as u64)
+        self.0.cost(io)
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
         reference::conv(&self.0, inputs, row)
     }
     fn show(&self) -> String {
         self.0.show()
-    }
-}
-
-impl ConvTranspose {
-    fn extents(&self, x: [usize; 3]) -> Option<[usize; 3]> {
-        let (window, mut extents) = (&self.conv.window, [0; 3]);
-        for (axis, extent) in extents.iter_mut().enumerate() {
-            let whole = (x[axis] - 1) * window.stride[axis] + window.reach(axis) + self.extra[axis];
-            *extent = whole.checked_sub(window.pad[axis] + window.pad_end[axis]).filter(|e| *e > 0)?;
-        }
-        Some(extents)
-    }
-}
-
-impl Kernel for ConvTranspose {
-    fn name(&self) -> &'static str {
-        TRANSPOSE.name
-    }
-    fn inputs(&self) -> Vec<&'static str> {
-        self.conv.ports()
-    }
-    fn outputs(&self) -> Vec<&'static str> {
-        vec!["y"]
-    }
-    fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        require(self, inputs.len() > 1, || format!("{} inputs", inputs.len()))?;
-        let w = &inputs[1];
-        rows_f32(self, w)?;
-        let (channels, cells) = (w.shape[0], self.conv.window.cells());
-        let cols = w.elements() / (channels * cells).max(1) * self.conv.groups();
-        let x = self.conv.check(self, inputs, cols)?;
-        let fits = channels == x.channels && w.elements() == channels * cells * (cols / self.conv.groups());
-        require(self, fits, || format!("w {w} does not match x {} and {:?}", inputs[0], self.conv))?;
-        let extents = self.extents(x.extents);
-        let extents =
-            extents.ok_or_else(|| Error::graph(TRANSPOSE.name, format!("nothing is left of y by {self:?}")))?;
-        Ok(vec![x.with(self, &inputs[0], cols, extents)?])
-    }
-    fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        self.conv.by_lane(self, io, io.outputs[0].elements(), caps)
-    }
-    fn cost(&self, io: &Io<'_>) -> Cost {
-        // Each cell of x meets each weight of its channel once.
-        let w = &io.inputs[1];
-        Cost::product(io, io.inputs[0].elements() as u64 * (w.elements() / w.shape[0]) as u64)
-    }
-    fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
-        reference::conv_transpose(self, inputs, row)
-    }
-    fn show(&self) -> String {
-        self.conv.show()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::matmul::{Sum, epilogue, smallest_of};
 use super::{Array, Cell, F32_EPS, computed, moved};
-use crate::kernels::{ConvTranspose, Convolution, Places, Pool, PoolOp, Window, Windows};
+use crate::kernels::{Convolution, Places, Pool, PoolOp, Window, Windows};
 
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
@@ -30,6 +30,9 @@ fn place(row: usize, extents: [usize; 3]) -> (usize, usize, usize) {
 ///
 /// Bound: that of a sum of as many products in any order, as in [`super::matmul`].
 pub fn conv(kernel: &Convolution, inputs: &[Array], row: usize) -> Vec<Cell> {
+    if let Some(extra) = kernel.transposed {
+        return transposed(kernel, extra, inputs, row);
+    }
     let (x, w, window) = (&inputs[0], &inputs[1], &kernel.window);
     let (_, x_channels, [depth, height, width]) = extents(&x.shape);
     let cols = w.shape[0];
@@ -74,28 +77,27 @@ pub fn conv(kernel: &Convolution, inputs: &[Array], row: usize) -> Vec<Cell> {
 /// Bias, activation and store of a sum for channel `n`.
 fn finish(kernel: &Convolution, sum: Sum, inputs: &[Array], n: usize) -> Cell {
     let (x, bias) = (&inputs[0], if kernel.bias { inputs[2].data[n] } else { 0.0 });
-    let sum = Sum { value: sum.value + bias, size: sum.size + bias.abs(), terms: sum.terms, slack: sum.slack };
+    let sum = Sum { value: sum.value + bias, size: sum.size + bias.abs(), terms: sum.terms, slack: 0.0 };
     epilogue(sum, kernel.act, None, (x.store_ulp(), smallest_of(x.dtype)))
 }
 
 /// Row `row` of a transposed convolution, every cell of `x` asked whether it falls on the output cell.
 ///
 /// Bound: as [`conv`], over all taps of all channels.
-pub fn conv_transpose(kernel: &ConvTranspose, inputs: &[Array], row: usize) -> Vec<Cell> {
-    let (x, w, window) = (&inputs[0], &inputs[1], &kernel.conv.window);
+fn transposed(kernel: &Convolution, extra: [usize; 3], inputs: &[Array], row: usize) -> Vec<Cell> {
+    let (x, w, window) = (&inputs[0], &inputs[1], &kernel.window);
     let (_, x_channels, size) = extents(&x.shape);
-    let groups = kernel.conv.groups.max(1);
+    let groups = kernel.groups.max(1);
     let taps: usize = window.size.iter().product();
-    let group_cols = w.data.len() / x_channels / taps;
-    let cols = group_cols * groups;
+    let cols = w.shape[0];
     let out: [usize; 3] = std::array::from_fn(|a| {
         let reach = (window.size[a] - 1) * window.dilation[a] + 1;
-        (size[a] - 1) * window.stride[a] + reach + kernel.extra[a] - window.pad[a] - window.pad_end[a]
+        (size[a] - 1) * window.stride[a] + reach + extra[a] - window.pad[a] - window.pad_end[a]
     });
     let (plane, oz, oy) = place(row, out);
     let (image, n) = (plane / cols, plane % cols);
     let channels = x_channels / groups;
-    let first = n / group_cols * channels;
+    let first = n / (cols / groups) * channels;
     // Tap of the window that carries place q to place o, along axis a.
     let tap = |q: usize, o: usize, a: usize| {
         let step = (o + window.pad[a]).checked_sub(q * window.stride[a])?;
@@ -112,7 +114,7 @@ pub fn conv_transpose(kernel: &ConvTranspose, inputs: &[Array], row: usize) -> V
                         if let (Some(kz), Some(ky), Some(kx)) = taps_here {
                             let plane = (image * x_channels + c) * size[0] + z;
                             let k = (kz * window.size[1] + ky) * window.size[2] + kx;
-                            let weight = w.data[(c * group_cols + n % group_cols) * taps + k];
+                            let weight = w.data[(n * channels + c - first) * taps + k];
                             let term = x.data[(plane * size[1] + y) * size[2] + col] * weight;
                             sum.value += term;
                             sum.size += term.abs();
@@ -121,7 +123,7 @@ pub fn conv_transpose(kernel: &ConvTranspose, inputs: &[Array], row: usize) -> V
                 }
             }
         }
-        finish(&kernel.conv, sum, inputs, n)
+        finish(kernel, sum, inputs, n)
     };
     (0..out[2]).map(cell).collect()
 }
@@ -251,16 +253,14 @@ mod tests {
         let x = of(&[1, 2, 1, 3], &[1.0, 2.0, 3.0, 10.0, 20.0, 30.0]);
         let w = of(&[2, 1, 1, 2], &[1.0, -1.0, 0.5, 2.0]);
         let window = Window { pad: [0, 0, 1], ..Window::planar(1, 2) };
-        let kernel = Convolution { window, groups: 2, bias: true, act: None };
+        let kernel = Convolution { window, groups: 2, bias: true, act: None, transposed: None };
         let inputs = [x.clone(), w.clone(), of(&[2], &[100.0, 0.0])];
         assert_eq!(wants(&conv(&kernel, &inputs, 0)), [99.0, 99.0, 99.0]);
         assert_eq!(wants(&conv(&kernel, &inputs, 1)), [20.0, 45.0, 70.0]);
-        let kernel = ConvTranspose {
-            conv: Convolution { window: Window { stride: [1, 1, 2], ..Window::planar(1, 2) }, ..kernel },
-            extra: [0, 0, 1],
-        };
-        assert_eq!(wants(&conv_transpose(&kernel, &inputs, 0)), [101.0, 99.0, 102.0, 98.0, 103.0, 97.0, 100.0]);
-        assert_eq!(wants(&conv_transpose(&kernel, &inputs, 1)), [5.0, 20.0, 10.0, 40.0, 15.0, 60.0, 0.0]);
+        let window = Window { stride: [1, 1, 2], ..Window::planar(1, 2) };
+        let kernel = Convolution { window, transposed: Some([0, 0, 1]), ..kernel };
+        assert_eq!(wants(&conv(&kernel, &inputs, 0)), [101.0, 99.0, 102.0, 98.0, 103.0, 97.0, 100.0]);
+        assert_eq!(wants(&conv(&kernel, &inputs, 1)), [5.0, 20.0, 10.0, 40.0, 15.0, 60.0, 0.0]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! conv: windows of 1 to 7 cells, strides, dilations, padding on one side, groups, one and three axes, places around the
-//! tiles; convolutions of ResNet, ConvNeXt and of a patch embedding as bench rows.
+//! tiles; convolutions of ResNet, ConvNeXt and of a patch embedding as bench rows. Transposed ones as well.
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
@@ -7,7 +7,7 @@ use omma::DType::{self, BF16, F16, F32};
 use omma::kernels::{Act, Conv, Convolution, TensorType, Window};
 
 pub(super) fn convolution(window: Window, groups: usize) -> Convolution {
-    Convolution { window, groups, bias: false, act: None }
+    Convolution { window, groups, bias: false, act: None, transposed: None }
 }
 
 fn case(x: DType, w: DType, shape: &[usize], cols: usize, kernel: Convolution) -> Case {
@@ -19,16 +19,22 @@ fn inner(shape: &[usize], kernel: &Convolution) -> usize {
     shape[1] / kernel.groups.max(1) * kernel.window.cells()
 }
 
+/// The transposed convolution of a window, with bias.
+pub(super) fn transposed(window: Window, groups: usize, extra: [usize; 3]) -> Convolution {
+    Convolution { bias: true, transposed: Some(extra), ..convolution(window, groups) }
+}
+
 /// Name and inputs of a convolution with these weights.
 pub(super) fn parts(x: DType, shape: &[usize], w: Input, cols: usize, kernel: &Convolution) -> (String, Vec<Input>) {
     let mut inputs = vec![Input::float(x, shape), w];
     inputs.extend(kernel.bias.then(|| Input::f32(&[cols])));
     let Window { size, stride, dilation, pad, pad_end } = kernel.window;
     let name = format!(
-        "{shape:?} to {cols} by {size:?} stride {stride:?} dilation {dilation:?} pad {pad:?} {pad_end:?} groups {} {:?}{}",
+        "{shape:?} to {cols} by {size:?} stride {stride:?} dilation {dilation:?} pad {pad:?} {pad_end:?} groups {} {:?}{}{}",
         kernel.groups,
         kernel.act,
-        if kernel.bias { " bias" } else { "" }
+        if kernel.bias { " bias" } else { "" },
+        kernel.transposed.map_or(String::new(), |extra| format!(" transposed {extra:?}")),
     );
     (name, inputs)
 }
@@ -40,6 +46,7 @@ pub fn cases() -> Vec<Case> {
     let lopsided = Window { pad: [0, 0, 1], pad_end: [0, 2, 3], ..k3 };
     let line = Window { size: [1, 1, 5], stride: [1, 1, 2], pad: [0, 0, 3], pad_end: [0, 0, 1], ..Window::default() };
     let cube = Window { size: [3, 2, 3], stride: [2, 1, 1], pad: [1, 0, 1], pad_end: [0, 1, 1], ..Window::default() };
+    let up = Window { stride: [1, 3, 2], dilation: [1, 2, 1], ..k3.pad(2) };
     let silu = Convolution { act: Some(Act::Silu), ..with_bias(k3.pad(1), 1) };
     let mut all = vec![
         case(F32, F32, &[1, 1, 1, 1], 1, plain(Window::planar(1, 1), 1)),
@@ -56,10 +63,16 @@ pub fn cases() -> Vec<Case> {
         case(F32, F32, &[1, 1, 64, 64], 1, plain(Window::planar(64, 64), 1)),
         case(F32, F32, &[1, 1, 260, 260], 2, plain(k3, 1)),
         case(F16, F16, &[1, 6, 12, 12], 20, silu),
+        case(F32, F32, &[1, 3, 3, 5], 2, transposed(k3, 1, [0; 3])),
+        case(F32, F32, &[2, 6, 4, 3], 34, transposed(k3.stride(2).pad(1), 1, [0, 1, 1])),
+        case(F32, F32, &[1, 4, 5, 5], 6, transposed(up, 2, [0, 2, 0])),
+        case(F32, F32, &[3, 4, 9], 8, transposed(line, 4, [0, 0, 1])),
+        case(F32, F32, &[1, 3, 2, 4, 3], 3, transposed(cube, 1, [1, 0, 0])),
         case(F32, BF16, &[1, 6, 12, 12], 33, with_bias(k3, 1)),
         case(F32, F32, &[1, 64, 56, 56], 64, with_bias(k3.pad(1), 1)).bench(),
         case(F32, F32, &[1, 256, 14, 14], 256, with_bias(Window::planar(1, 1), 1)).bench(),
         case(F32, F32, &[1, 3, 224, 224], 64, with_bias(Window::planar(7, 7).pad(3).stride(2), 1)).bench(),
+        case(F32, F32, &[1, 256, 16, 16], 64, transposed(Window::planar(2, 2).stride(2), 1, [0; 3])).bench(),
         case(F32, F32, &[1, 3, 336, 336], 1024, plain(Window::planar(14, 14).stride(14), 1)).bench_only(),
     ];
     // Weights in rows: an activation as the filter.

@@ -6,14 +6,18 @@ mod as_gpu;
 mod attention;
 mod attention_decode;
 mod attention_merge;
+mod attention_scores;
+mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
 mod cast;
 mod ceilings;
+mod compare;
 mod concat;
 mod conv;
 mod conv_grouped;
-mod conv_transpose;
+mod convert;
 mod embed_tokens;
 mod experts;
 mod gather;
@@ -21,12 +25,15 @@ mod glu;
 mod grid_sample;
 mod group_norm;
 mod integer;
+mod integer_products;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
@@ -45,6 +52,7 @@ mod row_index;
 mod sample;
 mod scan;
 mod scatter;
+mod select;
 mod softmax;
 mod splice_rows;
 mod top_k;
@@ -62,14 +70,18 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
+    ("attention_scores", attention_scores::cases),
+    ("batch_matmul", batch_matmul::cases),
     ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
+    ("cache_places", cache_places::cases),
     ("cast", cast::cases),
+    ("compare", compare::cases),
     ("concat", concat::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
-    ("conv_int", integer::conv_int),
-    ("conv_transpose", conv_transpose::cases),
+    ("conv_int", integer_products::conv_int),
+    ("convert", convert::cases),
     ("copy", ceilings::copy),
     ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
@@ -81,20 +93,23 @@ pub static CASES: &[CaseList] = &[
     ("glu", glu::cases),
     ("grid_sample", grid_sample::cases),
     ("group_norm", group_norm::cases),
+    ("integer", integer::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
+    ("linear_attention", linear_attention::cases),
     ("matmul", matmul::cases),
-    ("matmul_int", integer::matmul_int),
+    ("matmul_int", integer_products::matmul_int),
     ("matvec", matvec::cases),
+    ("minifloat", minifloat::cases),
     ("normalize", normalize::cases),
-    ("pack_bytes", integer::pack_bytes),
+    ("pack_bytes", integer_products::pack_bytes),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
     ("pool", pool::cases),
     ("quantize", quantize::quantize),
-    ("quantize_range", integer::quantize_range),
+    ("quantize_range", integer_products::quantize_range),
     ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
     ("reduce", reduce::cases),
@@ -109,6 +124,7 @@ pub static CASES: &[CaseList] = &[
     ("sample", sample::cases),
     ("scan", scan::cases),
     ("scatter", scatter::cases),
+    ("select", select::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
     ("swiglu", experts::swiglu),

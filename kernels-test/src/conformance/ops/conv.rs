@@ -3,10 +3,16 @@
 use super::super::builder::{Builder, Mapped, Stop};
 use super::windows::{plane_axes, window};
 use super::{Entry, ONNX};
-use omma::kernels::{Conv, ConvGrouped, ConvTranspose, Convolution, Window};
+use omma::graph::ValueId;
+use omma::kernels::{Binary, BinaryOp, Conv, ConvGrouped, Convolution, GridSample, Rearrange, Window};
 
 /// Mappings of this group.
-pub static OPS: &[Entry] = &[(ONNX, "Col2Im", col2im), (ONNX, "Conv", conv), (ONNX, "ConvTranspose", conv_transpose)];
+pub static OPS: &[Entry] = &[
+    (ONNX, "Col2Im", col2im),
+    (ONNX, "Conv", conv),
+    (ONNX, "ConvTranspose", conv_transpose),
+    (ONNX, "DeformConv", deformed),
+];
 
 /// Groups of fewer output channels than this leave most of a tile empty.
 const NARROW: usize = 16;
@@ -21,13 +27,25 @@ fn conv(b: &mut Builder<'_>) -> Mapped {
     let groups = groups(b)?;
     let window = window(b, &shape, w_shape.get(2..).unwrap_or_default())?;
     let cols = w_shape.first().copied().unwrap_or(0);
-    let kernel = Convolution { window, groups, bias: b.has(2), act: None };
-    let narrow = groups > 1 && cols / groups < NARROW;
-    let mut operands = vec![x, if narrow { b.input(1)? } else { b.panels(1, false)? }];
-    if b.has(2) {
+    let kernel = Convolution { window, groups, bias: b.has(2), ..Convolution::default() };
+    let w = if narrow(groups, cols) { b.input(1)? } else { b.panels(1, false)? };
+    convolved(b, kernel, x, w, cols)
+}
+
+fn narrow(groups: usize, cols: usize) -> bool {
+    groups > 1 && cols / groups < NARROW
+}
+
+/// The convolution of `x` and `w`, and of operand 2 as the bias, by the kernel that suits the groups.
+fn convolved(b: &mut Builder<'_>, kernel: Convolution, x: ValueId, w: ValueId, cols: usize) -> Mapped {
+    let mut operands = vec![x, w];
+    if kernel.bias {
         operands.push(b.input(2)?);
     }
-    let y = if narrow { b.add(ConvGrouped(kernel), &operands)? } else { b.add(Conv(kernel), &operands)? };
+    let y = match narrow(kernel.groups, cols) {
+        true => b.add(ConvGrouped(kernel), &operands)?,
+        false => b.add(Conv(kernel), &operands)?,
+    };
     Ok(vec![Some(y)])
 }
 
@@ -62,12 +80,15 @@ fn conv_transpose(b: &mut Builder<'_>) -> Mapped {
             extra[axis] = (target + total).saturating_sub(whole);
         }
     }
-    let conv = Convolution { window, groups, bias: b.has(2), act: None };
-    let mut operands = vec![x, b.input(1)?];
-    if b.has(2) {
-        operands.push(b.input(2)?);
-    }
-    Ok(vec![Some(b.add(ConvTranspose { conv, extra }, &operands)?)])
+    // From [channels, cols of a group, window] to [cols, channels of a group, window].
+    let (channels, group_cols) = (w_shape[0] / groups, w_shape[1]);
+    let cells: usize = w_shape[2..].iter().product();
+    let cols = groups * group_cols;
+    let order = Rearrange::transpose(&[groups, channels, group_cols, cells], &[0, 2, 1, 3])?;
+    let w = b.input(1)?;
+    let w = b.add(order.shaped(&[cols, channels * cells]), &[w])?;
+    let kernel = Convolution { window, groups, bias: b.has(2), transposed: Some(extra), ..Convolution::default() };
+    convolved(b, kernel, x, w, cols)
 }
 
 /// The window without the padding of `auto_pad`, which means another thing for a transposed convolution.
@@ -100,8 +121,71 @@ fn col2im(b: &mut Builder<'_>) -> Mapped {
     }
     let cells: Vec<f32> =
         (0..channels * taps * taps).map(|i| f32::from(u8::from(i / taps % taps == i % taps))).collect();
-    let w = b.graph().constant_f32("columns", &[channels * taps, taps], &cells);
+    let w = b.graph().constant_f32("columns", &[channels, taps * taps], &cells);
     let x = b.reshape(x, &grid)?;
-    let conv = Convolution { window, groups: channels, bias: false, act: None };
-    Ok(vec![Some(b.add(ConvTranspose { conv, extra }, &[x, w])?)])
+    let kernel = Convolution { window, groups: channels, transposed: Some(extra), ..Convolution::default() };
+    Ok(vec![Some(b.add(ConvGrouped(kernel), &[x, w])?)])
+}
+
+/// A convolution whose taps are moved by operand 2 and weighted by operand 4: every tap of every place is a sample of a
+/// grid, and the samples are the channels of a convolution by single cells.
+fn deformed(b: &mut Builder<'_>) -> Mapped {
+    let (x, offset) = (b.input(0)?, b.input(2)?);
+    let (shape, w_shape, places) = (b.shape(x), b.host(1)?.shape.clone(), b.shape(offset));
+    let ([images, channels, height, width], [_, _, rows, cols]) = (&shape[..], &places[..]) else {
+        return Stop::unsupported(format!("DeformConv of {shape:?}: ONNX Runtime and we have it over two axes"));
+    };
+    let (images, channels, count) = (*images, *channels, rows * cols);
+    let window = window(b, &shape, w_shape.get(2..).unwrap_or_default())?;
+    let parts = usize::try_from(b.opt_int("offset_group")?.unwrap_or(1)).unwrap_or(0).max(1);
+    let taps = window.cells();
+
+    // Offsets are (y, x) planes of each tap, in cells; a grid has (x, y) of each place, from -1 to 1 over the edges.
+    let split = Rearrange::transpose(&[images * parts * taps, 2, count], &[0, 2, 1])?.slice(2, 1, -1, 2)?;
+    let offset = b.reshape(offset, &[images * parts * taps, 2, count])?;
+    let offset = b.add(split, &[offset])?;
+    let scale = [2.0 / *width as f32, 2.0 / *height as f32];
+    let scale = b.graph().constant_f32("scale", &[2], &scale);
+    let offset = b.reshape(offset, &[images * parts * taps * count, 2])?;
+    let moved = b.add(Binary { op: BinaryOp::Mul }, &[offset, scale])?;
+    let base = regular_grid(&window, [*rows, *cols], [*height, *width]);
+    let base = b.graph().constant_f32("places", &[taps * count * 2], &base);
+    let moved = b.reshape(moved, &[images * parts, taps * count * 2])?;
+    let grid = b.add(Binary { op: BinaryOp::Add }, &[moved, base])?;
+
+    let grid = b.reshape(grid, &[images * parts, taps, count, 2])?;
+    let x = b.reshape(x, &[images * parts, channels / parts, *height, *width])?;
+    let mut samples = b.add(GridSample::default(), &[x, grid])?;
+    if b.has(4) {
+        let mask = b.input(4)?;
+        let mask = b.reshape(mask, &[images * parts, 1, taps * count])?;
+        let all = [images * parts, channels / parts, taps * count];
+        let mask = b.add(Rearrange::expand(&[images * parts, 1, taps * count], &all)?, &[mask])?;
+        let flat = b.reshape(samples, &all)?;
+        samples = b.add(Binary { op: BinaryOp::Mul }, &[flat, mask])?;
+    }
+    let columns = b.reshape(samples, &[images, channels * taps, count])?;
+    let kernel = Convolution { groups: groups(b)?, bias: b.has(3), ..Convolution::default() };
+    let mut operands = vec![columns, b.panels(1, false)?];
+    if b.has(3) {
+        operands.push(b.input(3)?);
+    }
+    let y = b.add(Conv(kernel), &operands)?;
+    Ok(vec![Some(b.reshape(y, &[images, w_shape[0], *rows, *cols])?)])
+}
+
+/// Places of the taps of an undeformed window, (x, y) from -1 to 1 over the edges of `x`: taps, then places of y.
+fn regular_grid(window: &Window, [rows, cols]: [usize; 2], [height, width]: [usize; 2]) -> Vec<f32> {
+    let at = |axis: usize, place: usize, tap: usize, extent: usize| {
+        let cell = (place * window.stride[axis] + tap * window.dilation[axis]) as f64 - window.pad[axis] as f64;
+        ((2.0 * cell + 1.0) / extent as f64 - 1.0) as f32
+    };
+    let mut all = Vec::with_capacity(window.cells() * rows * cols * 2);
+    for tap in 0..window.cells() {
+        for place in 0..rows * cols {
+            all.push(at(2, place % cols, tap % window.size[2], width));
+            all.push(at(1, place / cols, tap / window.size[2], height));
+        }
+    }
+    all
 }

@@ -2,8 +2,10 @@
 
 mod activation;
 mod attention;
+mod attention_ms;
 mod axes;
 mod conv;
+mod einsum;
 mod elementwise;
 mod gather;
 mod gguf;
@@ -16,9 +18,11 @@ mod pool;
 mod quant;
 mod quant_matmul;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod resize;
 mod rotary;
+mod sequences;
 mod softmax;
 mod windows;
 

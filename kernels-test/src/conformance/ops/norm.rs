@@ -16,6 +16,7 @@ pub static OPS: &[Entry] = &[
     (ONNX, "InstanceNormalization", instance_norm),
     (ONNX, "LayerNormalization", layer_norm),
     (ONNX, "LpNormalization", lp_norm),
+    (ONNX, "MeanVarianceNormalization", mean_variance),
     (ONNX, "RMSNormalization", rms_norm),
     (MICROSOFT, "EmbedLayerNormalization", embed_layer_norm),
     (MICROSOFT, "SkipLayerNormalization", |b| skip_norm(b, false)),
@@ -140,6 +141,22 @@ fn lp_norm(b: &mut Builder<'_>) -> Mapped {
     };
     let y = b.reshape(y, &shape)?;
     Ok(vec![Some(put_back(b, y, &[axis])?)])
+}
+
+/// `(x - mean) / (deviation + 1e-9)` over some axes: a layer normalisation without gain.
+fn mean_variance(b: &mut Builder<'_>) -> Mapped {
+    let x = b.input(0)?;
+    let rank = b.shape(x).len();
+    let axes = b.opt_ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]);
+    let axes = axes.into_iter().map(|a| b.axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
+    let turned = brought_last(b, x, &axes)?;
+    let shape = b.shape(turned);
+    let rows = flattened(b, turned, rank - axes.len())?;
+    let cols = b.shape(rows)[1];
+    let gain = b.graph().constant_f32("gain", &[cols], &vec![1.0; cols]);
+    let y = b.add(LayerNorm { eps: LEAST, bias: false, stats: false }, &[rows, gain])?;
+    let y = b.reshape(y, &shape)?;
+    Ok(vec![Some(put_back(b, y, &axes)?)])
 }
 
 /// `x + v` with `v` like `x`, or repeated along the first axes of `x`.

@@ -4,7 +4,7 @@ use super::super::builder::{Builder, Mapped, Stop};
 use super::axes::widened;
 use super::windows::window;
 use super::{Entry, ONNX};
-use omma::kernels::{Places, Pool, PoolOp, Reduce, ReduceOp, Window, Windows};
+use omma::kernels::{Combine, Picks, Places, Pool, PoolOp, Rearrange, Reduce, ReduceOp, Scatter, Window, Windows};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[
@@ -14,6 +14,7 @@ pub static OPS: &[Entry] = &[
     (ONNX, "GlobalMaxPool", |b| global(b, ReduceOp::Max)),
     (ONNX, "LpPool", norm),
     (ONNX, "MaxPool", max),
+    (ONNX, "MaxUnpool", max_unpool),
 ];
 
 fn sliding(b: &Builder<'_>, shape: &[usize]) -> Result<Windows, Stop> {
@@ -74,5 +75,31 @@ fn global_norm(b: &mut Builder<'_>) -> Mapped {
     let window = Window { size: [1, 1, cells], ..Window::default() };
     let windows = Windows::Sliding { window, ceil: false };
     let y = b.add(Pool { op: power(b)?, windows, places: Places::None }, &[x])?;
+    Ok(vec![Some(b.reshape(y, &out)?)])
+}
+
+/// Maxima put back where they came from, into zeros. Places count the cells of the planes that the windows would have
+/// come from, or of those that operand 2 asks for.
+fn max_unpool(b: &mut Builder<'_>) -> Mapped {
+    let (x, ids) = (b.input(0)?, b.input(1)?);
+    let shape = b.shape(x);
+    let out: Vec<usize> = if b.has(2) {
+        b.host(2)?.ints().iter().map(|v| usize::try_from(*v).unwrap_or(0)).collect()
+    } else {
+        let window = window(b, &shape, &[])?;
+        let skip = 3 - (shape.len() - 2);
+        let extent = |(i, n): (usize, &usize)| {
+            let whole = (n - 1) * window.stride[skip + i] + window.size[skip + i];
+            whole.saturating_sub(window.pad[skip + i] + window.pad_end[skip + i])
+        };
+        shape[..2].iter().copied().chain(shape[2..].iter().enumerate().map(extent)).collect()
+    };
+    let count: usize = shape.iter().product();
+    let low = Rearrange::all(&[count, 2]).slice(1, 0, 1, 1)?.shaped(&[count]);
+    let ids = b.add(low, &[ids])?;
+    let zero = b.graph().constant_f32("zero", &[1], &[0.0]);
+    let y = b.add(Rearrange::expand(&[1], &[out.iter().product()])?, &[zero])?;
+    let picks = Picks { batches: 1, picks: count, cols: 1, strides: [0, 1, 0], wide: false };
+    let y = b.add(Scatter { picks, combine: Combine::Replace }, &[x, ids, y])?;
     Ok(vec![Some(b.reshape(y, &out)?)])
 }
