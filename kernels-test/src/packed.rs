@@ -19,7 +19,7 @@ pub fn draw(packing: Packing, n: usize, k: usize, seed: u64) -> Vec<u8> {
             }
             // Without the codes of NaN.
             Content::Floats => {
-                (0..bytes).map(|_| (random.unit() * 127.0) as u8 | (random.unit() * 2.0) as u8 * 128).collect()
+                (0..bytes).map(|_| (random.unit() * 127.0) as u8 + 128 * (random.unit() * 2.0) as u8).collect()
             }
             Content::Blocks(block) => blocks(block, bytes / block.bytes(), &mut random),
         };
