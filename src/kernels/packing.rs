@@ -334,3 +334,61 @@ impl TensorType {
         Self { dtype: DType::F32, shape: vec![n, k], layout: Layout::Packed(packing) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Io, MatMul, ReadWeight, chunks};
+    use super::*;
+    use crate::Caps;
+
+    fn infer(w: &TensorType) -> Result<Vec<TensorType>> {
+        ReadWeight { picked: false }.infer(std::slice::from_ref(w))
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_files() {
+        let codes = Codes {
+            bits: 4,
+            signed: false,
+            block: 32,
+            align: 128,
+            scale: ScaleType::F16,
+            zero: Zero::Packed { align: 8 },
+            ordered: true,
+        };
+        // Three blocks a row of 16 bytes, three scales, two bytes of zero points, an order.
+        assert_eq!(Packing::Codes(codes).sections(5, 70), [5 * 48, 5 * 6, 5 * 2, 280]);
+        assert_eq!(Packing::Gptq { bits: 4, block: 64, plus: 1, ordered: false }.sections(40, 256), [5120, 80, 320, 0]);
+        assert_eq!(Packing::Awq { block: 128 }.sections(96, 256), [12_288, 96, 384]);
+        assert_eq!(Packing::Table4 { block: 64, nested: 256 }.sections(64, 64), [2048, 64, 64, 4, 1024, 4]);
+        let w = TensorType::packed(Packing::Block(Block::Q4_0), 7, 160);
+        assert_eq!((w.bytes(), w.row_bytes()), (632, 90));
+    }
+
+    #[test]
+    fn blocks_are_cut_by_rows_and_sections_are_not() {
+        let caps = Caps { max_binding: 1 << 16, ..Caps::floor() };
+        let launch = |packing: Packing| {
+            let inputs = [TensorType::f32(&[3, 1024]), TensorType::packed(packing, 1000, 1024)];
+            let kernel = MatMul::default();
+            let outputs = kernel.infer(&inputs)?;
+            kernel.launch(&Io { inputs: &inputs, outputs: &outputs }, &caps)
+        };
+        let pieces = chunks(&TensorType::packed(Packing::Block(Block::Q4_0), 1000, 1024), &caps);
+        assert!(pieces.iter().all(|p| p.rows * 576 <= 1 << 16) && pieces.len() > 1);
+        assert_eq!(launch(Packing::Block(Block::Q4_0)).unwrap().len(), pieces.len());
+        assert!(matches!(launch(Packing::Awq { block: 128 }), Err(crate::Error::MissingCapability { .. })));
+    }
+
+    #[test]
+    fn what_does_not_fit_a_layout_is_refused() {
+        let of = |packing, n, k| infer(&TensorType::packed(packing, n, k));
+        assert!(of(Packing::Block(Block::Q4K), 3, 512).is_ok());
+        assert!(of(Packing::Block(Block::Q4K), 3, 300).is_err(), "no whole blocks");
+        assert!(of(Packing::Awq { block: 32 }, 12, 64).is_err(), "n is not in eights");
+        assert!(of(Packing::Gptq { bits: 3, block: 32, plus: 1, ordered: false }, 8, 64).is_err());
+        assert!(of(Packing::Table4 { block: 0, nested: 0 }, 8, 64).is_err());
+        assert!(of(Packing::Block(Block::Q4_0), 0, 64).is_err());
+        assert!(of(Packing::Block(Block::Q4_0), 1 << 20, 1 << 20).is_err());
+    }
+}

@@ -42,5 +42,6 @@ fn block(b: &mut Builder<'_>, block: Block) -> Mapped {
 }
 
 fn other(b: &mut Builder<'_>) -> Mapped {
-    Stop::unsupported(format!("weight format {} is not there yet", b.text("ggml_type")?.to_lowercase()))
+    let name = b.text("ggml_type")?.to_lowercase();
+    Stop::unsupported(format!("weight format {name}: its codes name points of a table that we do not have yet"))
 }
