@@ -1,4 +1,4 @@
-// Numbers from one type to another (overrides SOURCE and RESULT, the order of `Number` in src/kernels/convert.rs):
+// Whole numbers of 64 bits from and to other numbers (overrides SOURCE and RESULT, the order of `Number` in src/kernels/convert.rs):
 //
 //     0 f32   1 i32   2 u32   3 i64   4 u64, the last two as two words, the low one first
 //

@@ -10,7 +10,8 @@
 //     2 reflect  mirrored about the first and the last place, as often as it takes
 //     3 wrap     c mod n
 //
-// A lane takes STEPS neighbouring items of y. Tensors of fewer axes leave the first ones out.
+// A lane takes STEPS neighbouring items of y: it divides its first item into coordinates and carries from there on.
+// Tensors of fewer axes leave the first ones out.
 //
 // Parts: unit (Unit, unit_fill)
 
@@ -45,6 +46,7 @@ override LANES: u32 = 64;
 override STEPS: u32 = 1;
 override AXES: u32 = 6;
 override BORDER: u32 = 0;
+override FAR: bool = true; // some c is a period or more away from x, so that remainders are taken
 
 const NOWHERE: u32 = 0xffffffffu;
 
@@ -57,11 +59,19 @@ fn place(c: u32, n: u32) -> u32 {
         }
         case 2u: {
             let period = max(2 * (i32(n) - 1), 1);
-            let r = abs(s % period);
-            return u32(min(r, period - r)) % n;
+            var r = abs(s);
+            if FAR {
+                r = r % period;
+            }
+            return u32(max(min(r, period - r), 0)) * u32(n > 1u);
         }
         case 3u: {
-            return u32((s % i32(n) + i32(n)) % i32(n));
+            var r = s;
+            if FAR {
+                r = r % i32(n);
+            }
+            r = select(r, r + i32(n), r < 0);
+            return u32(select(r, r - i32(n), r >= i32(n)));
         }
         default: {
             return select(NOWHERE, c, c < n);
@@ -72,11 +82,21 @@ fn place(c: u32, n: u32) -> u32 {
 // The place on one more axis: `at` counts rows of it.
 fn join(at: u32, n: u32, c: u32) -> u32 {
     let p = place(c, n);
+    if BORDER != 0u {
+        return at * n + p;
+    }
     return select(at * n + p, NOWHERE, at == NOWHERE || p == NOWHERE);
 }
 
-fn value(item: u32) -> Unit {
-    var c5 = item;
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let first = ((group.x + group.y * groups.x) * LANES + lane) * STEPS;
+    let end = min(first + STEPS, params.items);
+    var c5 = first;
     var c4 = 0u;
     var c3 = 0u;
     var c2 = 0u;
@@ -102,38 +122,49 @@ fn value(item: u32) -> Unit {
         c0 = c1 / params.e1;
         c1 -= c0 * params.e1;
     }
-    var at = 0u;
-    if AXES > 5u {
-        at = join(at, params.n0, c0 - params.b0);
-    }
-    if AXES > 4u {
-        at = join(at, params.n1, c1 - params.b1);
-    }
-    if AXES > 3u {
-        at = join(at, params.n2, c2 - params.b2);
-    }
-    if AXES > 2u {
-        at = join(at, params.n3, c3 - params.b3);
-    }
-    if AXES > 1u {
-        at = join(at, params.n4, c4 - params.b4);
-    }
-    at = join(at, params.n5, c5 - params.b5);
-    if at == NOWHERE {
-        return unit_fill(params.fill_low, params.fill_high);
-    }
-    return x[at];
-}
-
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let first = ((group.x + group.y * groups.x) * LANES + lane) * STEPS;
-    let end = min(first + STEPS, params.items);
     for (var item = first; item < end; item++) {
-        y[item] = value(item);
+        var at = 0u;
+        if AXES > 5u {
+            at = join(at, params.n0, c0 - params.b0);
+        }
+        if AXES > 4u {
+            at = join(at, params.n1, c1 - params.b1);
+        }
+        if AXES > 3u {
+            at = join(at, params.n2, c2 - params.b2);
+        }
+        if AXES > 2u {
+            at = join(at, params.n3, c3 - params.b3);
+        }
+        if AXES > 1u {
+            at = join(at, params.n4, c4 - params.b4);
+        }
+        at = join(at, params.n5, c5 - params.b5);
+        if BORDER == 0u && at == NOWHERE {
+            y[item] = unit_fill(params.fill_low, params.fill_high);
+        } else {
+            y[item] = x[at];
+        }
+        c5 += 1u;
+        if AXES > 1u && c5 == params.e5 {
+            c5 = 0u;
+            c4 += 1u;
+            if AXES > 2u && c4 == params.e4 {
+                c4 = 0u;
+                c3 += 1u;
+                if AXES > 3u && c3 == params.e3 {
+                    c3 = 0u;
+                    c2 += 1u;
+                    if AXES > 4u && c2 == params.e2 {
+                        c2 = 0u;
+                        c1 += 1u;
+                        if AXES > 5u && c1 == params.e1 {
+                            c1 = 0u;
+                            c0 += 1u;
+                        }
+                    }
+                }
+            }
+        }
     }
 }

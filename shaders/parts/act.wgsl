@@ -13,9 +13,10 @@
 
 override ACT: u32 = 6u;
 
-// 1 / (1 + e^-s); beyond 88 the true value is below the smallest normal number.
+// 1 / (1 + e^-s); beyond 88 the true value is below the smallest normal number, and 0 keeps a product with a huge x
+// from becoming what it is not.
 fn act_sigmoid(s: vec4<f32>) -> vec4<f32> {
-    return 1.0 / (1.0 + exp(min(-s, vec4<f32>(88.0))));
+    return select(1.0 / (1.0 + exp(min(-s, vec4<f32>(88.0)))), vec4<f32>(0.0), s < vec4<f32>(-88.0));
 }
 
 // Phi(x) = erfc(-x / sqrt(2)) / 2. With a = |x| / sqrt(2) and t = 1 / (1 + a / 2), erfc(a) = e^(-a^2) t P(t);
@@ -32,7 +33,7 @@ fn act_phi(x: vec4<f32>) -> vec4<f32> {
     p = p * t + 0.238645002;
     p = p * t + 0.282857031;
     p = p * t + 0.282064497;
-    let tail = 0.5 * exp(-a * a) * (t * p);
+    let tail = select(0.5 * exp(-a * a) * (t * p), vec4<f32>(0.0), a >= vec4<f32>(10.0));
     return select(1.0 - tail, tail, x < vec4<f32>(0.0));
 }
 

@@ -55,11 +55,10 @@ fn int_divide(x: Int, b: Int) -> vec4<u32> {
     var quotient = x;
     var r = Int(0u);
     for (var n = 0u; n < 64u; n++) {
-        // A rest that loses its top bit here is above any b.
-        let carry = r.y >= 0x80000000u;
+        // So far it has n bits at most: none is lost.
         r = Int((r.x << 1u) | (quotient.y >> 31u), (r.y << 1u) | (r.x >> 31u));
         quotient = Int(quotient.x << 1u, (quotient.y << 1u) | (quotient.x >> 31u));
-        if carry || !int_below(r, b) {
+        if !int_below(r, b) {
             r = int_sub(r, b);
             quotient.x |= 1u;
         }

@@ -1,4 +1,4 @@
-//! Numbers from one type to another.
+//! Whole numbers of 64 bits from and to other numbers.
 
 use super::unit::{by_item, movable};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType, require};
@@ -33,7 +33,7 @@ impl WordType {
     }
 }
 
-/// `x` of `source` -> `y` of `result`, of the same shape but for the axis of words. A float is cut towards 0 and held
+/// `x` of `source` -> `y` of `result`, one of them of 64 bits, of the same shape but for the axis of words. A float is cut towards 0 and held
 /// in the range of 64 bits, NaN becomes 0; whole numbers wrap to `bits`; a float is the nearest one, ties to even.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Convert {
@@ -46,7 +46,7 @@ pub struct Convert {
 }
 
 pub(super) const ENTRY: Entry =
-    Entry { name: "convert", about: "numbers between f32 and whole numbers of up to 64 bits" };
+    Entry { name: "convert", about: "whole numbers of 64 bits from and to f32 and whole numbers of a word" };
 
 impl Kernel for Convert {
     fn name(&self) -> &'static str {
@@ -65,8 +65,8 @@ impl Kernel for Convert {
         let paired = !self.source.pair() || x.shape.last() == Some(&2);
         let typed = x.dtype == self.source.dtype() && paired && (1..=32).contains(&self.bits);
         require(self, typed, || format!("{x} is not of {:?}, or {} no width", self.source, self.bits))?;
-        let same = self.source == WordType::F32 && self.result == WordType::F32;
-        require(self, !same, || "f32 to f32 would be cut to whole numbers".into())?;
+        let wide = self.source.pair() || self.result.pair();
+        require(self, wide, || "neither side has 64 bits: `cast` does that".into())?;
         let mut shape = x.shape.clone();
         if self.source.pair() {
             shape.pop();

@@ -37,7 +37,6 @@ mod linear_attention;
 mod matmul;
 mod matmul_int;
 mod matvec;
-mod minifloat;
 mod normalize;
 mod number;
 mod packing;
@@ -100,7 +99,6 @@ pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
 pub use matmul_int::{Each, MatMulInt, PackBytes};
 pub use matvec::MatVec;
-pub use minifloat::{FloatFormat, Minifloat, MinifloatMode, Rounding, Special};
 pub use normalize::Normalize;
 pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
@@ -358,7 +356,6 @@ pub static KERNELS: &[Entry] = &[
     matmul::ENTRY,
     matmul_int::MATMUL,
     matvec::ENTRY,
-    minifloat::ENTRY,
     normalize::ENTRY,
     matmul_int::PACK,
     pad::ENTRY,

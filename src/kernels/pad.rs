@@ -45,6 +45,10 @@ struct Axis {
 }
 
 impl Axis {
+    /// Whether a cell of `y` is so far from `x` that one turn does not bring it back.
+    fn far(&self) -> bool {
+        self.before >= self.source || self.extent - self.before > 2 * self.source - 1
+    }
     fn plain(self) -> bool {
         self.before == 0 && self.source == self.extent
     }
@@ -174,7 +178,8 @@ impl Kernel for Pad {
         let sources = ["n0", "n1", "n2", "n3", "n4", "n5"].into_iter().enumerate();
         params.extend(sources.map(|(i, name)| (name, axis(i).source as u32)));
         let numbers = [("LANES", lanes.into()), ("STEPS", steps.into())];
-        let variant = [("AXES", axes.len() as f64), ("BORDER", self.border.code())];
+        let far = axes.iter().any(Axis::far);
+        let variant = [("AXES", axes.len() as f64), ("BORDER", self.border.code()), ("FAR", far.into())];
         Ok(vec![Launch {
             files: vec![ENTRY.name, unit.part],
             overrides: numbers.into_iter().chain(variant).collect(),

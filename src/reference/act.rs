@@ -23,8 +23,9 @@ pub fn act(kind: Act, x: f64, dx: f64) -> Cell {
         Act::Relu => (x.max(0.0), 0.0, 1.0),
         Act::Relu2 => (x.max(0.0).powi(2), 2.0 * F32_EPS, 2.0 * x.abs() + dx),
     };
-    // The exponent saturates: from there on the result is within a denormal of 0 or a rounding of x.
-    let bound = want.abs() * relative.min(1e-3) + dx * slope + (1.0 + x.abs()) * f64::from(f32::MIN_POSITIVE);
+    // The exponent saturates: from there on the result is 0 or a rounding of x; before, a denormal factor may be lost.
+    let lost = (1.0 + x.abs().min(120.0)) * f64::from(f32::MIN_POSITIVE);
+    let bound = want.abs() * relative.min(1e-3) + dx * slope + lost;
     Cell { want, bound }
 }
 

@@ -1,6 +1,7 @@
 //! Functions of two cells: binary with broadcasting, gated linear units.
 
 use super::{Array, Cell, F32_EPS, act, computed, overflow};
+use crate::DType;
 use crate::kernels::{Act, BinaryOp};
 
 /// Row `row` of `x op b`, `b` broadcast as its shape says.
@@ -21,6 +22,8 @@ pub fn binary(op: BinaryOp, x: &Array, b: &Array, row: usize) -> Vec<Cell> {
     let cell = |(col, v): (usize, &f64)| {
         let o = other(col);
         let (want, error) = match op {
+            // By integers, also where it is denormal.
+            BinaryOp::Rem if x.dtype == DType::F32 => return Cell { want: v % o, bound: 0.0 },
             BinaryOp::Add => (v + o, (v + o).abs() * F32_EPS + 2.0 * tiny),
             BinaryOp::Sub => (v - o, (v - o).abs() * F32_EPS + 2.0 * tiny),
             BinaryOp::Mul => (v * o, (v * o).abs() * F32_EPS + tiny * (1.0 + v.abs() + o.abs())),
@@ -69,7 +72,6 @@ pub fn glu(kind: Act, x: &Array, up: Option<&Array>, row: usize) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DType;
 
     fn of(shape: &[usize], data: &[f64]) -> Array {
         Array::new(DType::F32, shape, data.to_vec())

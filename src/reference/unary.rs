@@ -2,7 +2,7 @@
 
 use super::act::phi;
 use super::{Array, Cell, F32_EPS, act, computed, overflow};
-use crate::kernels::UnaryOp;
+use crate::kernels::{Act, UnaryOp};
 
 /// Row `row` of `op(x)`.
 pub fn unary(op: UnaryOp, x: &Array, row: usize) -> Vec<Cell> {
@@ -20,8 +20,7 @@ pub fn unary(op: UnaryOp, x: &Array, row: usize) -> Vec<Cell> {
 }
 
 fn ended(op: UnaryOp) -> (f64, f64) {
-    use crate::kernels::Act::{Relu, Relu2};
-    if matches!(op, UnaryOp::Act(Relu | Relu2)) { (0.0, 0.0) } else { (f64::NAN, 0.0) }
+    if matches!(op, UnaryOp::Act(Act::Relu | Act::Relu2)) { (0.0, 0.0) } else { (f64::NAN, 0.0) }
 }
 
 fn family(op: UnaryOp, v: f64) -> (f64, f64) {
@@ -76,7 +75,7 @@ fn sigmoids(op: UnaryOp, v: f64) -> (f64, f64) {
             let s = f64::from(beta) * v;
             let want = if v.is_infinite() { v } else { v / (1.0 + (-s).exp()) };
             let relative = (2.0 * (3.0 + 2.0 * s.abs()) + 8.0 * s.abs() + 12.0) * F32_EPS;
-            (want, want.abs() * relative.min(1e-3) + (1.0 + v.abs()) * tiny)
+            (want, want.abs() * relative.min(1e-3) + (1.0 + v.abs().min(110.0 / f64::from(beta).abs())) * tiny)
         }
         _ => {
             let tail = 2.0 * phi(-v.abs().min(30.0) * std::f64::consts::SQRT_2);
@@ -176,7 +175,6 @@ fn pieces(op: UnaryOp, v: f64) -> (f64, f64) {
 mod tests {
     use super::*;
     use crate::DType;
-    use crate::kernels::Act;
 
     fn of(op: UnaryOp, v: f64) -> f64 {
         let cell = unary(op, &Array::new(DType::F32, &[1], vec![v]), 0)[0];

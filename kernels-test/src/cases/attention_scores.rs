@@ -31,6 +31,8 @@ impl<K: omma::kernels::Kernel> After for K {
 fn operand(name: &str, heads: usize) -> Input {
     let holes = |i: usize| if i % 5 == 2 { f64::NEG_INFINITY } else { i as f64 / 1024.0 - 0.5 };
     match name {
+        "score_table" => Input::f32(&[50, heads]),
+        "score_index" => Input::new(TensorType::u32(&[22, 39]), Fill::Index(55)),
         "mask" => Input::new(TensorType::u32(&[2, 1, 22, 39]), Fill::Index(3)),
         "score_bias" => {
             let shape = [1, heads, 22, 39];
@@ -61,6 +63,10 @@ pub fn cases() -> Vec<Case> {
     let added = Attention { mask: Mask::Flags { off: Some(-10_000.0) }, ..Attention::apart(2, 1, 130) };
     cases.push(case("logits of 1e4", large, ScoreStage::Weight, DType::F32));
     cases.push(case("flags add 2:1x130", added, ScoreStage::Weight, DType::F32));
+    for (name, bias) in [("table", ScoreBias::Table), ("alibi", ScoreBias::Alibi)] {
+        let biased = Attention { bias, shift: 2, ..Attention::apart(4, 2, 16) };
+        cases.push(case(name, biased, ScoreStage::Score, DType::F32));
+    }
     // A block of queries and keys a head, and a row of more keys than the tensor has.
     let blocks = Attention { q_block: Some(5), k_block: Some(300), ..Attention::apart(6, 3, 16) };
     for stage in [ScoreStage::Product, ScoreStage::Weight] {

@@ -42,6 +42,9 @@ pub fn cases() -> Vec<Case> {
     let pairs = |x: (f64, f64), b: (f64, f64)| {
         vec![Input::f32(&[4, 1001]).fill(Fill::Uniform(x.0, x.1)), Input::f32(&[4, 1001]).fill(Fill::Uniform(b.0, b.1))]
     };
+    let small = || Input::f32(&[4, 1001]).fill(Fill::Uniform(-2e-39, 2e-39));
+    let divisor = Input::f32(&[4, 1001]).fill(Fill::Uniform(1e-42, 3e-41));
+    all.push(Case::new("Rem denormal", Binary { op: Rem }, vec![small(), divisor]));
     for op in [Rem, Mod] {
         all.push(Case::new(format!("{op:?} huge"), Binary { op }, pairs((-3e38, 3e38), (-1.0, 1.0))));
         all.push(Case::new(format!("{op:?} both signs"), Binary { op }, pairs((-100.0, 100.0), (-7.0, 7.0))));

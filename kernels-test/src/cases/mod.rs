@@ -33,7 +33,6 @@ mod layer_norm;
 mod linear_attention;
 mod matmul;
 mod matvec;
-mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
@@ -102,7 +101,6 @@ pub static CASES: &[CaseList] = &[
     ("matmul", matmul::cases),
     ("matmul_int", integer_products::matmul_int),
     ("matvec", matvec::cases),
-    ("minifloat", minifloat::cases),
     ("normalize", normalize::cases),
     ("pack_bytes", integer_products::pack_bytes),
     ("pad", pad::cases),

@@ -143,6 +143,12 @@ fn layouts() -> Vec<Case> {
         let rows = |cols| Input::f32(&[70, cols]);
         super::case(name, kernel, [rows(2 * cols), rows(cols), rows(value_cols)], &[[0, 35, 0, 35], [35, 35, 35, 35]])
     };
+    // More keys than a block of any variant, and no whole number of blocks.
+    let long = |name: &str, kernel: Attention| {
+        let rows = |n: usize, cols: usize| Input::f32(&[n, cols]);
+        let (cols, value_cols) = (kernel.head_dim, kernel.value_dim);
+        super::case(name, kernel, [rows(37, 2 * cols), rows(150, cols), rows(150, value_cols)], &[[0, 37, 0, 150]])
+    };
     let hostile = [[0, 33, 0, u32::MAX], [132, u32::MAX, 100, 7]];
     let mut wild = blocks("hostile blocks", 2, apart(16, 16, 33, 41));
     let words: Vec<f64> = hostile.iter().flatten().map(|w| f64::from(*w)).collect();
@@ -159,6 +165,8 @@ fn layouts() -> Vec<Case> {
         case("wide 129 values 7", dims(129, 7)),
         case("wide values 256 of 64", dims(64, 256)),
         case("wide 576 values 512", dims(576, 512)),
+        long("wide 136, 150 keys", dims(136, 136)),
+        long("wide window", Attention { window: Some(80), ..dims(130, 64) }),
     ]
 }
 

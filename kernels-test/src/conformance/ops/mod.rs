@@ -4,6 +4,7 @@ mod activation;
 mod attention;
 mod attention_ms;
 mod axes;
+mod cast;
 mod conv;
 mod einsum;
 mod elementwise;
@@ -11,6 +12,7 @@ mod gather;
 mod gguf;
 mod integer;
 mod layout;
+mod made;
 mod matmul;
 mod moe;
 mod norm;
@@ -23,6 +25,7 @@ mod reduce;
 mod resize;
 mod rotary;
 mod sequences;
+mod shapes;
 mod softmax;
 mod windows;
 
@@ -40,12 +43,14 @@ pub const MICROSOFT: &str = "com.microsoft";
 pub static GROUPS: &[&[Entry]] = &[
     activation::OPS,
     attention::OPS,
+    cast::OPS,
     conv::OPS,
     elementwise::OPS,
     gather::OPS,
     gguf::OPS,
     integer::OPS,
     layout::OPS,
+    made::OPS,
     matmul::OPS,
     moe::OPS,
     norm::OPS,
