@@ -4,6 +4,8 @@
 //
 // Assignments that were dropped (place 0xffffffff) add nothing. In order of s. A workgroup takes SPAN * LANES columns of
 // a token, a lane every LANES-th of them. Places are clamped.
+//
+// Parts: none
 
 struct Params {
     tokens: u32,

@@ -9,6 +9,8 @@
 //
 // One workgroup an expert. Each lane takes a run of assignments and counts those of the expert and of lower ones; sums
 // over the lanes before give it the first place to write to. Ids are clamped.
+//
+// Parts: none
 
 struct Params {
     assignments: u32,

@@ -3,6 +3,8 @@
 //     y[row, i] = x[row, 4 i] & 255 | (x[row, 4 i + 1] & 255) << 8 | ...
 //
 // A lane takes STEPS neighbouring words.
+//
+// Parts: none
 
 struct Params {
     rows: u32,

@@ -4,6 +4,8 @@
 //
 // Gate and up are neighbours (INTERLEAVED: gate 2 i, up 2 i + 1) or the halves of a row of x. A lane takes STEPS neighbouring
 // cells.
+//
+// Parts: none
 
 struct Params {
     cells: u32,

@@ -64,7 +64,8 @@ impl SmallFloat {
             Self::E4M3FNUZ | Self::E5M2FNUZ => (0x80, 0x7f, 0x80),
             Self::E5M2 => (0x7e, 0x7b, 0x7c),
             Self::E8M0 => (0xff, 0xfe, 0xfe),
-            Self::E2M1 => (7, 7, 7),
+            // There is no NaN: the negative zero stands for it, as ml_dtypes has it.
+            Self::E2M1 => (8, 7, 7),
         }
     }
     /// Lower-case name.

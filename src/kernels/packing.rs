@@ -45,6 +45,8 @@ pub enum Zero {
 pub struct Codes {
     /// 1, 2, 4 or 8.
     pub bits: u32,
+    /// Codes and packed zero points are two's complement.
+    pub signed: bool,
     /// Values of a group.
     pub block: usize,
     /// Bits that a row of codes is padded to.
@@ -74,11 +76,15 @@ pub enum Block {
     Q5K,
     Q6K,
     Iq4Xs,
+    Q1_0,
+    Tq1_0,
+    Tq2_0,
+    Nvfp4,
 }
 
 impl Block {
     /// Every format.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Q4_0,
         Self::Q4_1,
         Self::Q5_0,
@@ -92,6 +98,10 @@ impl Block {
         Self::Q5K,
         Self::Q6K,
         Self::Iq4Xs,
+        Self::Q1_0,
+        Self::Tq1_0,
+        Self::Tq2_0,
+        Self::Nvfp4,
     ];
     /// Lower-case name, values and bytes of a block, and the files that read it.
     const fn facts(self) -> (&'static str, usize, usize, &'static [&'static str]) {
@@ -109,6 +119,10 @@ impl Block {
             Self::Q5K => ("q5_k", 256, 176, &["parts/weight_q5_k", "parts/block_bytes", "parts/k_scales"]),
             Self::Q6K => ("q6_k", 256, 210, &["parts/weight_q6_k", "parts/block_bytes"]),
             Self::Iq4Xs => ("iq4_xs", 256, 136, &["parts/weight_iq4_xs", "parts/block_bytes", "parts/iq4_table"]),
+            Self::Q1_0 => ("q1_0", 128, 18, &["parts/weight_q1_0", "parts/block_bytes"]),
+            Self::Tq1_0 => ("tq1_0", 256, 54, &["parts/weight_tq1_0", "parts/block_bytes"]),
+            Self::Tq2_0 => ("tq2_0", 256, 66, &["parts/weight_tq2_0", "parts/block_bytes"]),
+            Self::Nvfp4 => ("nvfp4", 64, 36, &["parts/weight_nvfp4", "parts/block_bytes"]),
         }
     }
     /// Name as the command line has it.
@@ -248,6 +262,7 @@ impl Packing {
                 let mixed = c.ordered || (!c.block.is_multiple_of(4) && c.block < k);
                 vec![
                     ("W_BITS", c.bits.into()),
+                    ("W_SIGNED", flag(c.signed)),
                     ("W_BLOCK", c.block as f64),
                     ("W_ALIGN", c.align.into()),
                     ("W_SCALE", f64::from(c.scale as u8)),
@@ -286,7 +301,10 @@ impl Packing {
     /// Name of the layout, for plans and cases.
     pub fn name(&self) -> String {
         match self {
-            Self::Codes(c) => format!("codes{}x{} {:?} {:?}", c.bits, c.block, c.scale, c.zero),
+            Self::Codes(c) => {
+                let sign = if c.signed { "signed " } else { "" };
+                format!("{sign}codes{}x{} {:?} {:?}", c.bits, c.block, c.scale, c.zero)
+            }
             Self::Gptq { bits, block, ordered, .. } => {
                 format!("gptq{bits}x{block}{}", if *ordered { " ordered" } else { "" })
             }
@@ -314,5 +332,63 @@ impl TensorType {
     /// A weight `[n, k]` in a packed layout. It reads as f32.
     pub fn packed(packing: Packing, n: usize, k: usize) -> Self {
         Self { dtype: DType::F32, shape: vec![n, k], layout: Layout::Packed(packing) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Io, MatMul, ReadWeight, chunks};
+    use super::*;
+    use crate::Caps;
+
+    fn infer(w: &TensorType) -> Result<Vec<TensorType>> {
+        ReadWeight { picked: false }.infer(std::slice::from_ref(w))
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_files() {
+        let codes = Codes {
+            bits: 4,
+            signed: false,
+            block: 32,
+            align: 128,
+            scale: ScaleType::F16,
+            zero: Zero::Packed { align: 8 },
+            ordered: true,
+        };
+        // Three blocks a row of 16 bytes, three scales, two bytes of zero points, an order.
+        assert_eq!(Packing::Codes(codes).sections(5, 70), [5 * 48, 5 * 6, 5 * 2, 280]);
+        assert_eq!(Packing::Gptq { bits: 4, block: 64, plus: 1, ordered: false }.sections(40, 256), [5120, 80, 320, 0]);
+        assert_eq!(Packing::Awq { block: 128 }.sections(96, 256), [12_288, 96, 384]);
+        assert_eq!(Packing::Table4 { block: 64, nested: 256 }.sections(64, 64), [2048, 64, 64, 4, 1024, 4]);
+        let w = TensorType::packed(Packing::Block(Block::Q4_0), 7, 160);
+        assert_eq!((w.bytes(), w.row_bytes()), (632, 90));
+    }
+
+    #[test]
+    fn blocks_are_cut_by_rows_and_sections_are_not() {
+        let caps = Caps { max_binding: 1 << 16, ..Caps::floor() };
+        let launch = |packing: Packing| {
+            let inputs = [TensorType::f32(&[3, 1024]), TensorType::packed(packing, 1000, 1024)];
+            let kernel = MatMul::default();
+            let outputs = kernel.infer(&inputs)?;
+            kernel.launch(&Io { inputs: &inputs, outputs: &outputs }, &caps)
+        };
+        let pieces = chunks(&TensorType::packed(Packing::Block(Block::Q4_0), 1000, 1024), &caps);
+        assert!(pieces.iter().all(|p| p.rows * 576 <= 1 << 16) && pieces.len() > 1);
+        assert_eq!(launch(Packing::Block(Block::Q4_0)).unwrap().len(), pieces.len());
+        assert!(matches!(launch(Packing::Awq { block: 128 }), Err(crate::Error::MissingCapability { .. })));
+    }
+
+    #[test]
+    fn what_does_not_fit_a_layout_is_refused() {
+        let of = |packing, n, k| infer(&TensorType::packed(packing, n, k));
+        assert!(of(Packing::Block(Block::Q4K), 3, 512).is_ok());
+        assert!(of(Packing::Block(Block::Q4K), 3, 300).is_err(), "no whole blocks");
+        assert!(of(Packing::Awq { block: 32 }, 12, 64).is_err(), "n is not in eights");
+        assert!(of(Packing::Gptq { bits: 3, block: 32, plus: 1, ordered: false }, 8, 64).is_err());
+        assert!(of(Packing::Table4 { block: 0, nested: 0 }, 8, 64).is_err());
+        assert!(of(Packing::Block(Block::Q4_0), 0, 64).is_err());
+        assert!(of(Packing::Block(Block::Q4_0), 1 << 20, 1 << 20).is_err());
     }
 }

@@ -42,7 +42,7 @@ fn small_code(small: SmallFloat, value: f64, saturate: bool) -> u32 {
     let nan = match small {
         SmallFloat::E4M3FN => 0x7f,
         SmallFloat::E5M2 => 0x7e,
-        SmallFloat::E2M1 => 7,
+        SmallFloat::E2M1 => 8,
         _ => 0x80,
     };
     if value.is_nan() {

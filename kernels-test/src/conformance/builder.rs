@@ -123,6 +123,10 @@ impl<'a> Builder<'a> {
         (n, k): (usize, usize),
         sections: &[Section<'_>],
     ) -> Result<ValueId, Stop> {
+        const MOST: usize = 1 << 31;
+        if n.max(k) > MOST || n * k > MOST {
+            return Err(Error::argument(format!("weight [{n}, {k}]"), "has more than 2^31 values").into());
+        }
         let want: Vec<usize> = packing.sections(n, k).into_iter().filter(|b| *b > 0).collect();
         let mut all = Vec::new();
         for (i, section) in sections.iter().enumerate() {

@@ -203,7 +203,7 @@ fn convolution(b: &mut Builder<'_>, x: &Operand, w: &Operand, bias: Option<usize
     let window = window(b, &x_shape, w_shape.get(2..).unwrap_or_default())?;
     let groups = usize::try_from(b.opt_int("group")?.unwrap_or(1)).unwrap_or(0).max(1);
     let (x_zero, _) = zeros(b, x.zero, 1, 1)?;
-    let (w_zero, _) = zeros(b, w.zero, 1, w_shape[0])?;
+    let (w_zero, _) = zeros(b, w.zero, 1, w_shape.first().copied().unwrap_or(0))?;
     let mut inputs = vec![x.value, w.value, x_zero, w_zero];
     if let Some(bias) = bias {
         inputs.push(b.input(bias)?);

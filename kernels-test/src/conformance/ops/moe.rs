@@ -56,7 +56,8 @@ fn quantized_layer(b: &mut Builder<'_>, w: usize, zero: usize) -> Result<Layer, 
         size => usize::try_from(size).unwrap_or(k),
     };
     let zeros = if b.has(zero) { Zero::Packed { align: 8 } } else { Zero::Fixed(1 << (bits - 1)) };
-    let codes = Codes { bits, block, align: 8, scale: scale_type(b, w + 1)?, zero: zeros, ordered: false };
+    let codes =
+        Codes { bits, signed: false, block, align: 8, scale: scale_type(b, w + 1)?, zero: zeros, ordered: false };
     let mut sections = vec![Section::Input(w), Section::Input(w + 1)];
     sections.extend(b.has(zero).then_some(Section::Input(zero)));
     let value = b.weight(Packing::Codes(codes), (experts * n, k), &sections)?;

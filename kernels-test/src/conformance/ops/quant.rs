@@ -73,7 +73,8 @@ fn compressed_tensors(b: &mut Builder<'_>) -> Mapped {
     };
     // Codes and zero points are both stored with 2^(bits - 1) added.
     let zero = if symmetric { Zero::Fixed(1 << (bits - 1)) } else { Zero::Down };
-    let codes = Codes { bits, block: group(b, "group_size", k)?, align: 32, scale, zero, ordered: false };
+    let codes =
+        Codes { bits, signed: false, block: group(b, "group_size", k)?, align: 32, scale, zero, ordered: false };
     let mut sections = vec![Section::Input(1), Section::Input(2)];
     sections.extend((!symmetric).then_some(Section::Input(3)));
     let w = b.weight(Packing::Codes(codes), (n, k), &sections)?;
