@@ -1,7 +1,7 @@
 //! The taps of a resize along one axis in floating point: which samples make an output, and with which weights.
 //!
 //! The conventions are those of ONNX's `Resize` (operator set 19), which cover torch's `interpolate` (with and without
-//! `align_corners` and `antialias`) and Pillow's resize of float pictures. Planned in f64; weights are rounded to f32
+//! `align_corners` and `antialias`) and Pillow's resize of float pictures. Weights are planned in f64 and rounded to f32
 //! at the end. For Pillow's 8-bit pictures, which are integer arithmetic, see [`super::Taps`].
 
 use crate::{Error, Result};
@@ -116,13 +116,15 @@ impl Sampling {
     /// First input and weights of output `j`.
     fn output(&self, j: usize, inputs: usize, outputs: usize, scale: f64) -> (usize, Vec<f64>) {
         let last = inputs as f64 - 1.0;
-        let at = self.coordinates.place(j as f64, inputs as f64, outputs as f64, scale);
-        if matches!(self.coordinates, Coordinates::Crop { .. }) && !(0.0..=last).contains(&at) {
+        let sizes = [inputs as f64, outputs as f64, scale];
+        let single = self.coordinates.place(j as f64, sizes, |v| f64::from(v as f32));
+        if matches!(self.coordinates, Coordinates::Crop { .. }) && !(0.0..=last).contains(&single) {
             return (0, Vec::new());
         }
+        let at = self.coordinates.place(j as f64, sizes, |v| v);
         let squeeze = if self.antialias { scale.min(1.0) } else { 1.0 };
         let (reach, filter): (f64, &dyn Fn(f64) -> f64) = match self.interpolation {
-            Interpolation::Nearest(rounding) => return (rounding.apply(at).clamp(0.0, last) as usize, vec![1.0]),
+            Interpolation::Nearest(rounding) => return (rounding.apply(single).clamp(0.0, last) as usize, vec![1.0]),
             Interpolation::Linear => (1.0, &|d: f64| (1.0 - d).max(0.0)),
             Interpolation::Cubic(a) => (2.0, &move |d: f64| keys(a, d)),
         };
@@ -179,30 +181,27 @@ impl Rounding {
 
 impl Coordinates {
     /// The place that output `x` stands for.
-    fn place(self, x: f64, inputs: f64, outputs: f64, scale: f64) -> f64 {
-        let centre = (x + 0.5) / scale - 0.5;
+    ///
+    /// Where places are compared with whole numbers, the last bit decides: runtimes work in f32 then, and so do we.
+    /// `round` is what follows each operation: f32 for [`Interpolation::Nearest`], nothing for weights.
+    fn place(self, x: f64, [inputs, outputs, scale]: [f64; 3], round: fn(f64) -> f64) -> f64 {
+        let scale = round(scale);
+        let centre = |offset: f64| round(round(offset + round((x + 0.5) / scale)) - 0.5);
         match self {
-            Self::HalfPixel => centre,
-            Self::HalfPixelSymmetric => inputs / 2.0 * (1.0 - outputs / (scale * inputs)) + centre,
-            Self::PytorchHalfPixel => {
-                if outputs > 1.0 {
-                    centre
-                } else {
-                    0.0
-                }
+            Self::HalfPixel => centre(0.0),
+            Self::HalfPixelSymmetric => {
+                let less = round(1.0 - round(outputs / round(scale * inputs)));
+                centre(round(inputs / 2.0 * less))
             }
-            Self::AlignCorners => {
-                if outputs > 1.0 {
-                    x * (inputs - 1.0) / (outputs - 1.0)
-                } else {
-                    0.0
-                }
-            }
-            Self::Asymmetric => x / scale,
+            Self::PytorchHalfPixel | Self::AlignCorners if outputs <= 1.0 => 0.0,
+            Self::PytorchHalfPixel => centre(0.0),
+            Self::AlignCorners => round(round(x * (inputs - 1.0)) / (outputs - 1.0)),
+            Self::Asymmetric => round(x / scale),
             Self::Crop { start, end } if outputs > 1.0 => {
-                start * (inputs - 1.0) + x * (end - start) * (inputs - 1.0) / (outputs - 1.0)
+                let steps = round(round(round(end - start) * (inputs - 1.0)) * x);
+                round(round(start * (inputs - 1.0)) + round(steps / (outputs - 1.0)))
             }
-            Self::Crop { start, end } => 0.5 * (start + end) * (inputs - 1.0),
+            Self::Crop { start, end } => round(0.5 * round(round(start + end) * (inputs - 1.0))),
         }
     }
 }
