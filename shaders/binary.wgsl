@@ -1,11 +1,10 @@
-// A function of two cells, chosen by the override OP (the order of `BinaryOp` in src/kernels/binary.rs):
-//
-//     y[row, i] = x[row, i] op b[row, i]   op: 0 +, 1 -, 2 *, 3 /, 4 max, 5 min
+// A function of two cells, y[row, i] = f(x[row, i], b[row, i]). The functions are in families, a part each, where their
+// formulas are; the override OP picks one.
 //
 // Each row is cut into spans of LANES * STEPS quads, a workgroup a span; neighbouring lanes take neighbouring quads.
 // The part `b` repeats the second operand where it is broadcast.
 //
-// Parts: elem (Elem, the activation type), xy (quads of a row), b (b_quad)
+// Parts: elem (Elem, the activation type), xy (quads of a row), b (b_quad), pair (pair, the function)
 
 struct Params {
     rows: u32,
@@ -22,29 +21,6 @@ override LANES: u32 = 64;
 override STEPS: u32 = 4;
 override OP: u32 = 0u;
 
-fn apply(v: vec4<f32>, other: vec4<f32>) -> vec4<f32> {
-    switch OP {
-        case 1u: {
-            return v - other;
-        }
-        case 2u: {
-            return v * other;
-        }
-        case 3u: {
-            return v / other;
-        }
-        case 4u: {
-            return max(v, other);
-        }
-        case 5u: {
-            return min(v, other);
-        }
-        default: {
-            return v + other;
-        }
-    }
-}
-
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -60,6 +36,6 @@ fn main(
     let first = (span % spans) * LANES * STEPS;
     let end = min(first + LANES * STEPS, quads());
     for (var i = first + lane; i < end; i += LANES) {
-        y_put(row, i, apply(x_quad(row, i), b_quad(row, i)));
+        y_put(row, i, pair(x_quad(row, i), b_quad(row, i)));
     }
 }

@@ -8,8 +8,9 @@
 // Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4)
 
 struct Params {
-    rows: u32,
+    rows: u32, // the end of the rows to work on
     cols: u32,
+    first: u32, // their beginning
     eps: f32,
 }
 
@@ -30,7 +31,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = (group.x + group.y * groups.x) * ROWS;
+    let row = params.first + (group.x + group.y * groups.x) * ROWS;
     if row >= params.rows {
         return;
     }

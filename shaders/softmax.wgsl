@@ -4,17 +4,16 @@
 //
 // or, where the override LOG is 1, its logarithm, (x[row, i] - top) - log(sum_j(exp(x[row, j] - top))).
 //
-// The part `rows` says which rows a workgroup takes, as four streams of quads: each lane strides over blocks, one
-// quad of each stream, twice: once for maximum and sum, once to write. The sum is kept relative to the largest
-// cell seen so far and rescaled when a larger one comes (Milakov & Gimelshein 2018), so nothing overflows. Masks
-// are large finite negative numbers; a row of nothing else is uniform, as the formula has it.
+// A workgroup takes ROWS neighbouring rows; the part `sweep` says how. Masks are large finite negative numbers; a row
+// of nothing else is uniform, as the formula has it.
 //
-// Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4,
-// group_max4)
+// Parts: elem (Elem, the activation type), xy (quads of a row), sweep (the rows of a workgroup), reduce (group_sum,
+// group_max); with sweep_streams also rows (blocks of four streams)
 
 struct Params {
-    rows: u32,
+    rows: u32, // the end of the rows to work on
     cols: u32,
+    first: u32, // their beginning
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -42,21 +41,6 @@ fn exp_below(v: vec4<f32>, top: f32) -> vec4<f32> {
     return exp(clamp(v - top, vec4<f32>(FAR), vec4<f32>(0.0)));
 }
 
-// Of each stream, the weighted sum of exp(v - top).
-fn block_exp_sum(v: mat4x4<f32>, w: mat4x4<f32>, top: vec4<f32>) -> vec4<f32> {
-    return vec4<f32>(
-        dot(exp_below(v[0], top.x), w[0]),
-        dot(exp_below(v[1], top.y), w[1]),
-        dot(exp_below(v[2], top.z), w[2]),
-        dot(exp_below(v[3], top.w), w[3]),
-    );
-}
-
-// exp(old - now) for old <= now; exactly 1 where nothing changed, whatever exp(0) is.
-fn rescale(old: vec4<f32>, now: vec4<f32>) -> vec4<f32> {
-    return select(exp(max(old - now, vec4<f32>(FAR))), vec4<f32>(1.0), old == now);
-}
-
 override LANES: u32 = 64;
 override LOG: u32 = 0u;
 
@@ -81,28 +65,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = (group.x + group.y * groups.x) * ROWS;
+    let row = params.first + (group.x + group.y * groups.x) * ROWS;
     if row >= params.rows {
         return;
     }
-    var top = vec4<f32>(LOWEST);
-    var sum = vec4<f32>(0.0);
-    for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(row, i);
-        let w = block_weight(row, i);
-        let larger = max(top, block_max(v, w));
-        sum = sum * rescale(top, larger) + block_exp_sum(v, w, larger);
-        top = larger;
-    }
-    let row_top = merge_max(group_max4(top, lane));
-    let weight = row_weight(merge_sum(group_sum4(sum * rescale(top, row_top), lane)));
-    for (var i = lane; i < blocks(); i += LANES) {
-        let v = block_load(row, i);
-        block_put(row, i, mat4x4<f32>(
-            finished(v[0], row_top.x, weight.x),
-            finished(v[1], row_top.y, weight.y),
-            finished(v[2], row_top.z, weight.z),
-            finished(v[3], row_top.w, weight.w),
-        ));
-    }
+    sweep(row, lane);
 }

@@ -19,7 +19,7 @@ pub fn draw(packing: Packing, n: usize, k: usize, seed: u64) -> Vec<u8> {
             }
             // Without the codes of NaN.
             Content::Floats => {
-                (0..bytes).map(|_| (random.unit() * 127.0) as u8 | (random.unit() * 2.0) as u8 * 128).collect()
+                (0..bytes).map(|_| (random.unit() * 127.0) as u8 + 128 * (random.unit() * 2.0) as u8).collect()
             }
             Content::Blocks(block) => blocks(block, bytes / block.bytes(), &mut random),
         };
@@ -69,12 +69,14 @@ fn number(ty: ScaleType, value: f32) -> Vec<u8> {
 /// Random bytes with numbers where the format has f16 fields, and a plausible exponent for MXFP4.
 fn blocks(block: Block, count: usize, random: &mut Random) -> Vec<u8> {
     let fields: &[usize] = match block {
-        Block::Q4_0 | Block::Q5_0 | Block::Q8_0 | Block::Iq4Nl | Block::Iq4Xs => &[0],
+        Block::Q4_0 | Block::Q5_0 | Block::Q8_0 | Block::Iq4Nl | Block::Iq4Xs | Block::Q1_0 => &[0],
         Block::Q4_1 | Block::Q5_1 | Block::Q4K | Block::Q5K => &[0, 2],
         Block::Q2K => &[80, 82],
         Block::Q3K => &[108],
         Block::Q6K => &[208],
-        Block::Mxfp4 => &[],
+        Block::Tq1_0 => &[52],
+        Block::Tq2_0 => &[64],
+        Block::Mxfp4 | Block::Nvfp4 => &[],
     };
     let mut all = Vec::new();
     for _ in 0..count {
@@ -93,7 +95,15 @@ fn blocks(block: Block, count: usize, random: &mut Random) -> Vec<u8> {
 /// Every layout with the values of a row that it asks for: `(packing, k step)`.
 pub fn layouts() -> Vec<(Packing, usize)> {
     use omma::kernels::Codes;
-    let codes = Codes { bits: 4, block: 32, align: 128, scale: ScaleType::F32, zero: Zero::Fixed(8), ordered: false };
+    let codes = Codes {
+        bits: 4,
+        signed: false,
+        block: 32,
+        align: 128,
+        scale: ScaleType::F32,
+        zero: Zero::Fixed(8),
+        ordered: false,
+    };
     let mut all: Vec<(Packing, usize)> = vec![(Packing::Codes(codes), 1)];
     let mut add = |codes: Codes| all.push((Packing::Codes(codes), 1));
     add(Codes { bits: 2, block: 16, align: 32, zero: Zero::Packed { align: 8 }, ..codes });
@@ -104,6 +114,7 @@ pub fn layouts() -> Vec<(Packing, usize)> {
     add(Codes { bits: 1, zero: Zero::Fixed(0), ..codes });
     add(Codes { ordered: true, zero: Zero::Packed { align: 8 }, ..codes });
     add(Codes { block: 3, align: 8, ..codes });
+    add(Codes { signed: true, block: 16, align: 4, zero: Zero::Packed { align: 4 }, ..codes });
     for bits in [2, 4, 8] {
         all.push((Packing::Gptq { bits, block: 32, plus: 1, ordered: false }, 1));
         all.push((Packing::Gptq { bits, block: 16, plus: 0, ordered: true }, 1));

@@ -226,7 +226,7 @@ fn compare(case: &Case, arrays: &[Array], output: usize, port: &str, got: &Array
             return;
         }
         for (col, (cell, value)) in cells.iter().zip(got.row(row)).enumerate() {
-            let excess = if value.is_nan() { f64::INFINITY } else { excess(cell, *value) };
+            let excess = if value.is_nan() != cell.want.is_nan() { f64::INFINITY } else { excess(cell, *value) };
             if excess > worst.excess || worst.cell.0.is_empty() {
                 let cell_name = (port.to_owned(), row, col);
                 *worst = Worst { excess, cell: cell_name, got: *value, want: cell.want, bound: cell.bound };

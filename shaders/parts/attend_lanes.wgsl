@@ -3,7 +3,7 @@
 // A lane owns four neighbouring queries of the tile: their q and their sums stay in registers, in blocks of 4 x 4
 // with the queries as rows and four dimensions as columns. Keys come one by one as octets that all lanes share;
 // after four keys the softmax state is brought up to date once. No workgroup memory, no barriers.
-// Relies on LANES = 8 = TILE / 4 and HEAD_DIM <= 128; the lines beyond HEAD_DIM fall away when it is set.
+// Relies on LANES = 8 = TILE / 4 and HEAD_DIM, VALUE_DIM <= 128; the lines beyond them fall away when they are set.
 
 // s + the dot products of four queries with a key, over four dimensions.
 fn attend_dots(q: mat4x4<f32>, k: vec4<f32>, s: vec4<f32>) -> vec4<f32> {
@@ -35,7 +35,7 @@ fn attend_q(at: vec4<u32>, d: u32) -> mat4x4<f32> {
 }
 
 fn attend_store_column(at: vec4<u32>, real: vec4<bool>, d: u32, column: vec4<f32>) {
-    if d >= HEAD_DIM {
+    if d >= VALUE_DIM {
         return;
     }
     for (var r = 0u; r < 4u; r++) {
@@ -59,10 +59,10 @@ fn attend_scaled(block: mat4x4<f32>, scale: vec4<f32>) -> mat4x4<f32> {
 fn attend(tile: Tile, lane: u32) {
     let i = 4u * lane + vec4<u32>(0u, 1u, 2u, 3u);
     let row = tile.q_first + min(i, vec4<u32>(tile.rows - 1u));
-    let kv_column = tile.head / params.kv_group * HEAD_DIM;
-    let q_at = row * params.q_stride + params.q_offset + tile.head * HEAD_DIM;
-    let k_at = tile.k_first * params.k_stride + params.k_offset + kv_column;
-    let v_at = tile.k_first * params.v_stride + params.v_offset + kv_column;
+    let kv_head = tile.head / params.kv_group;
+    let q_at = row * params.q_stride + params.q_offset + tile.head * params.q_head;
+    let k_at = tile.k_first * params.k_stride + params.k_offset + kv_head * params.k_head;
+    let v_at = tile.k_first * params.v_stride + params.v_offset + kv_head * params.v_head;
     let q0 = attend_q(q_at, 0u); let q1 = attend_q(q_at, 4u);
     let q2 = attend_q(q_at, 8u); let q3 = attend_q(q_at, 12u);
     let q4 = attend_q(q_at, 16u); let q5 = attend_q(q_at, 20u);
@@ -80,8 +80,9 @@ fn attend(tile: Tile, lane: u32) {
     let q28 = attend_q(q_at, 112u); let q29 = attend_q(q_at, 116u);
     let q30 = attend_q(q_at, 120u); let q31 = attend_q(q_at, 124u);
     var sums: array<mat4x4<f32>, 32>; // constant indices only: they are registers
-    var peak = vec4<f32>(LOWEST);
-    var total = vec4<f32>();
+    let sink = sink_score(tile.head);
+    var peak = vec4<f32>(sink);
+    var total = vec4<f32>(select(0.0, 1.0, sink > LOWEST));
     let keys = vec2<i32>(keys_from(tile, vec4<i32>(0)).x, keys_to(tile, vec4<i32>(i32(tile.rows) - 1)).x);
     let key_from = keys_from(tile, vec4<i32>(i));
     let key_to = keys_to(tile, vec4<i32>(i));
@@ -108,7 +109,7 @@ fn attend(tile: Tile, lane: u32) {
             if HEAD_DIM > 112u { let x = octet_k(at, 112u, lane); s = attend_dots(q29, x[1], attend_dots(q28, x[0], s)); }
             if HEAD_DIM > 120u { let x = octet_k(at, 120u, lane); s = attend_dots(q31, x[1], attend_dots(q30, x[0], s)); }
             let inside = vec4<i32>(first + n) >= key_from & vec4<i32>(first + n) < key_to;
-            s = select(vec4<f32>(MASKED), s, inside & vec4<bool>(mask_sees(tile.k_first + u32(key))));
+            s = select(vec4<f32>(MASKED), sight_score(tile, i, u32(key), s), inside);
             s0 = select(s0, s, n == 0); s1 = select(s1, s, n == 1); s2 = select(s2, s, n == 2); s3 = select(s3, s, n == 3);
         }
         let new_peak = max(max(peak, max(s0, s1)), max(s2, s3));
@@ -119,28 +120,28 @@ fn attend(tile: Tile, lane: u32) {
         for (var n = 0; n < 4; n++) {
             let at = v_at + u32(min(first + n, tile.k_len - 1)) * params.v_stride;
             let w = select(select(s0, s1, n == 1), select(s2, s3, n == 3), n >= 2);
-            if HEAD_DIM > 0u { let x = octet_v(at, 0u, lane); sums[0] = attend_add(sums[0], scale, w, x[0]); sums[1] = attend_add(sums[1], scale, w, x[1]); }
-            if HEAD_DIM > 8u { let x = octet_v(at, 8u, lane); sums[2] = attend_add(sums[2], scale, w, x[0]); sums[3] = attend_add(sums[3], scale, w, x[1]); }
-            if HEAD_DIM > 16u { let x = octet_v(at, 16u, lane); sums[4] = attend_add(sums[4], scale, w, x[0]); sums[5] = attend_add(sums[5], scale, w, x[1]); }
-            if HEAD_DIM > 24u { let x = octet_v(at, 24u, lane); sums[6] = attend_add(sums[6], scale, w, x[0]); sums[7] = attend_add(sums[7], scale, w, x[1]); }
-            if HEAD_DIM > 32u { let x = octet_v(at, 32u, lane); sums[8] = attend_add(sums[8], scale, w, x[0]); sums[9] = attend_add(sums[9], scale, w, x[1]); }
-            if HEAD_DIM > 40u { let x = octet_v(at, 40u, lane); sums[10] = attend_add(sums[10], scale, w, x[0]); sums[11] = attend_add(sums[11], scale, w, x[1]); }
-            if HEAD_DIM > 48u { let x = octet_v(at, 48u, lane); sums[12] = attend_add(sums[12], scale, w, x[0]); sums[13] = attend_add(sums[13], scale, w, x[1]); }
-            if HEAD_DIM > 56u { let x = octet_v(at, 56u, lane); sums[14] = attend_add(sums[14], scale, w, x[0]); sums[15] = attend_add(sums[15], scale, w, x[1]); }
-            if HEAD_DIM > 64u { let x = octet_v(at, 64u, lane); sums[16] = attend_add(sums[16], scale, w, x[0]); sums[17] = attend_add(sums[17], scale, w, x[1]); }
-            if HEAD_DIM > 72u { let x = octet_v(at, 72u, lane); sums[18] = attend_add(sums[18], scale, w, x[0]); sums[19] = attend_add(sums[19], scale, w, x[1]); }
-            if HEAD_DIM > 80u { let x = octet_v(at, 80u, lane); sums[20] = attend_add(sums[20], scale, w, x[0]); sums[21] = attend_add(sums[21], scale, w, x[1]); }
-            if HEAD_DIM > 88u { let x = octet_v(at, 88u, lane); sums[22] = attend_add(sums[22], scale, w, x[0]); sums[23] = attend_add(sums[23], scale, w, x[1]); }
-            if HEAD_DIM > 96u { let x = octet_v(at, 96u, lane); sums[24] = attend_add(sums[24], scale, w, x[0]); sums[25] = attend_add(sums[25], scale, w, x[1]); }
-            if HEAD_DIM > 104u { let x = octet_v(at, 104u, lane); sums[26] = attend_add(sums[26], scale, w, x[0]); sums[27] = attend_add(sums[27], scale, w, x[1]); }
-            if HEAD_DIM > 112u { let x = octet_v(at, 112u, lane); sums[28] = attend_add(sums[28], scale, w, x[0]); sums[29] = attend_add(sums[29], scale, w, x[1]); }
-            if HEAD_DIM > 120u { let x = octet_v(at, 120u, lane); sums[30] = attend_add(sums[30], scale, w, x[0]); sums[31] = attend_add(sums[31], scale, w, x[1]); }
+            if VALUE_DIM > 0u { let x = octet_v(at, 0u, lane); sums[0] = attend_add(sums[0], scale, w, x[0]); sums[1] = attend_add(sums[1], scale, w, x[1]); }
+            if VALUE_DIM > 8u { let x = octet_v(at, 8u, lane); sums[2] = attend_add(sums[2], scale, w, x[0]); sums[3] = attend_add(sums[3], scale, w, x[1]); }
+            if VALUE_DIM > 16u { let x = octet_v(at, 16u, lane); sums[4] = attend_add(sums[4], scale, w, x[0]); sums[5] = attend_add(sums[5], scale, w, x[1]); }
+            if VALUE_DIM > 24u { let x = octet_v(at, 24u, lane); sums[6] = attend_add(sums[6], scale, w, x[0]); sums[7] = attend_add(sums[7], scale, w, x[1]); }
+            if VALUE_DIM > 32u { let x = octet_v(at, 32u, lane); sums[8] = attend_add(sums[8], scale, w, x[0]); sums[9] = attend_add(sums[9], scale, w, x[1]); }
+            if VALUE_DIM > 40u { let x = octet_v(at, 40u, lane); sums[10] = attend_add(sums[10], scale, w, x[0]); sums[11] = attend_add(sums[11], scale, w, x[1]); }
+            if VALUE_DIM > 48u { let x = octet_v(at, 48u, lane); sums[12] = attend_add(sums[12], scale, w, x[0]); sums[13] = attend_add(sums[13], scale, w, x[1]); }
+            if VALUE_DIM > 56u { let x = octet_v(at, 56u, lane); sums[14] = attend_add(sums[14], scale, w, x[0]); sums[15] = attend_add(sums[15], scale, w, x[1]); }
+            if VALUE_DIM > 64u { let x = octet_v(at, 64u, lane); sums[16] = attend_add(sums[16], scale, w, x[0]); sums[17] = attend_add(sums[17], scale, w, x[1]); }
+            if VALUE_DIM > 72u { let x = octet_v(at, 72u, lane); sums[18] = attend_add(sums[18], scale, w, x[0]); sums[19] = attend_add(sums[19], scale, w, x[1]); }
+            if VALUE_DIM > 80u { let x = octet_v(at, 80u, lane); sums[20] = attend_add(sums[20], scale, w, x[0]); sums[21] = attend_add(sums[21], scale, w, x[1]); }
+            if VALUE_DIM > 88u { let x = octet_v(at, 88u, lane); sums[22] = attend_add(sums[22], scale, w, x[0]); sums[23] = attend_add(sums[23], scale, w, x[1]); }
+            if VALUE_DIM > 96u { let x = octet_v(at, 96u, lane); sums[24] = attend_add(sums[24], scale, w, x[0]); sums[25] = attend_add(sums[25], scale, w, x[1]); }
+            if VALUE_DIM > 104u { let x = octet_v(at, 104u, lane); sums[26] = attend_add(sums[26], scale, w, x[0]); sums[27] = attend_add(sums[27], scale, w, x[1]); }
+            if VALUE_DIM > 112u { let x = octet_v(at, 112u, lane); sums[28] = attend_add(sums[28], scale, w, x[0]); sums[29] = attend_add(sums[29], scale, w, x[1]); }
+            if VALUE_DIM > 120u { let x = octet_v(at, 120u, lane); sums[30] = attend_add(sums[30], scale, w, x[0]); sums[31] = attend_add(sums[31], scale, w, x[1]); }
             scale = vec4<f32>(1.0);
         }
     }
     // A query that saw no key kept the lowest peak: its weights were those of masked keys.
     let share = select(vec4<f32>(), 1.0 / total, peak > vec4<f32>(LOWEST));
-    let y_at = (row * params.heads + tile.head) * HEAD_DIM;
+    let y_at = row * params.y_stride + tile.head * params.y_head;
     let real = i < vec4<u32>(tile.rows);
     attend_store(y_at, real, 0u, attend_scaled(sums[0], share)); attend_store(y_at, real, 4u, attend_scaled(sums[1], share));
     attend_store(y_at, real, 8u, attend_scaled(sums[2], share)); attend_store(y_at, real, 12u, attend_scaled(sums[3], share));

@@ -6,7 +6,7 @@
 //   1. the scores: slices of 32 dimensions of q and k are staged in workgroup memory, transposed, and multiplied;
 //   2. the softmax state: every lane posts the peaks of its block, then takes the largest of its queries';
 //   3. the sums: weights go to workgroup memory, values follow in slices of 16 keys, and are multiplied.
-// 13 KiB of workgroup memory. Relies on TILE = 32 and HEAD_DIM <= 128.
+// 13 KiB of workgroup memory. Relies on TILE = 32 and HEAD_DIM, VALUE_DIM <= 128.
 
 var<workgroup> attend_stage: array<vec4<f32>, 512>;
 var<workgroup> attend_weights: array<vec4<f32>, 256>; // [32 keys, 8], queries 4b .. 4b + 3
@@ -39,7 +39,7 @@ fn attend_k_column(at: vec4<u32>, d: u32) -> vec4<f32> {
 }
 
 fn attend_v_quad(at: u32, d: u32) -> vec4<f32> {
-    let last = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(HEAD_DIM - 1u));
+    let last = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(VALUE_DIM - 1u));
     return vec4<f32>(f32(v[last.x]), f32(v[last.y]), f32(v[last.z]), f32(v[last.w]));
 }
 
@@ -65,8 +65,8 @@ fn attend_store(tile: Tile, i: u32, d: u32, quad: vec4<f32>) {
     if i >= tile.rows {
         return;
     }
-    let at = ((tile.q_first + i) * params.heads + tile.head) * HEAD_DIM;
-    for (var c = 0u; c < min(4u, max(d, HEAD_DIM) - d); c++) {
+    let at = (tile.q_first + i) * params.y_stride + tile.head * params.y_head;
+    for (var c = 0u; c < min(4u, max(d, VALUE_DIM) - d); c++) {
         y[at + d + c] = Elem(quad[c]);
     }
 }
@@ -77,17 +77,17 @@ fn attend(tile: Tile, lane: u32) {
     let four = vec4<u32>(0u, 1u, 2u, 3u);
     let i = 4u * b + four;
     let row = tile.q_first + min(i, vec4<u32>(tile.rows - 1u));
-    let q_at = row * params.q_stride + params.q_offset + tile.head * HEAD_DIM;
-    let kv_column = tile.head / params.kv_group * HEAD_DIM;
-    let k_column = params.k_offset + kv_column;
-    let v_column = params.v_offset + kv_column;
+    let q_at = row * params.q_stride + params.q_offset + tile.head * params.q_head;
+    let k_column = params.k_offset + tile.head / params.kv_group * params.k_head;
+    let v_column = params.v_offset + tile.head / params.kv_group * params.v_head;
     let begin = keys_from(tile, vec4<i32>(0)).x;
     let end = keys_to(tile, vec4<i32>(i32(tile.rows) - 1)).x;
     let last = u32(max(tile.k_len, 1) - 1);
     let key_from = keys_from(tile, vec4<i32>(i));
     let key_to = keys_to(tile, vec4<i32>(i));
-    var peak = vec4<f32>(LOWEST);
-    var total = vec4<f32>();
+    let sink = sink_score(tile.head);
+    var peak = vec4<f32>(sink);
+    var total = vec4<f32>(select(0.0, 1.0, sink > LOWEST && a == 0u));
     var sums0: mat4x4<f32>; var sums1: mat4x4<f32>; var sums2: mat4x4<f32>; var sums3: mat4x4<f32>;
     for (var first = begin; first < end; first += 32) {
         // 1. Lane (b, a) stages keys 4b .. and scores keys 4a ..
@@ -98,8 +98,7 @@ fn attend(tile: Tile, lane: u32) {
         for (var c = 0u; c < 4u; c++) {
             let key = u32(first) + 4u * a + c;
             let inside = vec4<i32>(i32(key)) >= key_from & vec4<i32>(i32(key)) < key_to;
-            let sees = inside & vec4<bool>(mask_sees(tile.k_first + min(key, last)));
-            scores[c] = select(vec4<f32>(MASKED), scores[c], sees);
+            scores[c] = select(vec4<f32>(MASKED), sight_score(tile, i, min(key, last), scores[c]), inside);
             block_peak = max(block_peak, scores[c]);
         }
         attend_peaks[lane] = block_peak;
@@ -130,9 +129,9 @@ fn attend(tile: Tile, lane: u32) {
                 let weights = attend_weights[(slice + n) * 8u + b];
                 let at = n * 32u + a;
                 sums0 = attend_outer(sums0, weights, attend_stage[at]);
-                if HEAD_DIM > 32u { sums1 = attend_outer(sums1, weights, attend_stage[at + 8u]); }
-                if HEAD_DIM > 64u { sums2 = attend_outer(sums2, weights, attend_stage[at + 16u]); }
-                if HEAD_DIM > 96u { sums3 = attend_outer(sums3, weights, attend_stage[at + 24u]); }
+                if VALUE_DIM > 32u { sums1 = attend_outer(sums1, weights, attend_stage[at + 8u]); }
+                if VALUE_DIM > 64u { sums2 = attend_outer(sums2, weights, attend_stage[at + 16u]); }
+                if VALUE_DIM > 96u { sums3 = attend_outer(sums3, weights, attend_stage[at + 24u]); }
             }
         }
     }

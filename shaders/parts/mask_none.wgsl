@@ -1,5 +1,5 @@
 // Role mask: every key of a sequence may be seen.
 
-fn mask_sees(key: u32) -> bool {
-    return true;
+fn mask_adjust(tile: Tile, i: vec4<u32>, j: u32, s: vec4<f32>) -> vec4<f32> {
+    return s;
 }

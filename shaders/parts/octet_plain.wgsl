@@ -1,5 +1,6 @@
 // Role octet: eight neighbouring elements of a key or value row, the same for every lane, as two quads.
-// `at` is the row's first element, `d` the first of the eight; beyond HEAD_DIM the last element is repeated.
+// `at` is the row's first element, `d` the first of the eight; beyond HEAD_DIM of k and VALUE_DIM of v the last
+// element is repeated.
 //
 // Eight loads at addresses that all lanes share.
 
@@ -22,5 +23,5 @@ fn octet_k_at(at: u32, d: u32) -> f32 {
 }
 
 fn octet_v_at(at: u32, d: u32) -> f32 {
-    return f32(v[at + min(d, HEAD_DIM - 1u)]);
+    return f32(v[at + min(d, VALUE_DIM - 1u)]);
 }

@@ -8,6 +8,7 @@
 // One rounding, of the product; another one of a zero that is no integer.
 
 override W_BITS: u32 = 4u;
+override W_SIGNED: u32 = 0u; // codes and packed zeros are two's complement
 override W_BLOCK: u32 = 32u;
 override W_ALIGN: u32 = 32u;
 override W_SCALE: u32 = 0u; // 0 f32, 1 f16, 2 bf16
@@ -54,6 +55,13 @@ fn w_number(at: u32, i: u32) -> f32 {
     }
 }
 
+fn w_signed(code: u32) -> f32 {
+    if W_SIGNED == 1u {
+        return f32(extractBits(i32(code), 0u, W_BITS));
+    }
+    return f32(code);
+}
+
 fn w_zeros_words() -> u32 {
     switch W_ZERO {
         case 1u: {
@@ -75,7 +83,7 @@ fn w_zero(at: u32, col: u32, g: u32) -> f32 {
     switch W_ZERO {
         case 1u: {
             let bit = col * w_zero_bits() + g * W_BITS;
-            return f32(extractBits(w[at + bit / 32u], bit % 32u, W_BITS));
+            return w_signed(extractBits(w[at + bit / 32u], bit % 32u, W_BITS));
         }
         case 2u: {
             return w_number(at, col * w_groups() + g);
@@ -111,9 +119,12 @@ fn w_codes(quad: u32, col: u32) -> vec4<f32> {
         word |= w[bit / 32u + 1u] << (32u - shift);
     }
     let b = W_BITS;
-    return vec4<f32>(vec4<u32>(
-        extractBits(word, 0u, b), extractBits(word, b, b), extractBits(word, 2u * b, b), extractBits(word, 3u * b, b),
-    ));
+    return vec4<f32>(
+        w_signed(extractBits(word, 0u, b)),
+        w_signed(extractBits(word, b, b)),
+        w_signed(extractBits(word, 2u * b, b)),
+        w_signed(extractBits(word, 3u * b, b)),
+    );
 }
 
 fn w_quad(quad: u32, col: u32) -> vec4<f32> {

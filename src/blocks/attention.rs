@@ -34,16 +34,12 @@ impl SelfAttention {
     /// The kernel; q, k and v start at these columns of their operands.
     pub fn kernel(&self, offsets: [usize; 3]) -> Attention {
         Attention {
-            heads: self.heads,
-            kv_heads: self.kv_heads,
-            head_dim: self.head_dim,
-            scale: 1.0 / (self.head_dim as f32).sqrt(),
             causal: self.causal,
             window: self.window,
             q_offset: offsets[0],
             k_offset: offsets[1],
             v_offset: offsets[2],
-            key_mask: false,
+            ..Attention::apart(self.heads, self.kv_heads, self.head_dim)
         }
     }
     /// `qkv` \[rows, q | k | v\] and `spans` \[sequences, 4\] -> \[rows, heads * head_dim\].

@@ -67,11 +67,10 @@ fn cached_attention(g: &mut Graph, layer: &DecoderLayer, index: usize, qkv: Valu
     let heads = &layer.attention;
     let (q_width, kv_width) = (heads.q_width(), heads.kv_width());
     let rope = |count: usize, x_offset: usize| Rope {
-        heads: count,
-        head_dim: heads.head_dim,
         rotary_dim: flow.rope.rotary_dim,
         x_offset,
         interleaved: flow.rope.interleaved,
+        ..Rope::whole(count, heads.head_dim)
     };
     let q = g.apply(rope(heads.heads, 0), &[qkv, flow.positions, flow.table])?;
     let k = g.apply(rope(heads.kv_heads, q_width), &[qkv, flow.positions, flow.table])?;

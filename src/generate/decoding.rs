@@ -1,6 +1,7 @@
 //! The decoding half of a session: prompts into the cache, tokens out of it.
 
-use super::stages::{Stage, Wanted, read_taps, tap_names};
+use super::parts::{prompt_parts, prompt_rows};
+use super::stages::{Stage, Wanted, merge_rows, read_taps, tap_names};
 use super::{Sequence, Session, Step};
 use crate::blocks::rope_table;
 use crate::gpu::{Slice, Use};
@@ -8,9 +9,33 @@ use crate::graph::{BadCell, bisect};
 use crate::kernels::{AttentionDecode, SampleSettings};
 use crate::models::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph};
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// Decode steps that may be in flight.
 const IN_FLIGHT: usize = 4;
+
+/// What goes through the decoder at once: some tokens of every sequence.
+struct Part {
+    sequences: Vec<Sequence>,
+    /// Of each sequence, the feature row that its first picture token takes.
+    features: Vec<usize>,
+}
+
+impl Part {
+    /// The tokens `ranges` of the sequences. Feature rows are counted over all tokens of one sequence after the other.
+    fn of(sequences: &[Sequence], ranges: &[Range<usize>]) -> Self {
+        let (mut own, mut features, mut taken) = (Vec::new(), Vec::new(), 0);
+        for (sequence, range) in sequences.iter().zip(ranges) {
+            let before = sequence.pictures.iter().filter(|at| **at < range.start).count();
+            let inside = sequence.pictures.iter().filter(|at| range.contains(at)).map(|at| at - range.start);
+            let ids = sequence.ids.get(range.clone()).unwrap_or_default().to_vec();
+            own.push(Sequence { ids, pictures: inside.collect() });
+            features.push(taken + before);
+            taken += sequence.pictures.len();
+        }
+        Self { sequences: own, features }
+    }
+}
 
 impl Session {
     pub(super) fn write(&self, name: &str, words: &[u32]) -> Result<()> {
@@ -18,7 +43,7 @@ impl Session {
     }
 
     /// Appends prompts to the cache and samples the first new token of each. With `all_logits` the logits of every
-    /// row are a stage.
+    /// row are a stage. Prompts whose activations would not fit a binding of the device go in parts.
     pub async fn prefill(
         &mut self,
         sequences: &[Sequence],
@@ -27,9 +52,40 @@ impl Session {
         all_logits: bool,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Stage>> {
-        let (device, model) = (self.device(), self.model.clone());
         self.check_prompt(sequences)?;
-        let shape = self.prefill_shape(sequences, all_logits);
+        let decoder = self.model.spec.decoder.as_ref().ok_or_else(|| Error::unsupported("a prompt", "no decoder"))?;
+        let lens: Vec<usize> = sequences.iter().map(|s| s.ids.len()).collect();
+        let (caps, compute) = (self.model.device.caps(), self.model.compute);
+        let fit = prompt_rows(decoder, caps, compute, all_logits).min(self.options.prompt_rows.unwrap_or(usize::MAX));
+        let parts = prompt_parts(&lens, fit.max(1));
+        let before = self.past.clone();
+        let mut stages = Vec::new();
+        for ranges in &parts {
+            let part = Part::of(sequences, ranges);
+            let rows = part.sequences.iter().map(|s| s.ids.len()).sum::<usize>();
+            match self.prefill_part(&part, settings, seen, all_logits, wanted).await {
+                Ok(more) => merge_rows(&mut stages, more, rows),
+                Err(error) => {
+                    // What is in the cache beyond `past` is never read.
+                    self.past = before;
+                    return Err(error);
+                }
+            }
+        }
+        self.feature_rows = 0;
+        Ok(stages)
+    }
+
+    async fn prefill_part(
+        &mut self,
+        part: &Part,
+        settings: &[SampleSettings],
+        seen: &[Vec<u32>],
+        all_logits: bool,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Stage>> {
+        let (device, model) = (self.device(), self.model.clone());
+        let shape = self.prefill_shape(&part.sequences, all_logits);
         let build = |shape: &PrefillShape| prefill_graph(&model.spec, shape, model.compute, model.kv);
         let taps = tap_names(wanted, || build(&PrefillShape { all_logits, ..shape.clone() }))?;
         let graph = || {
@@ -39,16 +95,15 @@ impl Session {
         };
         let key = format!("prefill {shape:?} {taps:?}");
         self.programs.prepare(&device, &mut self.store, &key, graph).await?;
-        self.write_prompt(sequences)?;
-        self.write_sampling(sequences, settings, seen).await?;
+        self.write_prompt(part)?;
+        self.write_sampling(&part.sequences, settings, seen).await?;
         self.programs.prepare(&device, &mut self.store, &key, graph).await?;
         let program = self.programs.newest()?;
         program.run(&device, &self.options.run).await?;
         let stages = read_taps(&device, program, &self.store, &self.programs.pool, &taps).await?;
-        for (past, sequence) in self.past.iter_mut().zip(sequences) {
+        for (past, sequence) in self.past.iter_mut().zip(&part.sequences) {
             *past += sequence.ids.len();
         }
-        self.feature_rows = 0;
         Ok(stages)
     }
 
@@ -86,11 +141,11 @@ impl Session {
     }
 
     /// Ids, positions, slots, spans, last rows and picture rows of a prefill.
-    fn write_prompt(&self, sequences: &[Sequence]) -> Result<()> {
+    fn write_prompt(&self, part: &Part) -> Result<()> {
+        let sequences = &part.sequences;
         let rows: usize = sequences.iter().map(|s| s.ids.len()).sum();
         let (mut ids, mut positions, mut slots) = (Vec::new(), Vec::new(), Vec::new());
         let (mut spans, mut last, mut splice) = (Vec::new(), Vec::new(), Vec::new());
-        let mut feature = rows as u32;
         for (b, sequence) in sequences.iter().enumerate() {
             let (start, past, n) = (ids.len() as u32, self.past[b], sequence.ids.len());
             let base = b * self.options.context;
@@ -100,9 +155,8 @@ impl Session {
             spans.extend([start, n as u32, base as u32, (past + n) as u32]);
             last.push(start + n as u32 - 1);
             splice.extend((0..n as u32).map(|i| start + i));
-            for at in &sequence.pictures {
-                splice[start as usize + at] = feature;
-                feature += 1;
+            for (i, at) in sequence.pictures.iter().enumerate() {
+                splice[start as usize + at] = (rows + part.features[b] + i) as u32;
             }
         }
         self.write(names::IDS, &ids)?;
@@ -110,7 +164,7 @@ impl Session {
         self.write(names::SLOTS, &slots)?;
         self.write(names::SPANS, &spans)?;
         self.write(names::LAST, &last)?;
-        if self.store.get(names::SPLICE).is_some_and(|_| feature > rows as u32) {
+        if sequences.iter().any(|s| !s.pictures.is_empty()) {
             self.write(names::SPLICE, &splice)?;
         }
         Ok(())
@@ -125,8 +179,11 @@ impl Session {
     ) -> Result<()> {
         let decoder = self.model.spec.decoder.as_ref().ok_or_else(|| Error::unsupported("a prompt", "no decoder"))?;
         let context = self.options.context;
-        let table = rope_table(&decoder.rope, context);
-        self.store.write(&self.model.device, names::ROPE, bytemuck::cast_slice(&table))?;
+        if !self.rotary {
+            let table = rope_table(&decoder.rope, context);
+            self.store.write(&self.model.device, names::ROPE, bytemuck::cast_slice(&table))?;
+            self.rotary = true;
+        }
         let (mut position, mut len, mut slot) = (Vec::new(), Vec::new(), Vec::new());
         for (b, sequence) in sequences.iter().enumerate() {
             let end = self.past[b] + sequence.ids.len();

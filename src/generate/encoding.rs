@@ -1,13 +1,25 @@
 //! The encoding half of a session: pictures and texts to features, embeddings and scores.
 
+use super::parts::group_size;
 use super::pictures::{Pixels, preprocess};
 use super::stages::{Stage, Wanted, merge_stages, read_f32, read_taps, tap_names};
 use super::{Programs, Session};
 use crate::gpu::{Slice, Use};
 use crate::kernels::TensorType;
 use crate::models::{Spec, encode_graph, names, score_graph, text_graph};
-use crate::{Caps, Error, Result};
+use crate::{Error, Result};
 use std::ops::Range;
+
+/// Pictures that are encoded group by group.
+struct Groups {
+    /// Planes of all pictures.
+    all: Slice,
+    pictures: usize,
+    size: (usize, usize),
+    stages: Vec<Stage>,
+    /// Class logits or embeddings of all pictures.
+    result: Option<Slice>,
+}
 
 impl Session {
     /// Preprocesses pictures on the GPU; returns their height and width.
@@ -18,7 +30,7 @@ impl Session {
     /// Takes normalised planes \[pictures, channels, height, width\] from the host instead.
     pub async fn set_pixels(&mut self, values: &[f32], shape: &[usize]) -> Result<()> {
         let device = self.device();
-        self.store.ensure(&device, names::PIXELS, &TensorType::f32(shape)).await?;
+        self.store.ensure_whole(&device, names::PIXELS, TensorType::f32(shape).bytes()).await?;
         self.store.write(&device, names::PIXELS, bytemuck::cast_slice(values))
     }
     /// The planes that the last preprocessing made.
@@ -28,17 +40,16 @@ impl Session {
     }
 
     /// Encodes the pictures in [`names::PIXELS`]. Features for a decoder are kept in [`names::FEATURES`] for the next
-    /// prefill; returns the stages asked for.
+    /// prefill, class logits and embeddings under their [`names`]; returns the stages asked for.
     ///
     /// Pictures that would not fit the device's limits at once are encoded in groups.
     pub async fn encode(&mut self, pictures: usize, size: (usize, usize), wanted: Wanted<'_>) -> Result<Vec<Stage>> {
         let all = self.store.slice(names::PIXELS)?.clone();
         let group = group_size(&self.model.spec, self.model.device.caps(), size).min(pictures).max(1);
-        let mut stages: Vec<Stage> = Vec::new();
+        let mut groups = Groups { all: all.clone(), pictures, size, stages: Vec::new(), result: None };
         let mut result = Ok(());
         for first in (0..pictures).step_by(group) {
-            let count = group.min(pictures - first);
-            result = self.encode_group(&all, first..first + count, pictures, size, wanted, &mut stages).await;
+            result = self.encode_group(&mut groups, first..pictures.min(first + group), wanted).await;
             if result.is_err() {
                 break;
             }
@@ -47,24 +58,20 @@ impl Session {
         if group < pictures {
             self.store.put(names::PIXELS, vec![all]);
         }
-        result.map(|()| stages)
+        result?;
+        if let Some(whole) = groups.result {
+            self.store.put(result_name(&self.model.spec), vec![whole]);
+        }
+        Ok(groups.stages)
     }
 
-    /// Encodes the pictures `range` of `pictures`, whose planes are all in `all`.
-    async fn encode_group(
-        &mut self,
-        all: &Slice,
-        range: Range<usize>,
-        pictures: usize,
-        size: (usize, usize),
-        wanted: Wanted<'_>,
-        stages: &mut Vec<Stage>,
-    ) -> Result<()> {
+    /// Encodes the pictures `range`.
+    async fn encode_group(&mut self, groups: &mut Groups, range: Range<usize>, wanted: Wanted<'_>) -> Result<()> {
         let (device, model) = (self.device(), self.model.clone());
-        let (first, count) = (range.start, range.len());
-        if count < pictures {
+        let (size, count, whole) = (groups.size, range.len(), range.len() == groups.pictures);
+        if !whole {
             let plane_bytes = TensorType::f32(&[3, size.0, size.1]).bytes();
-            self.take_planes(all, first as u64 * plane_bytes, count, size).await?;
+            self.take_planes(&groups.all, range.start as u64 * plane_bytes, count, size).await?;
         }
         let taps = tap_names(wanted, || encode_graph(&model.spec, 1, size, true, model.compute))?;
         let key = format!("encode {count} {size:?} {taps:?}");
@@ -77,11 +84,28 @@ impl Session {
         let program = self.programs.newest()?;
         program.run(&device, &self.options.run).await?;
         let read = read_taps(&device, program, &self.store, &self.programs.pool, &taps).await?;
-        merge_stages(stages, read);
+        merge_stages(&mut groups.stages, read);
         if model.spec.connector.is_some() {
-            self.collect_features(first, count, pictures).await?;
+            self.collect_features(range, groups.pictures).await?;
+        } else if !whole {
+            self.collect_results(groups, range).await?;
         }
         Ok(())
+    }
+
+    /// Appends a group's class logits or embeddings to those of the request.
+    async fn collect_results(&self, groups: &mut Groups, range: Range<usize>) -> Result<()> {
+        let (device, name) = (self.device(), result_name(&self.model.spec));
+        let program = self.programs.newest()?;
+        let ty = program.plan().graph.states().find(|(state, _)| *state == name).map(|(_, ty)| ty.clone());
+        let each = ty.map_or(0, |ty| ty.bytes()) / range.len().max(1) as u64;
+        if groups.result.is_none() {
+            let bytes = each * groups.pictures as u64;
+            groups.result = Some(Slice::first(device.buffer(name, bytes, Use::Storage).await?, bytes));
+        }
+        let (Some(whole), from) = (&groups.result, self.store.slice(name)?) else { return Ok(()) };
+        let to = Slice { offset: whole.offset + range.start as u64 * each, ..whole.clone() };
+        device.submit("results", |r| r.copy(from, &to, range.len() as u64 * each)).await.map(|_| ())
     }
 
     /// Binds one group's planes as the pixels of the next program.
@@ -96,17 +120,17 @@ impl Session {
     }
 
     /// Appends a group's features to those of the request.
-    async fn collect_features(&mut self, first: usize, count: usize, pictures: usize) -> Result<()> {
+    async fn collect_features(&mut self, range: Range<usize>, pictures: usize) -> Result<()> {
         let device = self.device();
         let width = self.model.spec.decoder.as_ref().map_or(0, |d| d.width);
         let encoded = self.store.slice(names::ENCODED)?.clone();
         let row = width * self.model.compute.size();
-        let rows = features_of(&self.programs, count)?;
+        let rows = features_of(&self.programs, range.len())?;
         let ty = TensorType::new(self.model.compute, &[pictures * rows, width]);
         self.store.ensure(&device, names::FEATURES, &ty).await?;
         let target = self.store.slice(names::FEATURES)?.clone();
-        let to = Slice { offset: target.offset + (first * rows * row) as u64, ..target };
-        let bytes = (count * rows * row) as u64;
+        let to = Slice { offset: target.offset + (range.start * rows * row) as u64, ..target };
+        let bytes = (range.len() * rows * row) as u64;
         device.submit("features", |r| r.copy(&encoded, &to, bytes)).await?;
         self.feature_rows = pictures * rows;
         Ok(())
@@ -177,13 +201,11 @@ pub(super) fn features_of(programs: &Programs, pictures: usize) -> Result<usize>
     Ok(program.plan().graph.ty(id).rows() / pictures.max(1))
 }
 
-/// Pictures that the tower can take at once within the device's largest binding.
-pub(super) fn group_size(spec: &Spec, caps: &Caps, size: (usize, usize)) -> usize {
-    let Some(tower) = &spec.vision else { return 1 };
-    let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.fc1.n)).max().unwrap_or(1);
-    let features = spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
-    let width =
-        widest.max(features).max(tower.patch.width * spec.connector.as_ref().map_or(1, |c| c.select.layers.len()));
-    let rows = tower.tokens(size).max(1);
-    (caps.max_binding.min(caps.max_buffer) / (rows * width * 4) as u64).clamp(1, 1 << 16) as usize
+/// The name under which an encode program leaves its result.
+pub(super) fn result_name(spec: &Spec) -> &'static str {
+    match spec {
+        spec if spec.connector.is_some() => names::ENCODED,
+        spec if spec.classifier.is_some() => names::CLASS_LOGITS,
+        _ => names::IMAGE_EMBEDS,
+    }
 }

@@ -6,6 +6,7 @@ mod decoding;
 mod encoding;
 mod load;
 mod model;
+mod parts;
 mod pictures;
 mod plan;
 mod programs;

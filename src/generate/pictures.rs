@@ -114,7 +114,8 @@ pub(super) async fn preprocess(
 ) -> Result<(usize, usize)> {
     let size = common_size(pictures)?;
     let each = TensorType::f32(&[3, size.0, size.1]);
-    store.ensure(device, names::PIXELS, &TensorType::f32(&[pictures.len(), 3, size.0, size.1])).await?;
+    let all = TensorType::f32(&[pictures.len(), 3, size.0, size.1]);
+    store.ensure_whole(device, names::PIXELS, all.bytes()).await?;
     let target = store.slice(names::PIXELS)?.clone();
     for (i, picture) in pictures.iter().enumerate() {
         let bound = BoundPicture::build(device, &mut programs.pool, picture).await?;

@@ -8,8 +8,9 @@
 //! [`Session`]: super::Session
 
 use super::ModelFiles;
-use super::encoding::group_size;
+use super::encoding::result_name;
 use super::model::{CheckpointDtypes, weight_list};
+use super::parts::{group_size, prompt_parts, prompt_rows};
 use super::pictures::{PICTURE, PLANES, picture_graph};
 use crate::blocks::cache_names;
 use crate::checkpoint::{Checkpoint, Config, Files};
@@ -373,6 +374,12 @@ impl<'w> Walk<'w> {
             self.memory.ensure(names::FEATURES, &TensorType::new(compute, &[self.image_rows, decoder.width]));
         }
         self.memory.release("pixels of a group");
+        if runs > 1 && spec.connector.is_none() {
+            let name = result_name(spec);
+            let one = self.programs.last().and_then(|p| p.plan.graph.states().find(|(state, _)| *state == name));
+            let cols = one.map_or(0, |(_, ty)| ty.cols());
+            self.memory.ensure("results of all groups", &TensorType::new(compute, &[count, cols]));
+        }
         Ok(())
     }
 
@@ -405,12 +412,16 @@ impl<'w> Walk<'w> {
         // Sequences of a batch share the pictures' rows evenly only in number; the first one takes them here.
         let mut lens = vec![request.prompt_tokens.max(1); cache.0];
         lens[0] = tokens;
-        let shape =
-            PrefillShape { lens, feature_rows: self.image_rows, cache, max_new: request.max_new, all_logits: false };
         let prefill = |shape: &PrefillShape| prefill_graph(spec, shape, request.compute, request.kv);
-        let tight = prefill(&PrefillShape { cache: (cache.0, tokens), ..shape.clone() })?;
-        let cost = self.program("prefill", prefill(&shape)?, Some(tight), 1)?.cost();
-        self.stage("llm", cost);
+        let fit = spec.decoder.as_ref().map_or(usize::MAX, |d| prompt_rows(d, self.caps, request.compute, false));
+        for ranges in prompt_parts(&lens, fit) {
+            let lens = ranges.iter().map(ExactSizeIterator::len).collect();
+            let (max_new, all_logits) = (request.max_new, false);
+            let shape = PrefillShape { lens, feature_rows: self.image_rows, cache, max_new, all_logits };
+            let tight = prefill(&PrefillShape { cache: (cache.0, tokens), ..shape.clone() })?;
+            let cost = self.program("prefill", prefill(&shape)?, Some(tight), 1)?.cost();
+            self.stage("llm", cost);
+        }
         self.memory.passing(4 * cache.0 as u64);
         let heads = spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.attention.heads);
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);

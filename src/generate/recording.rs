@@ -2,7 +2,8 @@
 //! [`Session::prepare_encode`], recording only records. Submitting and polling are the host's.
 
 use super::Session;
-use super::encoding::group_size;
+use super::encoding::result_name;
+use super::parts::group_size;
 use super::pictures::{BoundPicture, PictureSource, Pixels, common_size};
 use crate::gpu::{CommandEncoder, Device, Recorder, Slice, Texture, Use};
 use crate::graph::{Plan, Pool, Program, Store, fuse};
@@ -137,11 +138,7 @@ impl Session {
     pub async fn prepare_encode(&mut self, pictures: &[Pixels]) -> Result<EncodeRecording> {
         let (device, model) = (self.device(), self.model().clone());
         let size = common_size(pictures)?;
-        let name = match &model.spec {
-            spec if spec.connector.is_some() => names::ENCODED,
-            spec if spec.classifier.is_some() => names::CLASS_LOGITS,
-            _ => names::IMAGE_EMBEDS,
-        };
+        let name = result_name(&model.spec);
         let group = group_size(&model.spec, model.device.caps(), size).min(pictures.len()).max(1);
         let part = TensorType::f32(&[group, 3, size.0, size.1]);
         let mut b = Builder::new(&model.weights);

@@ -21,11 +21,14 @@ pub struct SessionOptions {
     pub run: RunOptions,
     /// Rewrites of the graphs.
     pub fuse: bool,
+    /// Most tokens of a prompt that go through the decoder at once; `None`: as many as fit a binding, which is what
+    /// [`super::plan_memory`] reckons with. Fewer take less memory and more time.
+    pub prompt_rows: Option<usize>,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { batch: 1, context: 2048, max_new: 256, run: RunOptions::default(), fuse: true }
+        Self { batch: 1, context: 2048, max_new: 256, run: RunOptions::default(), fuse: true, prompt_rows: None }
     }
 }
 
@@ -58,6 +61,8 @@ pub struct Session {
     /// Tokens of every sequence that are in the cache.
     pub(super) past: Vec<usize>,
     pub(super) feature_rows: usize,
+    /// Whether the rotary table of this context is on the device.
+    pub(super) rotary: bool,
     pub(super) staging: Vec<Slice>,
     pub(super) flying: VecDeque<(Reading, SubmissionIndex)>,
     /// What was said, for turns through [`Session::answer`].
@@ -75,7 +80,7 @@ impl Session {
         let past = vec![0; options.batch];
         let histories = vec![History::default(); options.batch];
         let (staging, flying) = (Vec::new(), VecDeque::new());
-        Self { model, options, store, programs, past, feature_rows: 0, staging, flying, histories }
+        Self { model, options, store, programs, past, feature_rows: 0, rotary: false, staging, flying, histories }
     }
     /// The model.
     pub fn model(&self) -> &Arc<Model> {

@@ -65,3 +65,17 @@ pub(super) fn merge_stages(all: &mut Vec<Stage>, more: Vec<Stage>) {
         }
     }
 }
+
+/// Adds the stages of a part of `rows` rows: those with a cell for each row grow, others are those of the last part.
+pub(super) fn merge_rows(all: &mut Vec<Stage>, more: Vec<Stage>, rows: usize) {
+    for stage in more {
+        match all.iter_mut().find(|s| s.name == stage.name) {
+            Some(first) if stage.shape.first() == Some(&rows) => {
+                first.shape[0] += rows;
+                first.values.extend(stage.values);
+            }
+            Some(first) => *first = stage,
+            None => all.push(stage),
+        }
+    }
+}

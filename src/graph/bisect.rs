@@ -78,9 +78,10 @@ fn compare(plan: &Plan, node: usize, step: usize, inputs: &[Array], outputs: &[A
     worst.map(|(_, bad)| bad)
 }
 
-/// Error over bound: above 1 is a failure. A value that is not finite where the oracle's is, fails.
+/// Error over bound: above 1 is a failure. A value that is not finite fails where the oracle's is finite, or another;
+/// NaN matches NaN.
 pub fn excess(cell: &Cell, got: f64) -> f64 {
-    if got == cell.want {
+    if got == cell.want || (got.is_nan() && cell.want.is_nan()) {
         return 0.0;
     }
     let error = (got - cell.want).abs();

@@ -60,6 +60,14 @@ impl Store {
         self.put(name, made);
         Ok(())
     }
+    /// Makes sure that `name` has one buffer of at least `bytes`, for contents that are copied and never bound whole.
+    pub async fn ensure_whole(&mut self, device: &Device, name: &str, bytes: u64) -> Result<()> {
+        if self.get(name).is_none_or(|c| c.len() != 1 || c[0].buffer.bytes() < c[0].offset + bytes) {
+            let made = device.buffer(name, bytes, Use::Storage).await?;
+            self.put(name, vec![Slice::first(made, bytes)]);
+        }
+        Ok(())
+    }
     /// Bytes that `ty` takes in a store on this device.
     pub fn bytes_of(ty: &TensorType, device: &Device) -> u64 {
         stored_bytes(ty, device.caps())

@@ -1,65 +1,92 @@
 //! Attention with an online softmax (Milakov & Gimelshein 2018, Dao et al. 2022) over ragged batches: memory does
 //! not grow with tokens squared. One query against a cache is [`AttentionDecode`](super::AttentionDecode).
 
-use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use super::sight::{REACH, log2_scale};
+use super::{Cost, Entry, Io, Kernel, Launch, Mask, ScoreBias, TensorType, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Error, Result};
 
 /// `q` \[q_rows, ..\], `k` \[k_rows, ..\], `v` \[k_rows, ..\], `spans` u32 \[sequences, 4\] of
-/// (q_start, q_len, k_start, k_len), with `key_mask` also `key_mask` u32 \[k_rows\] (0: masked)
-/// -> `y` \[q_rows, heads * head_dim\].
+/// (q_start, q_len, k_start, k_len), then what `mask`, `bias` and `sinks` ask for
+/// -> `y` \[q_rows, heads * value_dim\].
 ///
-/// `q`, `k` and `v` may be one fused matrix given three times, with column offsets, and `k`, `v` a cache with
-/// sequence b at rows `b * max_len ..`. Query i of a sequence stands at `p = i + k_len - q_len` among its keys.
-/// Spans are clamped to the tensors; those of q must not overlap. A query that sees no key gets 0; rows of q that
-/// are in no span are not written. Scores must stay below 1e37 in magnitude.
+/// Heads lie side by side in a row: `q`, `k` and `v` may be one fused matrix given three times, with column offsets,
+/// and `k`, `v` a cache with sequence b at rows `b * max_len ..`. With `q_block` or `k_block` they lie in blocks of
+/// rows instead.
+///
+/// Query i of a sequence stands at `p = i + k_len - q_len + shift` among its keys. Spans are clamped to the tensors;
+/// those of q must not overlap. A query that sees no key gets 0; rows of q that are in no span are not written.
+/// Scores must stay below 1e37 in magnitude.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attention {
     /// Query heads.
     pub heads: usize,
     /// Key and value heads, a divisor of `heads`: head h reads `h / (heads / kv_heads)`.
     pub kv_heads: usize,
-    /// Elements of a head, 1 to 128.
+    /// Elements of a head of q and k. Beyond 128 a slower variant is taken.
     pub head_dim: usize,
+    /// Elements of a head of v and y, at most 896. Beyond 128 a slower variant is taken.
+    pub value_dim: usize,
     /// Factor of the dot products, usually `1 / sqrt(head_dim)`.
     pub scale: f32,
     /// A query sees keys `j <= p` only.
     pub causal: bool,
     /// A query sees keys `j > p - window` only, as Mistral's sliding window does.
     pub window: Option<u32>,
+    /// A query sees keys `j <= p + ahead` only.
+    pub ahead: Option<u32>,
+    /// Moves the queries' places: `q_len - k_len` aligns a causal mask with the first keys instead of the last.
+    pub shift: i32,
     /// Column of `q` at which head 0 starts.
     pub q_offset: usize,
     /// Column of `k` at which head 0 starts.
     pub k_offset: usize,
     /// Column of `v` at which head 0 starts.
     pub v_offset: usize,
-    /// There is an input `key_mask`.
-    pub key_mask: bool,
+    /// q is \[batch, heads, q_block, head_dim\] and y \[batch, heads, q_block, value_dim\], both as rows of one head.
+    /// Spans name rows of head 0: `batch * heads * q_block + i`.
+    pub q_block: Option<usize>,
+    /// k is \[batch, kv_heads, k_block, head_dim\], v likewise, as rows of one head. Spans name rows of head 0.
+    pub k_block: Option<usize>,
+    /// A score s becomes `softcap * tanh(s / softcap)` (Gemma 2).
+    pub softcap: Option<f32>,
+    /// What hides keys.
+    pub mask: Mask,
+    /// What is added to scores.
+    pub bias: ScoreBias,
+    /// An input `sinks` f32 \[heads\]: the score of a further key whose value is 0 (attention sinks; 0 is the
+    /// softmax with one added to its sum).
+    pub sinks: bool,
 }
 
-pub(super) const ENTRY: Entry =
-    Entry { name: "attention", about: "softmax(q k^T) v by head: ragged, causal, sliding window, key mask" };
+pub(super) const ENTRY: Entry = Entry {
+    name: "attention",
+    about: "softmax(q k^T + bias) v by head: ragged, causal, windows, masks, biases, soft cap, sinks",
+};
 
 /// Queries of a workgroup, as in the shader.
 const TILE: usize = 32;
 /// Registers of the shaders hold so many dimensions.
 pub(super) const MAX_HEAD_DIM: usize = 128;
-/// A window that hides nothing; positions and window add up in i32.
-const NO_WINDOW: u32 = 1 << 30;
+/// Workgroup memory of the variant for wide heads holds so many.
+const MAX_VALUE_DIM: usize = 896;
 
-/// Heads, their size and the scale are what the shaders were written for.
-pub(super) fn check_heads(kernel: &dyn Kernel, heads: [usize; 2], head_dim: usize, scale: f32) -> Result<()> {
+/// Heads and the scale are what the shaders were written for.
+pub(super) fn check_heads(kernel: &dyn Kernel, heads: [usize; 2], scale: f32) -> Result<()> {
     let [heads, kv_heads] = heads;
     let grouped = kv_heads > 0 && heads > 0 && heads.is_multiple_of(kv_heads) && heads <= 1 << 16;
     require(kernel, grouped, || format!("{heads} heads are no multiple of {kv_heads} key and value heads"))?;
-    let held = (1..=MAX_HEAD_DIM).contains(&head_dim);
-    require(kernel, held, || format!("head_dim {head_dim} is not in 1 ..= {MAX_HEAD_DIM}"))?;
     require(kernel, scale.is_finite(), || format!("scale {scale} is not finite"))
 }
 
-/// The scale of base-2 weights: `exp(scale * x) = exp2(this * x)`.
-pub(super) fn log2_scale(scale: f32) -> u32 {
-    ((f64::from(scale) * std::f64::consts::LOG2_E) as f32).to_bits()
+/// One of q, k, v and y: where its heads lie.
+pub(super) struct Heads {
+    /// Elements from row to row.
+    pub stride: usize,
+    /// Elements from head to head.
+    pub step: usize,
+    /// Rows that head 0 may have.
+    pub rows: usize,
 }
 
 impl Attention {
@@ -67,29 +94,99 @@ impl Attention {
     /// `1 / sqrt(head_dim)`: what vision transformers do.
     pub fn fused(heads: usize, head_dim: usize) -> Self {
         let cols = heads.saturating_mul(head_dim);
+        Self { k_offset: cols, v_offset: cols.saturating_mul(2), ..Self::apart(heads, heads, head_dim) }
+    }
+
+    /// Bidirectional attention of q, k and v in matrices of their own, scaled by `1 / sqrt(head_dim)`.
+    pub fn apart(heads: usize, kv_heads: usize, head_dim: usize) -> Self {
         Self {
             heads,
-            kv_heads: heads,
+            kv_heads,
             head_dim,
+            value_dim: head_dim,
             scale: (1.0 / (head_dim as f64).sqrt()) as f32,
             causal: false,
             window: None,
+            ahead: None,
+            shift: 0,
             q_offset: 0,
-            k_offset: cols,
-            v_offset: cols.saturating_mul(2),
-            key_mask: false,
+            k_offset: 0,
+            v_offset: 0,
+            q_block: None,
+            k_block: None,
+            softcap: None,
+            mask: Mask::None,
+            bias: ScoreBias::None,
+            sinks: false,
         }
     }
 
-    fn check_tensor(&self, name: &str, ty: &TensorType, offset: usize, heads: usize) -> Result<()> {
-        let cols = heads * self.head_dim;
+    /// Where the heads of `ty` lie, of `heads` x `dim` from column `offset`.
+    fn heads_of(&self, ty: &TensorType, [heads, dim]: [usize; 2], block: Option<usize>) -> Heads {
+        let (step, hidden) = match block {
+            Some(block) => (block * ty.cols(), (heads - 1) * block),
+            None => (dim, 0),
+        };
+        Heads { stride: ty.cols(), step, rows: ty.rows().saturating_sub(hidden) }
+    }
+
+    /// Where the heads of q and k lie.
+    pub(super) fn q_and_k(&self, q: &TensorType, k: &TensorType) -> [Heads; 2] {
+        [
+            self.heads_of(q, [self.heads, self.head_dim], self.q_block),
+            self.heads_of(k, [self.kv_heads, self.head_dim], self.k_block),
+        ]
+    }
+
+    fn check_tensor(&self, name: &str, ty: &TensorType, offset: usize, (heads, dim, block): Placed) -> Result<()> {
+        let cols = if block.is_some() { dim } else { heads * dim };
         let inside = offset.checked_add(cols).is_some_and(|end| end <= ty.cols());
         require(self, inside, || format!("{cols} columns from {offset} are not in {name} {ty}"))?;
+        let whole = block.is_none_or(|rows| {
+            let batch = rows.checked_mul(heads).filter(|n| *n > 0);
+            batch.is_some_and(|n| ty.rows().is_multiple_of(n)) && ty.cols() == dim && offset == 0
+        });
+        require(self, whole, || format!("{name} {ty} is not [batch, {heads} heads, {block:?} rows, {dim}]"))?;
         // Indices are u32, positions i32.
-        let counted = ty.elements() <= u32::MAX as usize && ty.rows() < 1 << 30;
+        let counted = ty.elements() <= u32::MAX as usize && ty.rows() < REACH as usize;
         require(self, counted, || format!("{name} {ty} has more elements than u32 counts"))
     }
+
+    /// Checks what concerns q, k, spans and all that follows them; `more` are the operands of sight.
+    pub(super) fn check_scores(
+        &self,
+        kernel: &dyn Kernel,
+        operands: [&TensorType; 3],
+        more: &[TensorType],
+    ) -> Result<()> {
+        let [q, k, spans] = operands;
+        check_heads(kernel, [self.heads, self.kv_heads], self.scale)?;
+        let sized = (1..=1 << 16).contains(&self.head_dim) && (1..=MAX_VALUE_DIM).contains(&self.value_dim);
+        require(kernel, sized, || {
+            format!("heads of {} and {} are not in 1 ..= 65536 and {MAX_VALUE_DIM}", self.head_dim, self.value_dim)
+        })?;
+        self.check_tensor("q", q, self.q_offset, (self.heads, self.head_dim, self.q_block))?;
+        self.check_tensor("k", k, self.k_offset, (self.kv_heads, self.head_dim, self.k_block))?;
+        let listed = spans.dtype == DType::U32 && spans.cols() == 4 && spans.rows() > 0;
+        require(kernel, listed, || format!("spans {spans} are not u32[sequences,4]"))?;
+        self.check_sight(kernel, spans.rows(), k.rows(), more)
+    }
+
+    /// The part that attends, its own helpers, and its lanes.
+    fn attend_parts(&self, caps: &Caps) -> (Vec<&'static str>, f64) {
+        if self.head_dim.max(self.value_dim) > MAX_HEAD_DIM {
+            return (vec!["parts/attend_wide"], 64.0);
+        }
+        if !caps.software {
+            return (vec!["parts/attend_tile"], 64.0);
+        }
+        let shared = caps.subgroup.is_some_and(|(least, _)| least >= 8);
+        (vec!["parts/attend_lanes", if shared { "parts/octet_subgroup" } else { "parts/octet_plain" }], 8.0)
+    }
 }
+
+/// Heads, elements of a head, rows of a head where heads lie in blocks.
+type Placed = (usize, usize, Option<usize>);
 
 impl Kernel for Attention {
     fn name(&self) -> &'static str {
@@ -97,33 +194,23 @@ impl Kernel for Attention {
     }
     fn inputs(&self) -> Vec<&'static str> {
         let mut names = vec!["q", "k", "v", "spans"];
-        if self.key_mask {
-            names.push("key_mask");
-        }
+        names.extend(self.sight_inputs());
         names
     }
     fn outputs(&self) -> Vec<&'static str> {
         vec!["y"]
     }
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        check_heads(self, [self.heads, self.kv_heads], self.head_dim, self.scale)?;
         let count = self.inputs().len();
         require(self, inputs.len() == count, || format!("{} inputs, not {count}", inputs.len()))?;
         let (q, k, v, spans) = (&inputs[0], &inputs[1], &inputs[2], &inputs[3]);
-        self.check_tensor("q", q, self.q_offset, self.heads)?;
-        self.check_tensor("k", k, self.k_offset, self.kv_heads)?;
-        self.check_tensor("v", v, self.v_offset, self.kv_heads)?;
+        self.check_scores(self, [q, k, spans], &inputs[4..])?;
+        self.check_tensor("v", v, self.v_offset, (self.kv_heads, self.value_dim, self.k_block))?;
         let alike = q.dtype == k.dtype && q.dtype == v.dtype && k.rows() == v.rows();
         require(self, alike, || format!("q {q}, k {k} and v {v} do not match"))?;
-        let listed = spans.dtype == DType::U32 && spans.cols() == 4 && spans.rows() > 0;
-        require(self, listed, || format!("spans {spans} are not u32[sequences,4]"))?;
-        if let Some(mask) = inputs.get(4) {
-            let masked = mask.dtype == DType::U32 && mask.elements() == k.rows();
-            require(self, masked, || format!("key_mask {mask} does not match k {k}"))?;
-        }
-        require(self, self.window != Some(0), || "a window of 0 keys".into())?;
-        let y = TensorType::new(q.dtype, &[q.rows(), self.heads * self.head_dim]);
-        self.check_tensor("y", &y, 0, self.heads)?;
+        let y_cols = if self.q_block.is_some() { self.value_dim } else { self.heads * self.value_dim };
+        let y = TensorType::new(q.dtype, &[q.rows(), y_cols]);
+        self.check_tensor("y", &y, 0, (self.heads, self.value_dim, self.q_block))?;
         Ok(vec![y])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
@@ -132,65 +219,64 @@ impl Kernel for Attention {
         let tiles = q.rows() / TILE + sequences;
         let groups = tiles.checked_mul(self.heads).filter(|n| u32::try_from(*n).is_ok());
         let groups = groups.ok_or_else(|| Error::graph(ENTRY.name, format!("{tiles} tiles are too many")))?;
-        let mask = if self.key_mask { "parts/mask_keys" } else { "parts/mask_none" };
-        let mut files = vec!["attention", elem_part(q.dtype, caps)?, mask];
-        let lanes = if caps.software {
-            let shared = caps.subgroup.is_some_and(|(least, _)| least >= 8);
-            files.extend(["parts/attend_lanes", if shared { "parts/octet_subgroup" } else { "parts/octet_plain" }]);
-            8.0
-        } else {
-            files.push("parts/attend_tile");
-            64.0
-        };
+        let (attend, lanes) = self.attend_parts(caps);
+        let mut files = vec!["attention", elem_part(q.dtype, caps)?];
+        files.extend(self.sight_parts());
+        files.extend(attend);
+        let mut overrides = self.sight_overrides();
+        overrides.extend([("LANES", lanes), ("HEAD_DIM", self.head_dim as f64), ("VALUE_DIM", self.value_dim as f64)]);
+        let [q_heads, k_heads] = self.q_and_k(q, k);
+        let v_heads = self.heads_of(v, [self.kv_heads, self.value_dim], self.k_block);
+        let y_heads = self.heads_of(&io.outputs[0], [self.heads, self.value_dim], self.q_block);
         let word = |n: usize| n as u32;
-        Ok(vec![Launch {
-            files,
-            overrides: vec![("LANES", lanes), ("HEAD_DIM", self.head_dim as f64)],
-            params: vec![
-                ("q_rows", word(q.rows())),
-                ("k_rows", word(k.rows())),
-                ("sequences", word(sequences)),
-                ("tiles", word(tiles)),
-                ("heads", word(self.heads)),
-                ("kv_group", word(self.heads / self.kv_heads)),
-                ("q_stride", word(q.cols())),
-                ("k_stride", word(k.cols())),
-                ("v_stride", word(v.cols())),
-                ("q_offset", word(self.q_offset)),
-                ("k_offset", word(self.k_offset)),
-                ("v_offset", word(self.v_offset)),
-                ("scale", log2_scale(self.scale)),
-                ("causal", self.causal.into()),
-                ("window", self.window.map_or(NO_WINDOW, |w| w.min(NO_WINDOW))),
-            ],
-            grid: grid_2d(groups, caps)?,
-            chunk: None,
-        }])
+        let mut params = vec![
+            ("q_rows", word(q_heads.rows)),
+            ("k_rows", word(k_heads.rows)),
+            ("sequences", word(sequences)),
+            ("tiles", word(tiles)),
+            ("heads", word(self.heads)),
+            ("kv_group", word(self.heads / self.kv_heads)),
+            ("q_stride", word(q_heads.stride)),
+            ("k_stride", word(k_heads.stride)),
+            ("v_stride", word(v_heads.stride)),
+            ("y_stride", word(y_heads.stride)),
+            ("q_head", word(q_heads.step)),
+            ("k_head", word(k_heads.step)),
+            ("v_head", word(v_heads.step)),
+            ("y_head", word(y_heads.step)),
+            ("q_offset", word(self.q_offset)),
+            ("k_offset", word(self.k_offset)),
+            ("v_offset", word(self.v_offset)),
+            ("scale", log2_scale(self.scale)),
+        ];
+        params.extend(self.sight_params(&io.inputs[4..]));
+        Ok(vec![Launch { files, overrides, params, grid: grid_2d(groups, caps)?, chunk: None }])
     }
     /// Lengths are data: counted as sequences of equal length, causal or not, each of the columns once.
     fn cost(&self, io: &Io<'_>) -> Cost {
         let (q, k, sequences) = (&io.inputs[0], &io.inputs[1], io.inputs[3].rows().max(1));
-        let wide = |n: usize| n as u64;
-        let pairs = wide(q.rows()) * wide(k.rows()) / wide(sequences);
-        let row = wide(self.head_dim * q.dtype.size());
-        let moved = wide(q.rows() * self.heads) * 2 * row + wide(k.rows() * self.kv_heads) * 2 * row;
+        let rows = |ty: &TensorType, heads: usize, block: Option<usize>| {
+            (ty.rows() / if block.is_some() { heads } else { 1 }) as u64
+        };
+        let (q_rows, k_rows) = (rows(q, self.heads, self.q_block), rows(k, self.kv_heads, self.k_block));
+        let pairs = q_rows * k_rows / sequences as u64;
+        let dims = (self.head_dim + self.value_dim) as u64;
+        let row = dims * q.dtype.size() as u64;
+        let moved = (q_rows * self.heads as u64 + k_rows * self.kv_heads as u64) * row;
         let lists: u64 = io.inputs[3..].iter().map(TensorType::bytes).sum();
-        Cost { flops: 4 * pairs * wide(self.heads * self.head_dim), bytes: moved + lists }
+        Cost { flops: 2 * pairs * self.heads as u64 * dims, bytes: moved + lists }
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
-        reference::attention(self, inputs, row)
+        reference::attention(self, &self.inputs(), inputs, row)
     }
     fn show(&self) -> String {
-        let Self { heads, kv_heads, head_dim, scale, .. } = self;
-        let mut text = format!("heads={heads}/{kv_heads}x{head_dim} scale={scale}");
-        if self.causal {
-            text += " causal";
+        let Self { heads, kv_heads, head_dim, value_dim, scale, .. } = self;
+        let mut text = format!("heads={heads}/{kv_heads}x{head_dim} scale={scale}{}", self.show_sight());
+        if value_dim != head_dim {
+            text += &format!(" values={value_dim}");
         }
-        if let Some(window) = self.window {
-            text += &format!(" window={window}");
-        }
-        if self.key_mask {
-            text += " key_mask";
+        for (name, block) in [("q", self.q_block), ("k", self.k_block)] {
+            text += &block.map(|rows| format!(" {name}_block={rows}")).unwrap_or_default();
         }
         text + &format!(" offsets={},{},{}", self.q_offset, self.k_offset, self.v_offset)
     }
@@ -226,7 +312,7 @@ mod tests {
         for (caps, head_dim) in [Caps::floor(), software, subgroups].iter().flat_map(|c| [7, 64, 128].map(|d| (c, d))) {
             let plain = Attention::fused(2, head_dim);
             check(&plain, &inputs(70, 6 * head_dim)[..4], caps);
-            check(&Attention { key_mask: true, ..plain }, &inputs(70, 6 * head_dim), caps);
+            check(&Attention { mask: Mask::Keys, ..plain }, &inputs(70, 6 * head_dim), caps);
             let (heads, kv_heads, scale, window, max_len, splits, q_offset) = (2, 1, 0.1, None, 600, 3, 0);
             let decode = AttentionDecode { heads, kv_heads, head_dim, scale, window, max_len, splits, q_offset };
             let cache = TensorType::f32(&[5 * max_len, head_dim]);
@@ -255,12 +341,20 @@ mod tests {
             Attention { heads: usize::MAX, kv_heads: 1, ..good.clone() },
             Attention { head_dim: 0, ..good.clone() },
             Attention { head_dim: 129, ..good.clone() },
+            Attention { value_dim: 897, ..good.clone() },
+            Attention { value_dim: 0, ..good.clone() },
+            Attention { softcap: Some(0.0), ..good.clone() },
+            Attention { shift: i32::MIN, ..good.clone() },
+            Attention { q_block: Some(10), ..good.clone() },
+            Attention { mask: Mask::Flags { off: None }, ..good.clone() },
+            Attention { bias: ScoreBias::Table, ..good.clone() },
+            Attention { sinks: true, ..good.clone() },
             Attention { head_dim: usize::MAX, ..good.clone() },
             Attention { v_offset: 257, ..good.clone() },
             Attention { q_offset: usize::MAX, ..good.clone() },
             Attention { scale: f32::NAN, ..good.clone() },
             Attention { window: Some(0), ..good.clone() },
-            Attention { key_mask: true, ..good.clone() },
+            Attention { mask: Mask::Keys, ..good.clone() },
         ];
         for kernel in bad {
             assert!(kernel.infer(&types[..4]).is_err(), "{kernel:?}");

@@ -1,7 +1,8 @@
 //! Attention of one new query a sequence against its cache: split over the keys, then merged. Prompts go through
 //! [`Attention`](super::Attention).
 
-use super::attention::{check_heads, log2_scale};
+use super::attention::{MAX_HEAD_DIM, check_heads};
+use super::sight::log2_scale;
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
@@ -63,7 +64,9 @@ impl Kernel for AttentionDecode {
         vec!["partials"]
     }
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
-        check_heads(self, [self.heads, self.kv_heads], self.head_dim, self.scale)?;
+        check_heads(self, [self.heads, self.kv_heads], self.scale)?;
+        let held = (1..=MAX_HEAD_DIM).contains(&self.head_dim);
+        require(self, held, || format!("head_dim {} is not in 1 ..= {MAX_HEAD_DIM}", self.head_dim))?;
         let (q, k, v, lens) = (&inputs[0], &inputs[1], &inputs[2], &inputs[3]);
         let inside = self.q_offset.checked_add(self.heads * self.head_dim).is_some_and(|end| end <= q.cols());
         require(self, inside, || format!("{} heads from column {} are not in q {q}", self.heads, self.q_offset))?;

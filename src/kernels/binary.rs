@@ -16,6 +16,26 @@ pub enum BinaryOp {
     Div,
     Max,
     Min,
+    /// `x` from 0 on, else `b x`.
+    Prelu,
+    /// What the division leaves, with the sign of `x` (C's fmod).
+    Rem,
+    /// What the floored division leaves, with the sign of `b`.
+    Mod,
+    /// `x` to the power `b`.
+    Pow,
+}
+
+impl BinaryOp {
+    /// The part that has the function, and its value of the override `OP` there.
+    fn code(self) -> (&'static str, u8) {
+        match self {
+            Self::Rem => ("parts/pair_rest", 0),
+            Self::Mod => ("parts/pair_rest", 1),
+            Self::Pow => ("parts/pair_power", 0),
+            other => ("parts/pair_basic", other as u8),
+        }
+    }
 }
 
 /// `x` \[rows, cols\], `b` -> `y` like `x`. The shape of `b` says how it is broadcast: as many cells as `x`, a row
@@ -26,7 +46,8 @@ pub struct Binary {
     pub op: BinaryOp,
 }
 
-pub(super) const ENTRY: Entry = Entry { name: "binary", about: "x + b, x - b, x * b, x / b, max, min, b broadcast" };
+pub(super) const ENTRY: Entry =
+    Entry { name: "binary", about: "x + b, x - b, x * b, x / b, max, min, prelu, rest, power, b broadcast" };
 
 /// How `b` meets `x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,14 +102,17 @@ impl Kernel for Binary {
         };
         let quads = cols.is_multiple_of(4) && matches!(broadcast, Broadcast::Full | Broadcast::Row);
         let b_part = if quads { "parts/b_quads" } else { "parts/b_cells" };
-        let mut launch = by_cell(self, x, (rows, cols), caps, &[b_part])?;
+        let (part, code) = self.op.code();
+        let mut launch = by_cell(self, x, (rows, cols), caps, &[b_part, part])?;
         // Full is flat: one row.
         let (b_row, b_col) = match broadcast {
             Broadcast::Full | Broadcast::Row => (0, 1),
             Broadcast::Column => (1, 0),
             Broadcast::Cell => (0, 0),
         };
-        launch.overrides.push(("OP", f64::from(self.op as u8)));
+        if part != "parts/pair_power" {
+            launch.overrides.push(("OP", code.into()));
+        }
         launch.params.extend([("b_row", b_row), ("b_col", b_col)]);
         Ok(vec![launch])
     }

@@ -1,6 +1,6 @@
 //! Group normalisation (Wu & He 2018); with as many groups as channels, instance normalisation.
 
-use super::rows::{Columns, activation, arity, by_row};
+use super::rows::{activation, arity, by_row};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -68,7 +68,7 @@ impl Kernel for GroupNorm {
         let x = &io.inputs[0];
         let (_, plane) = planes(self, x)?;
         let params = [("groups", self.groups as u32), ("plane", plane as u32), ("eps", self.eps.to_bits())];
-        by_row(self, &self.rows(x)?, Columns::Read, caps, &["parts/moments_welford"], &params)
+        by_row(self, &self.rows(x)?, caps, &["parts/moments_welford"], &params)
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         Cost::traffic(io)

@@ -1,7 +1,7 @@
 //! Scaling of rows to length 1: `y = x / max(sqrt(sum(x^2)), eps)`, row by row.
 
 use super::require;
-use super::rows::{Columns, activation, arity, by_row};
+use super::rows::{activation, arity, by_whole_row};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
@@ -34,7 +34,7 @@ impl Kernel for L2Norm {
         Ok(vec![inputs[0].clone()])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        by_row(self, &io.inputs[0], Columns::None, caps, &[], &[("eps", self.eps.to_bits())])
+        by_whole_row(self, &io.inputs[0], caps, &[("eps", self.eps.to_bits())])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         Cost::traffic(io)

@@ -1,6 +1,6 @@
 //! Layer normalisation (Ba, Kiros & Hinton 2016): `y = (x - mean) / sqrt(variance + eps) * gain + bias`, row by row.
 
-use super::rows::{Columns, activation, arity, by_row, column_vector};
+use super::rows::{activation, arity, by_row, column_vector};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
@@ -47,7 +47,7 @@ impl Kernel for LayerNorm {
         let bias = if self.bias { "parts/bias_cols" } else { "parts/bias_none" };
         let stats = if self.stats { "parts/stats_rows" } else { "parts/stats_none" };
         let parts = ["parts/moments_welford", bias, stats];
-        by_row(self, &io.inputs[0], Columns::Read, caps, &parts, &[("eps", self.eps.to_bits())])
+        by_row(self, &io.inputs[0], caps, &parts, &[("eps", self.eps.to_bits())])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         Cost::traffic(io)

@@ -220,7 +220,12 @@ impl Tile {
 
     /// Workgroups for `rows` x `cols` outputs, as the kernels number their tiles.
     pub fn grid(&self, rows: usize, cols: usize, caps: &Caps) -> Result<[u32; 3]> {
-        grid_2d(rows.div_ceil(self.rows) * cols.div_ceil(self.cols), caps)
+        grid_2d(self.tiles(rows, cols), caps)
+    }
+
+    /// Tiles that cover `rows` x `cols` outputs.
+    pub fn tiles(&self, rows: usize, cols: usize) -> usize {
+        rows.div_ceil(self.rows) * cols.div_ceil(self.cols)
     }
 }
 

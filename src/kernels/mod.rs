@@ -8,25 +8,36 @@ mod advance;
 mod argmax;
 mod attention;
 mod attention_decode;
+mod attention_scores;
 mod axis;
+mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
 mod cast;
 mod ceilings;
 mod cell;
+mod compare;
 mod concat;
 mod conv;
+mod conv_int;
+mod convert;
 mod embed_tokens;
+mod experts;
 mod gather;
 mod glu;
 mod grid_sample;
 mod group_norm;
+mod integer;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
+mod matmul_int;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod number;
 mod packing;
@@ -34,6 +45,7 @@ mod pad;
 mod patch_embed;
 mod pool;
 mod quantize;
+mod quantize_range;
 mod read_weight;
 mod rearrange;
 mod reduce;
@@ -46,8 +58,10 @@ mod rows;
 mod sample;
 mod scan;
 mod scatter;
+mod sight;
 mod softmax;
 mod splice_rows;
+mod swiglu;
 mod top_k;
 mod unary;
 mod unit;
@@ -58,24 +72,35 @@ pub use advance::Advance;
 pub use argmax::Argmax;
 pub use attention::Attention;
 pub use attention_decode::{AttentionDecode, AttentionMerge};
+pub use attention_scores::{AttentionScores, ScoreStage};
 pub use axis::Items;
+pub use batch_matmul::{BatchMatMul, Strides};
 pub use batch_norm::BatchNorm;
 pub use binary::{Binary, BinaryOp};
+pub use cache_places::CachePlaces;
 pub use cast::Cast;
 pub use ceilings::{Copy, FmaChain};
+pub use compare::{Compare, Orders, Select};
 pub use concat::Concat;
 pub use conv::{Conv, ConvGrouped, Convolution};
+pub use conv_int::ConvInt;
+pub use convert::{Convert, WordType};
 pub use embed_tokens::EmbedTokens;
+pub use experts::{ExpertCombine, ExpertMatMul, ExpertSort, Route, Score};
 pub use gather::{Gather, Picks};
 pub use glu::Glu;
 pub use grid_sample::{GridMode, GridPadding, GridSample, RoiAlign};
 pub use group_norm::GroupNorm;
+pub use integer::{Integer, IntegerOp, Whole};
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
+pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
+pub use matmul_int::{Each, MatMulInt, PackBytes};
 pub use matvec::MatVec;
+pub use minifloat::{FloatFormat, Minifloat, MinifloatMode, Rounding, Special};
 pub use normalize::Normalize;
 pub use number::{Number, PowerRounding, SmallFloat};
 pub use packing::{Block, Codes, Packing, ScaleType, Zero};
@@ -83,6 +108,7 @@ pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use pool::{Places, Pool, PoolOp, Windows};
 pub use quantize::{Dequantize, Granularity, Quantize};
+pub use quantize_range::QuantizeRange;
 pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
@@ -94,10 +120,11 @@ pub use row_index::RowIndex;
 pub use sample::{Sample, SampleSettings};
 pub use scan::{Scan, ScanOp};
 pub use scatter::{Combine, Scatter};
+pub use sight::{Mask, ScoreBias};
 pub use softmax::Softmax;
 pub use splice_rows::SpliceRows;
+pub use swiglu::Swiglu;
 pub use top_k::TopK;
-pub(crate) use unary::VALUE_CAP;
 pub use unary::{Unary, UnaryOp};
 pub use window::Window;
 
@@ -299,46 +326,64 @@ pub static KERNELS: &[Entry] = &[
     attention::ENTRY,
     attention_decode::ENTRY,
     attention_decode::MERGE,
+    attention_scores::ENTRY,
+    batch_matmul::ENTRY,
     batch_norm::ENTRY,
     binary::ENTRY,
+    cache_places::ENTRY,
     cast::ENTRY,
+    compare::ENTRY,
+    concat::ENTRY,
     conv::ENTRY,
     conv::GROUPED,
-    concat::ENTRY,
+    conv_int::ENTRY,
+    convert::ENTRY,
     ceilings::COPY,
     quantize::DEQUANTIZE,
     embed_tokens::ENTRY,
+    experts::COMBINE,
+    experts::MATMUL,
+    experts::SORT,
     ceilings::FMA_CHAIN,
     gather::ENTRY,
     glu::ENTRY,
     grid_sample::ENTRY,
     group_norm::ENTRY,
+    integer::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
     l2_norm::ENTRY,
     layer_norm::ENTRY,
+    linear_attention::ENTRY,
     matmul::ENTRY,
+    matmul_int::MATMUL,
     matvec::ENTRY,
+    minifloat::ENTRY,
     normalize::ENTRY,
+    matmul_int::PACK,
     pad::ENTRY,
     patch_embed::ENTRY,
-    quantize::QUANTIZE,
-    read_weight::ENTRY,
     pool::ENTRY,
-    reduce::ENTRY,
+    quantize::QUANTIZE,
+    quantize_range::ENTRY,
+    read_weight::ENTRY,
     rearrange::ENTRY,
+    reduce::ENTRY,
     resample::ENTRY,
     resize::RESIZE_COLUMNS,
     resize::RESIZE_ROWS,
     rms_norm::ENTRY,
     grid_sample::ROI_ALIGN,
     rope::ENTRY,
+    experts::ROUTE,
     row_index::ENTRY,
     sample::ENTRY,
     scan::ENTRY,
     scatter::ENTRY,
+    compare::SELECT,
     softmax::ENTRY,
     splice_rows::ENTRY,
+    swiglu::ENTRY,
     top_k::ENTRY,
     unary::ENTRY,
 ];

@@ -45,6 +45,8 @@ pub enum Zero {
 pub struct Codes {
     /// 1, 2, 4 or 8.
     pub bits: u32,
+    /// Codes and packed zero points are two's complement.
+    pub signed: bool,
     /// Values of a group.
     pub block: usize,
     /// Bits that a row of codes is padded to.
@@ -74,11 +76,15 @@ pub enum Block {
     Q5K,
     Q6K,
     Iq4Xs,
+    Q1_0,
+    Tq1_0,
+    Tq2_0,
+    Nvfp4,
 }
 
 impl Block {
     /// Every format.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Q4_0,
         Self::Q4_1,
         Self::Q5_0,
@@ -92,6 +98,10 @@ impl Block {
         Self::Q5K,
         Self::Q6K,
         Self::Iq4Xs,
+        Self::Q1_0,
+        Self::Tq1_0,
+        Self::Tq2_0,
+        Self::Nvfp4,
     ];
     /// Lower-case name, values and bytes of a block, and the files that read it.
     const fn facts(self) -> (&'static str, usize, usize, &'static [&'static str]) {
@@ -109,6 +119,10 @@ impl Block {
             Self::Q5K => ("q5_k", 256, 176, &["parts/weight_q5_k", "parts/block_bytes", "parts/k_scales"]),
             Self::Q6K => ("q6_k", 256, 210, &["parts/weight_q6_k", "parts/block_bytes"]),
             Self::Iq4Xs => ("iq4_xs", 256, 136, &["parts/weight_iq4_xs", "parts/block_bytes", "parts/iq4_table"]),
+            Self::Q1_0 => ("q1_0", 128, 18, &["parts/weight_q1_0", "parts/block_bytes"]),
+            Self::Tq1_0 => ("tq1_0", 256, 54, &["parts/weight_tq1_0", "parts/block_bytes"]),
+            Self::Tq2_0 => ("tq2_0", 256, 66, &["parts/weight_tq2_0", "parts/block_bytes"]),
+            Self::Nvfp4 => ("nvfp4", 64, 36, &["parts/weight_nvfp4", "parts/block_bytes"]),
         }
     }
     /// Name as the command line has it.
@@ -248,6 +262,7 @@ impl Packing {
                 let mixed = c.ordered || (!c.block.is_multiple_of(4) && c.block < k);
                 vec![
                     ("W_BITS", c.bits.into()),
+                    ("W_SIGNED", flag(c.signed)),
                     ("W_BLOCK", c.block as f64),
                     ("W_ALIGN", c.align.into()),
                     ("W_SCALE", f64::from(c.scale as u8)),
@@ -286,7 +301,10 @@ impl Packing {
     /// Name of the layout, for plans and cases.
     pub fn name(&self) -> String {
         match self {
-            Self::Codes(c) => format!("codes{}x{} {:?} {:?}", c.bits, c.block, c.scale, c.zero),
+            Self::Codes(c) => {
+                let sign = if c.signed { "signed " } else { "" };
+                format!("{sign}codes{}x{} {:?} {:?}", c.bits, c.block, c.scale, c.zero)
+            }
             Self::Gptq { bits, block, ordered, .. } => {
                 format!("gptq{bits}x{block}{}", if *ordered { " ordered" } else { "" })
             }
@@ -299,8 +317,11 @@ impl Packing {
     }
 }
 
-/// Files of role weight and their overrides that read `w`.
-pub(super) fn weight_files(w: &TensorType) -> Result<(Vec<&'static str>, Vec<(&'static str, f64)>)> {
+/// Files of a role, and values of their overrides.
+pub(super) type Parts = (Vec<&'static str>, Vec<(&'static str, f64)>);
+
+/// What reads `w`: role weight, and what that part names.
+pub(super) fn weight_files(w: &TensorType) -> Result<Parts> {
     match w.layout {
         Layout::Packed(packing) => Ok((packing.files(), packing.overrides(w.cols()))),
         _ => Ok((vec![weight_part(w)?], Vec::new())),

@@ -152,7 +152,7 @@ impl Moves {
         let source = axes.iter().position(|a| a.stride == 1 && a.extent % 4 == 0);
         let quads = axes.iter().all(|a| a.stride == 1 || a.stride % 4 == 0) && view.base % 4 == 0;
         match source {
-            Some(source) if quads && dtype.size() == 4 && axes[dense].extent % 4 == 0 => {
+            Some(source) if quads && dtype.size() == 4 && axes[dense].extent.is_multiple_of(4) => {
                 Self::blocks(axes, source, caps)
             }
             _ => Ok(Self::units(axes, unit(dtype, &[1], caps)?)),

@@ -14,6 +14,8 @@ const SOFTWARE_LANES: u32 = 8;
 /// Quads that a lane of an elementwise kernel takes, in turn.
 const SOFTWARE_STEPS: u32 = 32;
 const STEPS: u32 = 4;
+/// Blocks of a row that a lane holds at most: as many as `sweep_held` has names for.
+const HELD: usize = 8;
 
 /// Part that reads rows of `cols` cells.
 fn xy_part(cols: usize) -> &'static str {
@@ -21,7 +23,7 @@ fn xy_part(cols: usize) -> &'static str {
 }
 
 /// The reduce part and the lanes for rows of `blocks` blocks.
-fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
+pub(super) fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
     match caps.subgroup {
         // The only subgroup size there is, so a workgroup of as many lanes is one subgroup.
         Some((small, large)) if caps.software && small == large && small <= 2 * SOFTWARE_LANES => {
@@ -35,31 +37,100 @@ fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
     }
 }
 
-/// What a kernel that reduces rows reads besides `x`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Columns {
-    /// Operands by column.
-    Read,
-    /// None, so quads need not begin where rows begin.
-    None,
+/// A run of rows that one dispatch takes, and the part that reads them.
+struct Span {
+    first: usize,
+    end: usize,
+    xy: &'static str,
+}
+
+/// Spans of rows for a kernel without operands by column, whose quads need not begin where rows begin. Rows of no
+/// whole quads are read by aligned quads; that needs an extent of whole quads, so up to three rows are left over.
+fn spans(rows: usize, cols: usize) -> Vec<Span> {
+    let whole = rows / whole_quads(cols) * whole_quads(cols);
+    if whole == rows || cols < 4 || whole == 0 {
+        let xy = if cols < 4 || cols.is_multiple_of(4) { xy_part(cols) } else { "parts/xy_ragged" };
+        let xy = if whole == rows { xy } else { xy_part(cols) };
+        return vec![Span { first: 0, end: rows, xy }];
+    }
+    vec![Span { first: 0, end: whole, xy: "parts/xy_ragged" }, Span { first: whole, end: rows, xy: "parts/xy_cells" }]
+}
+
+/// Launches of a kernel that reduces rows of `x` and reads nothing by column: roles elem, xy, rows, reduce.
+pub(super) fn by_whole_row(
+    kernel: &dyn Kernel,
+    x: &TensorType,
+    caps: &Caps,
+    params: &[(&'static str, u32)],
+) -> Result<Vec<Launch>> {
+    let (rows, cols) = extents(kernel, x)?;
+    let (reduce, lanes) = reduce_part(cols.div_ceil(16), caps);
+    let launch = |span: &Span| {
+        let (rows_part, step) = rows_part(span.end - span.first, caps);
+        let files = vec![kernel.name(), elem_part(x.dtype, caps)?, span.xy, rows_part, reduce];
+        let mut all = vec![("rows", span.end as u32), ("cols", cols as u32), ("first", span.first as u32)];
+        all.extend(params);
+        let grid = grid_2d((span.end - span.first).div_ceil(step), caps)?;
+        Ok(Launch { files, overrides: vec![("LANES", lanes.into())], params: all, grid, chunk: None })
+    };
+    spans(rows, cols).iter().map(launch).collect()
+}
+
+/// Launches of softmax: as [`by_whole_row`], but a software adapter holds rows that fit in registers.
+pub(super) fn sweep(kernel: &dyn Kernel, x: &TensorType, caps: &Caps) -> Result<Vec<Launch>> {
+    let mut launches = by_whole_row(kernel, x, caps, &[])?;
+    for launch in &mut launches {
+        let held = caps.software && hold(launch, x.cols(), caps)?;
+        launch.files.push(if held { "parts/sweep_held" } else { "parts/sweep_streams" });
+    }
+    Ok(launches)
+}
+
+/// Changes a launch to the part `sweep_held`, unless the rows are too wide for it.
+fn hold(launch: &mut Launch, cols: usize, caps: &Caps) -> Result<bool> {
+    let (_, lanes) = reduce_part(cols.div_ceil(16), caps);
+    // A ragged row may touch one quad more than it fills; as many rows as are whole quads go together.
+    let ragged = launch.files.contains(&"parts/xy_ragged");
+    let quads = if ragged { (cols + 6) / 4 } else { cols.div_ceil(4) };
+    let together = if ragged { whole_quads(cols) } else { 1 };
+    let blocks = quads.div_ceil(4 * lanes as usize);
+    if blocks > HELD {
+        return Ok(false);
+    }
+    launch.files.retain(|file| !file.starts_with("parts/rows_"));
+    launch.files.iter_mut().filter(|file| **file == "parts/xy_ragged").for_each(|file| *file = "parts/xy_stacked");
+    launch.overrides.extend([("HELD", blocks as f64), ("ROWS", together as f64)]);
+    let rows = (launch.params[0].1 - launch.params[2].1) as usize;
+    launch.grid = grid_2d(rows / together, caps)?;
+    Ok(true)
+}
+
+/// The number of rows that are whole quads together.
+fn whole_quads(cols: usize) -> usize {
+    match cols % 4 {
+        0 => 1,
+        2 => 2,
+        _ => 4,
+    }
+}
+
+/// The part that says how many rows a workgroup takes, and how many that are.
+fn rows_part(rows: usize, caps: &Caps) -> (&'static str, usize) {
+    if caps.software && rows >= FOUR_FROM { ("parts/rows_four", 4) } else { ("parts/rows_one", 1) }
 }
 
 /// Launch of a kernel that reduces rows of `x`: roles elem, xy, rows, reduce, then `parts`.
 pub(super) fn by_row(
     kernel: &dyn Kernel,
     x: &TensorType,
-    columns: Columns,
     caps: &Caps,
     parts: &[&'static str],
     params: &[(&'static str, u32)],
 ) -> Result<Vec<Launch>> {
     let (rows, cols) = extents(kernel, x)?;
-    let ragged = columns == Columns::None && cols > 4 && !cols.is_multiple_of(4) && (rows * cols).is_multiple_of(4);
-    let xy = if ragged { "parts/xy_ragged" } else { xy_part(cols) };
-    let four = caps.software && rows >= FOUR_FROM;
     let (reduce, lanes) = reduce_part(cols.div_ceil(16), caps);
-    let rows_part = if four { "parts/rows_four" } else { "parts/rows_one" };
-    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, xy, rows_part, reduce];
+    let (rows_part, step) = rows_part(rows, caps);
+    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, xy_part(cols), rows_part, reduce];
     files.extend(parts);
     let mut all = vec![("rows", rows as u32), ("cols", cols as u32)];
     all.extend(params);
@@ -67,7 +138,7 @@ pub(super) fn by_row(
         files,
         overrides: vec![("LANES", lanes.into())],
         params: all,
-        grid: grid_2d(if four { rows.div_ceil(4) } else { rows }, caps)?,
+        grid: grid_2d(rows.div_ceil(step), caps)?,
         chunk: None,
     }])
 }
@@ -125,7 +196,7 @@ pub(super) fn arity(kernel: &dyn Kernel, inputs: &[TensorType]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Io, L2Norm, RmsNorm};
+    use super::super::{Io, L2Norm, RmsNorm, Softmax};
     use super::*;
     use crate::DType;
 
@@ -148,6 +219,26 @@ mod tests {
         assert!(launch(&L2Norm { eps: 1e-6 }, 4, 1023, &gpu).files.contains(&"parts/xy_ragged"));
         assert!(launch(&norm, 4, 1023, &gpu).files.contains(&"parts/xy_cells"), "gain is read by column");
         assert_eq!(launch(&norm, 70_000, 4, &gpu).grid, [65_535, 2, 1]);
+    }
+
+    #[test]
+    fn a_software_adapter_holds_rows_that_fit() {
+        let software = Caps { software: true, subgroup: Some((8, 8)), ..Caps::floor() };
+        let launches = |rows: usize, cols: usize| {
+            let types = [TensorType::f32(&[rows, cols])];
+            Softmax::default().launch(&Io { inputs: &types, outputs: &types }, &software).unwrap()
+        };
+        let whole = launches(7, 1024);
+        assert!(whole.len() == 1 && whole[0].files.ends_with(&["parts/reduce_single", "parts/sweep_held"]));
+        assert!(launches(7, 1028)[0].files.ends_with(&[
+            "parts/rows_one",
+            "parts/reduce_single",
+            "parts/sweep_streams"
+        ]));
+        let ragged = launches(577, 577);
+        assert_eq!((ragged[0].grid, ragged[1].grid), ([144, 1, 1], [1, 1, 1]));
+        assert!(ragged[0].files.contains(&"parts/xy_stacked") && ragged[1].files.contains(&"parts/xy_cells"));
+        assert_eq!((ragged[0].params[0], ragged[1].params[2]), (("rows", 576), ("first", 576)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Softmax over the last axis, `y = exp(x - top) / sum(exp(x - top))`, or its logarithm, row by row.
 
-use super::rows::{Columns, activation, arity, by_row};
+use super::rows::{activation, arity, sweep};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
@@ -31,7 +31,7 @@ impl Kernel for Softmax {
         Ok(vec![inputs[0].clone()])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        let mut launches = by_row(self, &io.inputs[0], Columns::None, caps, &[], &[])?;
+        let mut launches = sweep(self, &io.inputs[0], caps)?;
         launches.iter_mut().for_each(|l| l.overrides.push(("LOG", f64::from(u8::from(self.log)))));
         Ok(launches)
     }

@@ -1,7 +1,7 @@
 //! The role `unit`: kernels that move elements without looking at them move words, and as many at once as extents
 //! and places allow.
 
-use super::{Kernel, TensorType, require};
+use super::{Kernel, Launch, TensorType, grid_2d, require};
 use crate::{Caps, DType, Error, Result};
 
 /// What is moved at once.
@@ -47,6 +47,23 @@ pub(super) fn movable(kernel: &dyn Kernel, x: &TensorType) -> Result<()> {
 pub(super) fn runs(items: usize, caps: &Caps) -> (u32, u32, usize) {
     let (lanes, steps) = if caps.software { (8, 32) } else { (64.min(caps.max_lanes), 1) };
     (lanes, steps, items.div_ceil((lanes * steps) as usize))
+}
+
+/// Launch of a kernel whose lanes take runs of cells, with the count of cells as its only param.
+pub(super) fn by_item(
+    files: Vec<&'static str>,
+    overrides: &[(&'static str, f64)],
+    items: usize,
+    caps: &Caps,
+) -> Result<Vec<Launch>> {
+    if items == 0 {
+        return Ok(Vec::new());
+    }
+    let (lanes, steps, groups) = runs(items, caps);
+    let mut all = vec![("LANES", lanes.into()), ("STEPS", steps.into())];
+    all.extend(overrides);
+    let params = vec![("items", items as u32)];
+    Ok(vec![Launch { files, overrides: all, params, grid: grid_2d(groups, caps)?, chunk: None }])
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub fn act(kind: Act, x: f64, dx: f64) -> Cell {
 
 /// The normal distribution: erfc(-x / sqrt 2) / 2, by the series around 0 and the continued fraction of the
 /// tail (Abramowitz & Stegun 7.1.6, 7.1.14), both to f64 accuracy.
-fn phi(x: f64) -> f64 {
+pub(super) fn phi(x: f64) -> f64 {
     let a = x.abs() / std::f64::consts::SQRT_2;
     let tail = if a < 2.5 { 0.5 - 0.5 * erf_series(a) } else { 0.5 * erfc_fraction(a) };
     if x < 0.0 { tail } else { 1.0 - tail }

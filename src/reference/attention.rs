@@ -1,55 +1,104 @@
 //! Attention, whole and in splits over the keys.
 
+use super::sight::{Depth, Query, Score, clamped, find, head_rows, operand, place, score};
 use super::{Array, Cell, F32_EPS, smallest_normal};
-use crate::kernels::{Attention, AttentionDecode, AttentionMerge};
+use crate::kernels::{Attention, AttentionDecode, AttentionMerge, AttentionScores, ScoreStage};
 
-/// Row `row` of [`Attention`]; `inputs` in port order. Rows outside every span have an infinite bound.
-pub fn attention(spec: &Attention, inputs: &[Array], row: usize) -> Vec<Cell> {
+/// Row `row` of [`Attention`]; `inputs` in the order of the ports, which `names` lists. Rows outside every span have an infinite bound.
+pub fn attention(spec: &Attention, names: &[&str], inputs: &[Array], row: usize) -> Vec<Cell> {
     let [q, k, v, spans] = [&inputs[0], &inputs[1], &inputs[2], &inputs[3]];
-    let Some((span, i)) = find(spans, [q.rows(), k.rows()], row) else {
-        return vec![Cell { want: 0.0, bound: f64::INFINITY }; spec.heads * spec.head_dim];
+    // The row of head 0, and the heads that this row holds.
+    let (row, heads) = match spec.q_block {
+        Some(block) => (row / (block * spec.heads) * block * spec.heads + row % block, one(row / block % spec.heads)),
+        None => (row, 0..spec.heads),
     };
-    let [_, q_len, k_start, k_len] = span;
-    let place = (i + k_len) as i64 - q_len as i64;
-    let sees = |j: usize| {
-        let past = !spec.causal || j as i64 <= place;
-        let near = spec.window.is_none_or(|w| j as i64 > place - i64::from(w));
-        past && near && (!spec.key_mask || inputs[4].data[k_start + j] != 0.0)
+    let rows = [head_rows(q, spec.heads, spec.q_block), head_rows(k, spec.kv_heads, spec.k_block)];
+    let Some((sequence, span, i)) = find(spans, rows, row) else {
+        return vec![Cell { want: 0.0, bound: f64::INFINITY }; heads.len() * spec.value_dim];
     };
-    let keys: Vec<usize> = (0..k_len).filter(|j| sees(*j)).map(|j| k_start + j).collect();
     let mut cells = Vec::new();
-    for head in 0..spec.heads {
+    for head in heads {
+        let query = Query { sequence, i, head, span };
+        let scores = (0..span[3]).filter_map(|j| score(spec, names, inputs, &query, j, Depth::Whole));
+        let mut scores: Vec<Score> = scores.collect();
         let kv_head = head / (spec.heads / spec.kv_heads);
-        let query = &q.row(row)[spec.q_offset + head * spec.head_dim..][..spec.head_dim];
-        let columns = [spec.k_offset + kv_head * spec.head_dim, spec.v_offset + kv_head * spec.head_dim];
-        let scores = scores(query, k, columns[0], &keys, f64::from(spec.scale));
-        cells.extend((0..spec.head_dim).map(|d| mean(&scores, k_len, |n| v.row(keys[n])[columns[1] + d], q)));
+        let sink = operand(names, inputs, "sinks").map(|sinks| sinks.data[head]);
+        scores.extend(sink.map(|value| Score { key: usize::MAX, value, error: 3.0 * F32_EPS * value.abs() }));
+        let value = |n: usize, d: usize| match scores[n].key {
+            usize::MAX => 0.0,
+            key => {
+                let (row, column) = place(span[2] + key, kv_head, spec.value_dim, spec.v_offset, spec.k_block);
+                v.row(row)[column + d]
+            }
+        };
+        cells.extend((0..spec.value_dim).map(|d| mean(&scores, span[3], |n| value(n, d), q)));
     }
     cells
 }
 
-/// The clamped span of a row of q, and its index in the sequence.
-fn find(spans: &Array, [q_rows, k_rows]: [usize; 2], row: usize) -> Option<([usize; 4], usize)> {
-    (0..spans.rows()).find_map(|s| {
-        let [q_start, q_len, k_start, k_len] = [0, 1, 2, 3].map(|i| spans.row(s)[i] as usize);
-        let (q_start, k_start) = (q_start.min(q_rows), k_start.min(k_rows));
-        let (q_len, k_len) = (q_len.min(q_rows - q_start), k_len.min(k_rows - k_start));
-        let inside = (q_start..q_start + q_len).contains(&row);
-        inside.then(|| ([q_start, q_len, k_start, k_len], row - q_start))
-    })
-}
-
-/// A score with the largest error of its f32 form.
-struct Score {
-    value: f64,
-    error: f64,
-}
-
-/// `scale * dot(query, key)`.
+/// Row `row` of [`AttentionScores`]; `inputs` in the order of the ports, which `names` lists.
 ///
-/// Error: the products and their sum round at most `len + 1` times, the scaling of q and the scale itself
-/// (which the kernels multiply by log2(e)) twice more, all relative to the sum of magnitudes.
-fn scores(query: &[f64], k: &Array, column: usize, keys: &[usize], scale: f64) -> Vec<Score> {
+/// Bound: a score is what it is in [`attention`], times ln(2) once more (two roundings); the largest f32 that is not
+/// seen is minus infinity. A weight errs by expm1 of the errors of its own and of the largest score, by that of exp2
+/// of the distance (3 + 2 |x| ulp, and half an ulp of x), and by the sum's: as many for every term, which once for
+/// each term and for each growth of the peak rounds, then the quotient and a product.
+pub fn attention_scores(spec: &AttentionScores, names: &[&str], inputs: &[Array], row: usize) -> Vec<Cell> {
+    let of = &spec.of;
+    let (q, k, spans) = (&inputs[0], &inputs[1], &inputs[2]);
+    let rows = [head_rows(q, of.heads, of.q_block), head_rows(k, of.kv_heads, of.k_block)];
+    let (i, head) = (row % spec.queries, row / spec.queries % of.heads);
+    let sequence = row / spec.queries / of.heads;
+    let span = clamped(spans, rows, sequence);
+    let query = Query { sequence, i, head, span };
+    let depth = match spec.stage {
+        ScoreStage::Product => Depth::Raw,
+        ScoreStage::Capped => Depth::Capped,
+        _ => Depth::Whole,
+    };
+    let last = if depth == Depth::Whole { span[3] } else { rows[1] - span[2] };
+    let there = |j: usize| i < span[1] && j < last;
+    let scores: Vec<Option<Score>> =
+        (0..spec.keys).map(|j| if there(j) { score(of, names, inputs, &query, j, depth) } else { None }).collect();
+    let tiny = f64::from(f32::MIN_POSITIVE);
+    if spec.stage != ScoreStage::Weight {
+        let hidden = if spec.stage == ScoreStage::Score { f64::from(spec.hidden) } else { 0.0 };
+        let cell = |s: &Option<Score>| match s {
+            None => Cell { want: hidden, bound: 0.0 },
+            Some(s) => Cell { want: s.value, bound: s.error + 4.0 * F32_EPS * s.value.abs() + tiny },
+        };
+        return scores.iter().map(cell).collect();
+    }
+    let sink = operand(names, inputs, "sinks").map(|sinks| sinks.data[head]);
+    let extra = sink.map(|value| Score { key: usize::MAX, value, error: 3.0 * F32_EPS * value.abs() });
+    let all: Vec<Score> = scores.iter().flatten().copied().chain(extra).collect();
+    let peak = all.iter().fold(f64::NEG_INFINITY, |m, s| m.max(s.value));
+    let peak_error = all.iter().fold(0.0, |m: f64, s| m.max(s.error));
+    let weight = |s: &Score| {
+        let x = ((peak - s.value) * std::f64::consts::LOG2_E).min(150.0);
+        let roundings = (6.0 + 6.0 * x + 8.0 * all.len() as f64 + 8.0) * F32_EPS;
+        ((s.value - peak).exp(), (s.error + peak_error).min(50.0).exp_m1() + roundings)
+    };
+    let total: f64 = all.iter().map(|s| weight(s).0).sum();
+    let off: f64 = all.iter().map(|s| weight(s).0 * weight(s).1 + tiny).sum::<f64>() / total;
+    let cell = |s: &Option<Score>| match s {
+        None => Cell { want: 0.0, bound: 0.0 },
+        Some(s) => {
+            let (value, relative) = weight(s);
+            let want = value / total;
+            Cell { want, bound: want * (relative + off + 8.0 * F32_EPS) + 2.0 * tiny }
+        }
+    };
+    scores.iter().map(cell).collect()
+}
+
+fn one(head: usize) -> std::ops::Range<usize> {
+    head..head + 1
+}
+
+/// `scale * dot(query, key)` of rows `keys` of a cache.
+///
+/// Error: as argued for `score` in sight, without what is added.
+fn cached(query: &[f64], k: &Array, column: usize, keys: &[usize], scale: f64) -> Vec<Score> {
     let one = |key: &usize| {
         let (mut sum, mut size) = (0.0, 0.0);
         for (a, b) in query.iter().zip(&k.row(*key)[column..]) {
@@ -57,7 +106,7 @@ fn scores(query: &[f64], k: &Array, column: usize, keys: &[usize], scale: f64) -
             size += (a * b).abs();
         }
         let roundings = query.len() as f64 + 4.0;
-        Score { value: sum * scale, error: roundings * F32_EPS * size * scale.abs() }
+        Score { key: *key, value: sum * scale, error: roundings * F32_EPS * size * scale.abs() }
     };
     keys.iter().map(one).collect()
 }
@@ -114,7 +163,7 @@ pub fn attention_decode(spec: &AttentionDecode, inputs: &[Array], row: usize) ->
     let keys: Vec<usize> = (begin..end).map(|j| batch * spec.max_len + j).collect();
     let column = head / (spec.heads / spec.kv_heads) * spec.head_dim;
     let query = &q.row(batch)[spec.q_offset + head * spec.head_dim..][..spec.head_dim];
-    let scores = scores(query, k, column, &keys, f64::from(spec.scale));
+    let scores = cached(query, k, column, &keys, f64::from(spec.scale));
     let exact = |want: f64| Cell { want, bound: 0.0 };
     if scores.is_empty() {
         let lowest = exact(f64::from(-1e38_f32));
@@ -175,6 +224,9 @@ pub fn attention_merge(spec: &AttentionMerge, partials: &Array, row: usize) -> V
 mod tests {
     use super::*;
     use crate::DType;
+    use crate::kernels::Mask;
+
+    const PORTS: [&str; 4] = ["q", "k", "v", "spans"];
 
     fn array(shape: &[usize], value: impl Fn(usize) -> f64) -> Array {
         Array::new(DType::F32, shape, (0..shape.iter().product()).map(value).collect())
@@ -191,16 +243,17 @@ mod tests {
         let k = array(&[2, 1], |j| j as f64 * 3f64.ln());
         let v = array(&[2, 1], |j| 4.0 * j as f64);
         let spans = array(&[1, 4], |i| [0.0, 2.0, 0.0, 2.0][i]);
-        let both = attention(&one_head(1), &[q.clone(), k.clone(), v.clone(), spans.clone()], 0);
+        let both = attention(&one_head(1), &PORTS, &[q.clone(), k.clone(), v.clone(), spans.clone()], 0);
         assert!((both[0].want - 3.0).abs() < 1e-15 && both[0].bound < 1e-5, "{both:?}");
         let causal = Attention { causal: true, ..one_head(1) };
-        let first = attention(&causal, &[q.clone(), k.clone(), v.clone(), spans.clone()], 0);
+        let first = attention(&causal, &PORTS, &[q.clone(), k.clone(), v.clone(), spans.clone()], 0);
         assert_eq!(first[0].want, 0.0);
         let window = Attention { window: Some(1), ..causal };
-        let last = attention(&window, &[q.clone(), k.clone(), v.clone(), spans.clone()], 1);
+        let last = attention(&window, &PORTS, &[q.clone(), k.clone(), v.clone(), spans.clone()], 1);
         assert_eq!(last[0].want, 4.0);
-        let masked = Attention { key_mask: true, ..one_head(1) };
-        let none = attention(&masked, &[q, k, v, spans, array(&[2], |_| 0.0)], 0);
+        let masked = Attention { mask: Mask::Keys, ..one_head(1) };
+        let none =
+            attention(&masked, &["q", "k", "v", "spans", "key_mask"], &[q, k, v, spans, array(&[2], |_| 0.0)], 0);
         assert_eq!((none[0].want, none[0].bound), (0.0, 0.0));
     }
 
@@ -224,7 +277,7 @@ mod tests {
             }
             f64::from(sum / total)
         };
-        let cell = attention(&spec, &[q.clone(), k.clone(), v.clone(), spans], 0)[2];
+        let cell = attention(&spec, &PORTS, &[q.clone(), k.clone(), v.clone(), spans], 0)[2];
         assert!((in_f32(spec.scale) - cell.want).abs() < cell.bound, "{cell:?}");
         assert!((in_f32(spec.scale * 1.01) - cell.want).abs() > cell.bound, "{cell:?}");
     }
@@ -239,7 +292,7 @@ mod tests {
         let whole = Attention { kv_heads: 1, causal: true, window: Some(650), ..one_head(dim) };
         let whole = Attention { heads: 2, ..whole };
         let spans = array(&[1, 4], |i| [0.0, 1.0, 0.0, len as f64][i]);
-        let want = attention(&whole, &[q.clone(), k.clone(), v.clone(), spans], 0);
+        let want = attention(&whole, &PORTS, &[q.clone(), k.clone(), v.clone(), spans], 0);
         let Attention { heads, kv_heads, head_dim, scale, window, .. } = whole;
         let splits = 2;
         let decode = AttentionDecode { heads, kv_heads, head_dim, scale, window, max_len, splits, q_offset: 0 };

@@ -2,7 +2,7 @@
 
 use super::{Array, Cell, F32_EPS, act};
 use crate::DType;
-use crate::kernels::Act;
+use crate::kernels::{Act, BatchMatMul, Strides};
 
 /// Row `row` of `act(x w^T + bias) + residual`; `x` \[.., k\], `w` \[n, k\] row-major.
 ///
@@ -32,6 +32,44 @@ pub fn matmul(
         epilogue(Sum { value: sum + bias, size: size + bias.abs(), terms: values.len(), slack }, kind, added, store)
     };
     (0..w.rows()).map(cell).collect()
+}
+
+/// Row `row` of y of [`BatchMatMul`], along the last axis of its shape: cells are counted in row-major order of
+/// [batch, rows, cols].
+///
+/// Bound: as for [`matmul`]; the factors and the last sum round once each.
+pub fn batch_matmul(spec: &BatchMatMul, inputs: &[Array], row: usize) -> Vec<Cell> {
+    let width = spec.shape.last().copied().unwrap_or(1);
+    (row * width..(row + 1) * width).map(|cell| batched(spec, inputs, cell)).collect()
+}
+
+fn batched(spec: &BatchMatMul, inputs: &[Array], cell: usize) -> Cell {
+    let (n, i) = (cell % spec.cols, cell / spec.cols % spec.rows);
+    // First element of an operand for this pair.
+    let first = |strides: &Strides| {
+        let mut left = cell / spec.cols / spec.rows;
+        let mut at = 0;
+        for (extent, stride) in spec.batch.iter().zip(&strides.batch).rev() {
+            at += left % extent * stride;
+            left /= extent;
+        }
+        at
+    };
+    let (x, w) = (first(&spec.x) + i * spec.x.outer, first(&spec.w) + n * spec.w.outer);
+    let (mut sum, mut size) = (0.0, 0.0);
+    for k in 0..spec.inner {
+        let product = inputs[0].data[x + k * spec.x.inner] * inputs[1].data[w + k * spec.w.inner];
+        sum += product;
+        size += product.abs();
+    }
+    let added = spec.residual.as_ref().map_or(0.0, |r| inputs[2].data[first(r) + i * r.outer + n * r.inner]);
+    let (alpha, added) = (f64::from(spec.alpha), added * f64::from(spec.beta));
+    let want = sum * alpha + added;
+    let tiny = f64::from(f32::MIN_POSITIVE);
+    let error = (spec.inner as f64 + 4.0) * (F32_EPS * size + tiny) * alpha.abs() + 2.0 * tiny;
+    let rounding = F32_EPS * ((sum * alpha).abs() + 2.0 * added.abs() + want.abs());
+    let store = (inputs[0].store_ulp(), smallest_of(inputs[0].dtype));
+    Cell { want, bound: (error + rounding) * (1.0 + store.0) + want.abs() * store.0 + store.1 }
 }
 
 /// A sum of products in f64, with what its f32 form depends on.

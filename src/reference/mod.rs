@@ -5,11 +5,16 @@
 mod act;
 mod attention;
 mod axis;
+mod cache_places;
 mod ceilings;
 mod conv;
 mod elementwise;
+mod experts;
+mod integer_products;
 mod layout;
+mod linear_attention;
 mod matmul;
+mod minifloat;
 mod norm;
 mod number;
 mod packing;
@@ -19,17 +24,25 @@ mod resize;
 mod rope;
 mod rows;
 mod sampling;
+mod sight;
 mod softmax;
 mod spatial;
+mod unary;
+mod whole;
 
 pub use act::act;
-pub use attention::{attention, attention_decode, attention_merge};
+pub use attention::{attention, attention_decode, attention_merge, attention_scores};
 pub use axis::{argmax, reduce, scan, top_k};
+pub use cache_places::cache_places;
 pub use ceilings::fma_chain;
 pub use conv::{conv, pool};
-pub use elementwise::{binary, glu, unary};
+pub use elementwise::{binary, glu};
+pub use experts::{expert_combine, expert_matmul, expert_sort, route, swiglu};
+pub use integer_products::{conv_int, matmul_int, pack_bytes, quantize_range};
 pub use layout::{concat, pad, rearrange};
-pub use matmul::matmul;
+pub use linear_attention::linear_attention;
+pub use matmul::{batch_matmul, matmul};
+pub use minifloat::minifloat;
 pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
 pub use number::{cast, dequantize, quantize};
 pub use packing::{read_weight, unpack};
@@ -41,6 +54,8 @@ pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
 pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
 pub use spatial::{grid_sample, resample, roi_align};
+pub use unary::unary;
+pub use whole::{compare, convert, integer, select};
 
 use crate::DType;
 
@@ -111,6 +126,11 @@ fn smallest_normal(dtype: DType) -> f64 {
 fn store_error(want: f64, dtype: DType) -> f64 {
     let tiny = smallest_normal(dtype);
     if want.abs() < tiny { tiny } else { want.abs() * dtype.store_ulp() }
+}
+
+/// The value as f32 has it where it is beyond its range: infinite.
+fn overflow(want: f64) -> f64 {
+    if want.abs() > f64::from(f32::MAX) { want.signum() * f64::INFINITY } else { want }
 }
 
 /// A value that a kernel computes in f32 to within `error`, then stores as `dtype`.

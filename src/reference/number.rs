@@ -52,9 +52,9 @@ fn small_code(small: SmallFloat, value: f64, saturate: bool) -> u32 {
     let distance = |code: u32| (small_value(small, code) - value.abs()).abs();
     let better = |a: u32, b: u32| {
         let (x, y) = (distance(a), distance(b));
-        if x < y || (x == y && a % 2 == 0) { a } else { b }
+        if x < y || (x == y && a.is_multiple_of(2)) { a } else { b }
     };
-    let last = finite.clone().last().unwrap_or(0);
+    let last = finite.clone().next_back().unwrap_or(0);
     let step = small_value(small, last) - small_value(small, last - 1);
     // The code after the last one would be even where the last one is odd: then half a step over rounds up to it.
     let over = value.abs() - small_value(small, last) - step / 2.0;

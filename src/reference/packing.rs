@@ -84,17 +84,22 @@ fn code(c: Codes, sections: &[Bytes<'_>], (n, k): (usize, usize), row: usize, co
     let (bits, groups) = (c.bits as usize, k.div_ceil(c.block));
     let row_bits = (k * bits).next_multiple_of(c.align as usize);
     let group = if c.ordered { order.u32(4 * col).min(groups - 1) } else { col / c.block };
+    // Two's complement where codes are signed.
+    let number = |code: usize| match c.signed && code >> (bits - 1) == 1 {
+        true => code as f64 - f64::powi(2.0, c.bits as i32),
+        false => code as f64,
+    };
     let zero = match c.zero {
         Zero::Fixed(value) => f64::from(value),
         Zero::Packed { align } => {
-            zeros.bits(row * (groups * bits).next_multiple_of(align as usize) + group * bits, bits) as f64
+            number(zeros.bits(row * (groups * bits).next_multiple_of(align as usize) + group * bits, bits))
         }
         Zero::Number => zeros.number(c.scale, row * groups + group),
         Zero::Down => zeros.bits((row * bits / 32 * groups + group) * 32 + row * bits % 32, bits) as f64,
     };
     debug_assert!(row < n);
     let value =
-        (codes.bits(row * row_bits + col * bits, bits) as f64 - zero) * scales.number(c.scale, row * groups + group);
+        (number(codes.bits(row * row_bits + col * bits, bits)) - zero) * scales.number(c.scale, row * groups + group);
     (value, if c.zero == Zero::Number { 2.0 * F32_EPS * value.abs() } else { 0.0 })
 }
 
@@ -122,7 +127,7 @@ fn awq(sections: &[Bytes<'_>], block: usize, n: usize, row: usize, col: usize) -
 
 /// The nested magnitude rounds its product and its sum.
 fn table4(sections: &[Bytes<'_>], (block, nested): (usize, usize), i: usize) -> (f64, f64) {
-    let code = sections[0].u8(i / 2) >> (if i % 2 == 0 { 4 } else { 0 }) & 15;
+    let code = sections[0].u8(i / 2) >> (if i.is_multiple_of(2) { 4 } else { 0 }) & 15;
     let entry = sections[2].f32(4 * code);
     let j = i / block;
     if nested == 0 {
@@ -215,6 +220,35 @@ fn large_value(block: Block, b: &Bytes<'_>, e: usize) -> f64 {
             let code = b.u8(8 + 16 * j + e % 16) >> (e % 32 / 16 * 4) & 15;
             b.f16(0) * (scale as f64 - 32.0) * IQ4[code]
         }
+        _ => sparse_value(block, b, e),
+    }
+}
+
+/// Value `e` of a block of one or two bits a value, or of NVFP4.
+fn sparse_value(block: Block, b: &Bytes<'_>, e: usize) -> f64 {
+    match block {
+        Block::Q1_0 => b.f16(0) * if b.bits(16 + e, 1) == 1 { 1.0 } else { -1.0 },
+        Block::Tq2_0 => b.f16(64) * ((b.u8(e / 128 * 32 + e % 32) >> (2 * (e / 32 % 4)) & 3) as f64 - 1.0),
+        Block::Tq1_0 => {
+            let (byte, digit) = match e {
+                0..160 => (e % 32, e / 32),
+                160..240 => (32 + e % 16, (e - 160) / 16),
+                _ => (48 + e % 4, (e - 240) / 4),
+            };
+            let shifted = b.u8(byte) * 3usize.pow(digit as u32) % 256;
+            b.f16(52) * ((shifted * 3 / 256) as f64 - 1.0)
+        }
+        Block::Nvfp4 => {
+            let (group, i) = (e / 16, e % 16);
+            let (exponent, fraction) = (b.u8(group) >> 3 & 15, (b.u8(group) & 7) as f64 / 8.0);
+            let scale = match (b.u8(group), exponent) {
+                (0x7f, _) => 0.0,
+                (_, 0) => fraction * f64::powi(2.0, -6),
+                _ => (1.0 + fraction) * f64::powi(2.0, exponent as i32 - 7),
+            };
+            let code = b.u8(4 + 8 * group + i % 8) >> (i / 8 * 4) & 15;
+            scale * FP4[code & 7] * if code > 7 { -1.0 } else { 1.0 }
+        }
         _ => 0.0,
     }
 }
@@ -250,6 +284,7 @@ mod tests {
     fn codes_by_hand() {
         let codes = Codes {
             bits: 4,
+            signed: false,
             block: 2,
             align: 16,
             scale: ScaleType::F32,

@@ -3,15 +3,30 @@
 use super::{Array, Cell, F32_EPS};
 use crate::kernels::Rope;
 
-/// Row `row` (a token) of the turned heads. `table` holds, of every position, cosines and then sines.
+/// Row `row` of the turned heads: a token, or one head of it. `table` holds, of every position, cosines and then sines.
 ///
 /// Bound: of `a * c - b * s` two products and a sum round once each, fused or not: each error is at most one
 /// `F32_EPS` of `|a c| + |b s|`; doubled for room, plus the store. What passes through is exact.
-pub fn rope(x: &Array, positions: &Array, table: &Array, rope: &Rope, row: usize) -> Vec<Cell> {
+pub fn rope(rope: &Rope, inputs: &[Array], row: usize) -> Vec<Cell> {
+    let (x, positions, table) = (&inputs[0], &inputs[1], &inputs[2]);
     let half = rope.rotary_dim / 2;
-    let position = (positions.data[row] as usize).min(table.rows().saturating_sub(1));
-    let mut cells = Vec::with_capacity(rope.heads * rope.head_dim);
-    for head in 0..rope.heads {
+    // The token, and how many heads this row holds.
+    let (token, heads) = match rope.block {
+        Some(block) => (row / (block * rope.heads) * block + row % block, 1),
+        None => (row, rope.heads),
+    };
+    let position = |pair: usize| {
+        let at = match rope.axes {
+            Some(axes) => {
+                let tokens = positions.data.len() / axes;
+                (inputs[3].data[pair] as usize * tokens + token).min(positions.data.len() - 1)
+            }
+            None => token,
+        };
+        (positions.data[at] as usize).min(table.rows().saturating_sub(1))
+    };
+    let mut cells = Vec::with_capacity(heads * rope.head_dim);
+    for head in 0..heads {
         let values = &x.row(row)[rope.x_offset + head * rope.head_dim..][..rope.head_dim];
         for (i, value) in values.iter().enumerate() {
             if i >= 2 * half {
@@ -25,7 +40,8 @@ pub fn rope(x: &Array, positions: &Array, table: &Array, rope: &Rope, row: usize
                 (false, false) => values[i + half],
                 (false, true) => values[i - half],
             };
-            let (cos, sin) = (table.row(position)[pair], table.row(position)[half + pair]);
+            let turns = table.row(position(pair));
+            let (cos, sin) = (turns[pair], turns[half + pair]);
             let (kept, turned) = (value * cos, if second { partner * sin } else { -partner * sin });
             let want = kept + turned;
             let arithmetic = 4.0 * F32_EPS * (kept.abs() + turned.abs());

@@ -1,9 +1,11 @@
 //! attention: head sizes of ViT, CLIP, SigLIP, Phi, LLaMA and odd ones; every mask; ragged batches, caches, empty
 //! sequences, huge logits, many rows.
 
+mod scores;
+
 use crate::case::{Case, Fill, Input};
 use omma::DType;
-use omma::kernels::{Attention, TensorType};
+use omma::kernels::{Attention, Mask, TensorType};
 
 /// q, k and v as one fused matrix, in the types and the lengths of `spans`.
 fn fused(name: &str, kernel: Attention, spans: &[[u32; 4]]) -> Case {
@@ -21,7 +23,7 @@ fn case(name: &str, kernel: Attention, qkv: [Input; 3], spans: &[[u32; 4]]) -> C
     let words: Vec<u32> = spans.iter().flatten().copied().collect();
     let mut inputs = Vec::from(qkv);
     inputs.push(Input::u32(&[spans.len(), 4], &words));
-    if kernel.key_mask {
+    if kernel.mask == Mask::Keys {
         let rows = inputs[1].ty.rows();
         // Two of three keys are seen; the last 40 are padding.
         let mask: Vec<u32> = (0..rows).map(|j| u32::from(j % 3 != 1 && j + 40 < rows)).collect();
@@ -69,10 +71,10 @@ fn masks() -> Vec<Case> {
         fused("window over all", window(1000, true), &own(67)),
         fused("grouped 8:2 causal", Attention { causal: true, ..grouped(8, 2, 32) }, &own(53)),
         fused("grouped 4:1", grouped(4, 1, 80), &own(33)),
-        fused("key mask", Attention { key_mask: true, ..Attention::fused(2, 64) }, &own(131)),
+        fused("key mask", Attention { mask: Mask::Keys, ..Attention::fused(2, 64) }, &own(131)),
         // The keys of the second sequence are all masked.
-        fused("key mask hides all", Attention { key_mask: true, ..Attention::fused(2, 32) }, &sequences(2, 39)),
-        fused("key mask causal", Attention { key_mask: true, ..causal(2, 32) }, &own(83)),
+        fused("key mask hides all", Attention { mask: Mask::Keys, ..Attention::fused(2, 32) }, &sequences(2, 39)),
+        fused("key mask causal", Attention { mask: Mask::Keys, ..causal(2, 32) }, &own(83)),
     ]
 }
 
@@ -124,5 +126,5 @@ fn models() -> Vec<Case> {
 }
 
 pub fn cases() -> Vec<Case> {
-    [head_sizes(), masks(), spans(), values(), models()].into_iter().flatten().collect()
+    [head_sizes(), masks(), spans(), values(), models(), scores::cases()].into_iter().flatten().collect()
 }

@@ -11,10 +11,20 @@ fn case(op: BinaryOp, dtype: DType, x: &[usize], b: &[usize]) -> Case {
     Case::new(format!("{op:?} {x:?} {b:?} {dtype}"), Binary { op }, vec![Input::float(dtype, x), b_input])
 }
 
+/// Every pair of values where functions end; of a floored rest those of finite `b`.
+fn ends(op: BinaryOp) -> Vec<Input> {
+    let inf = f64::INFINITY;
+    let all = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -3.0, 1e30, -1e30, 3.0000002, inf, -inf, f64::NAN];
+    let side: &[f64] = if op == BinaryOp::Mod { &all[..12] } else { &all };
+    let x: Vec<f64> = all.iter().flat_map(|v| side.iter().map(move |_| *v)).collect();
+    let b: Vec<f64> = all.iter().flat_map(|_| side.iter().copied()).collect();
+    [x, b].map(|values| Input::f32(&[values.len()]).fill(Fill::Values(values))).to_vec()
+}
+
 pub fn cases() -> Vec<Case> {
-    use BinaryOp::{Add, Div, Max, Min, Mul, Sub};
+    use BinaryOp::{Add, Div, Max, Min, Mod, Mul, Pow, Prelu, Rem, Sub};
     let mut all = Vec::new();
-    for op in [Add, Sub, Mul, Div, Max, Min] {
+    for op in [Add, Sub, Mul, Div, Max, Min, Prelu, Rem, Mod, Pow] {
         for cols in [1, 7, 64, 1028] {
             // One column: full is by column, a row is one cell.
             let shapes = [vec![5, 1], vec![1], vec![5, cols], vec![cols]];
@@ -29,6 +39,18 @@ pub fn cases() -> Vec<Case> {
     all.push(Case::new("Mul huge", Binary { op: Mul }, huge));
     let tiny = vec![Input::f32(&[4, 36]).fill(Fill::Tiny), Input::f32(&[4, 36]).fill(Fill::Tiny)];
     all.push(Case::new("Add tiny", Binary { op: Add }, tiny));
+    let pairs = |x: (f64, f64), b: (f64, f64)| {
+        vec![Input::f32(&[4, 1001]).fill(Fill::Uniform(x.0, x.1)), Input::f32(&[4, 1001]).fill(Fill::Uniform(b.0, b.1))]
+    };
+    for op in [Rem, Mod] {
+        all.push(Case::new(format!("{op:?} huge"), Binary { op }, pairs((-3e38, 3e38), (-1.0, 1.0))));
+        all.push(Case::new(format!("{op:?} both signs"), Binary { op }, pairs((-100.0, 100.0), (-7.0, 7.0))));
+    }
+    all.push(Case::new("Pow of positive", Binary { op: Pow }, pairs((0.0, 100.0), (-19.0, 19.0))));
+    all.push(Case::new("Pow near 1", Binary { op: Pow }, pairs((0.9, 1.1), (-600.0, 600.0))));
+    for op in [Max, Min, Pow, Rem, Mod] {
+        all.push(Case::new(format!("{op:?} ends"), Binary { op }, ends(op)));
+    }
     all.push(case(Add, DType::F32, &[2, 3, 8], &[2, 3, 8]));
     all.push(case(Add, DType::F32, &[65_537, 3], &[3]));
     all.push(case(Mul, DType::F32, &[65_537, 4], &[65_537, 1]));

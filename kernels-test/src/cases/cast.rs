@@ -48,7 +48,7 @@ fn codes(small: SmallFloat) -> Fill {
 fn steps() -> Fill {
     let number = |i: usize| {
         let value = (1.0 + (i % 16) as f64 / 16.0) * f64::powi(2.0, (i / 32) as i32 - 18);
-        if i / 16 % 2 == 0 { value } else { -value }
+        if (i / 16).is_multiple_of(2) { value } else { -value }
     };
     Fill::Values((0..1152).map(number).collect())
 }

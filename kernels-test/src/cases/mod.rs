@@ -6,24 +6,34 @@ mod as_gpu;
 mod attention;
 mod attention_decode;
 mod attention_merge;
+mod attention_scores;
+mod batch_matmul;
 mod batch_norm;
 mod binary;
+mod cache_places;
 mod cast;
 mod ceilings;
+mod compare;
 mod concat;
 mod conv;
 mod conv_grouped;
+mod convert;
 mod embed_tokens;
+mod experts;
 mod gather;
 mod glu;
 mod grid_sample;
 mod group_norm;
+mod integer;
+mod integer_products;
 mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod linear_attention;
 mod matmul;
 mod matvec;
+mod minifloat;
 mod normalize;
 mod pad;
 mod patch_embed;
@@ -42,6 +52,7 @@ mod row_index;
 mod sample;
 mod scan;
 mod scatter;
+mod select;
 mod softmax;
 mod splice_rows;
 mod top_k;
@@ -59,46 +70,64 @@ pub static CASES: &[CaseList] = &[
     ("attention", attention::cases),
     ("attention_decode", attention_decode::cases),
     ("attention_merge", attention_merge::cases),
+    ("attention_scores", attention_scores::cases),
+    ("batch_matmul", batch_matmul::cases),
     ("batch_norm", batch_norm::cases),
     ("binary", binary::cases),
+    ("cache_places", cache_places::cases),
     ("cast", cast::cases),
+    ("compare", compare::cases),
+    ("concat", concat::cases),
     ("conv", conv::cases),
     ("conv_grouped", conv_grouped::cases),
-    ("concat", concat::cases),
+    ("conv_int", integer_products::conv_int),
+    ("convert", convert::cases),
     ("copy", ceilings::copy),
     ("dequantize", quantize::dequantize),
     ("embed_tokens", embed_tokens::cases),
+    ("expert_combine", experts::expert_combine),
+    ("expert_matmul", experts::expert_matmul),
+    ("expert_sort", experts::expert_sort),
     ("fma_chain", ceilings::fma_chain),
     ("gather", gather::cases),
     ("glu", glu::cases),
     ("grid_sample", grid_sample::cases),
     ("group_norm", group_norm::cases),
+    ("integer", integer::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
+    ("linear_attention", linear_attention::cases),
     ("matmul", matmul::cases),
+    ("matmul_int", integer_products::matmul_int),
     ("matvec", matvec::cases),
+    ("minifloat", minifloat::cases),
     ("normalize", normalize::cases),
+    ("pack_bytes", integer_products::pack_bytes),
     ("pad", pad::cases),
     ("patch_embed", patch_embed::cases),
-    ("quantize", quantize::quantize),
-    ("read_weight", read_weight::cases),
     ("pool", pool::cases),
-    ("reduce", reduce::cases),
+    ("quantize", quantize::quantize),
+    ("quantize_range", integer_products::quantize_range),
+    ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),
+    ("reduce", reduce::cases),
     ("resample", resample::cases),
     ("resize_columns", resize_columns::cases),
     ("resize_rows", resize_rows::cases),
     ("rms_norm", rms_norm::cases),
     ("roi_align", roi_align::cases),
     ("rope", rope::cases),
+    ("route", experts::route),
     ("row_index", row_index::cases),
     ("sample", sample::cases),
     ("scan", scan::cases),
     ("scatter", scatter::cases),
+    ("select", select::cases),
     ("softmax", softmax::cases),
     ("splice_rows", splice_rows::cases),
+    ("swiglu", experts::swiglu),
     ("top_k", top_k::cases),
     ("unary", unary::cases),
 ];

@@ -17,7 +17,7 @@ fn table(positions: usize, rotary_dim: usize) -> Input {
 }
 
 fn rope(heads: usize, head_dim: usize) -> Rope {
-    Rope { heads, head_dim, rotary_dim: head_dim, x_offset: 0, interleaved: false }
+    Rope::whole(heads, head_dim)
 }
 
 fn case(name: &str, rope: Rope, tokens: usize, cols: usize, dtype: DType) -> Case {
@@ -27,7 +27,43 @@ fn case(name: &str, rope: Rope, tokens: usize, cols: usize, dtype: DType) -> Cas
     Case::new(name, rope, vec![Input::float(dtype, &[tokens, cols]), positions, table])
 }
 
+/// Positions on several axes; `axis` says which one a pair takes.
+fn axes(name: &str, rope: Rope, tokens: usize, axis: impl Fn(usize) -> u32) -> Case {
+    let cols = if rope.block.is_some() { rope.head_dim } else { rope.x_offset + rope.heads * rope.head_dim };
+    let rows = if rope.block.is_some() { tokens * rope.heads } else { tokens };
+    let count = rope.axes.unwrap_or(1);
+    let positions = Input::new(TensorType::u32(&[count, tokens]), Fill::Index(40));
+    let pairs: Vec<u32> = (0..rope.rotary_dim / 2).map(axis).collect();
+    let table = table(40, rope.rotary_dim);
+    let mut inputs = vec![Input::f32(&[rows, cols]), positions, table];
+    inputs.extend(rope.axes.map(|_| Input::u32(&[pairs.len()], &pairs)));
+    Case::new(name, rope, inputs)
+}
+
+fn several_axes() -> Vec<Case> {
+    let with = |n, heads, dim| Rope { axes: Some(n), ..rope(heads, dim) };
+    // Qwen2-VL: of 64 pairs 16 turn by time, 24 by row, 24 by column.
+    let sections = |pair: usize| if pair < 16 { 0 } else { 1 + u32::from(pair >= 40) };
+    let blocks = Rope { block: Some(7), rotary_dim: 12, ..rope(3, 16) };
+    vec![
+        axes("9x4x128 16 24 24", with(3, 4, 128), 9, sections),
+        axes("12x28x128 16 24 24", with(3, 28, 128), 12, sections).bench(),
+        axes("picture 35x2x64", with(2, 2, 64), 35, |pair| u32::from(pair >= 16)),
+        axes("interleaved axes 11x3x12", Rope { interleaved: true, ..with(3, 3, 12) }, 11, |pair| pair as u32 % 3),
+        axes("axes beyond 5x2x8", with(2, 2, 8), 5, |pair| [0, 1, 2, u32::MAX][pair % 4]),
+        axes("blocks 14x3x16", blocks.clone(), 14, |_| 0),
+        axes("blocks interleaved 14x3x16", Rope { interleaved: true, ..blocks }, 14, |_| 0),
+        axes("blocks of axes 12x5x10", Rope { block: Some(4), ..with(3, 5, 10) }, 12, |pair| pair as u32 / 2),
+    ]
+}
+
 pub fn cases() -> Vec<Case> {
+    let mut cases = several_axes();
+    cases.extend(one_axis());
+    cases
+}
+
+fn one_axis() -> Vec<Case> {
     let f32 = DType::F32;
     let far = [0, u32::MAX, 1 << 31, 46, 47];
     vec![

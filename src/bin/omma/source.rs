@@ -1,7 +1,7 @@
 //! Where models and pictures of a command come from: a folder, a hub id, the model in the repository; picture files.
 
 use crate::common::{Common, read_file};
-use omma::checkpoint::{Directory, Files};
+use omma::checkpoint::{Directory, Files, open_model};
 use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels};
 use omma::gpu::{Cancel, Device};
 use omma::image::{Limits, Picture, Policy};
@@ -52,37 +52,11 @@ pub async fn load(common: &Common, name: Option<&str>, open: OpenModel, cancel: 
 }
 
 /// Files of a model by folder or hub id.
-fn files(name: Option<&str>) -> Result<Box<dyn Files>> {
-    let Some(name) = name else { return Ok(Box::new(Directory::open(own_model()?)?)) };
-    let path = Path::new(name);
-    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) {
-        let reason = "GGUF files are not read yet; give a folder with config.json and safetensors";
-        return Err(Error::unsupported(format!("--model {name}"), reason));
+fn files(name: Option<&str>) -> Result<Arc<dyn Files>> {
+    match name {
+        Some(name) => open_model(name),
+        None => Ok(Arc::new(Directory::open(own_model()?)?)),
     }
-    if path.is_dir() || !is_hub_id(name) {
-        return Ok(Box::new(Directory::open(path)?));
-    }
-    hub(name)
-}
-
-/// `owner/name`, in characters that the hub allows.
-fn is_hub_id(name: &str) -> bool {
-    let part = |p: &str| {
-        !p.is_empty() && !p.starts_with('.') && p.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    };
-    name.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
-}
-
-#[cfg(feature = "hub")]
-fn hub(id: &str) -> Result<Box<dyn Files>> {
-    Ok(Box::new(omma::checkpoint::hub::download(id)?))
-}
-
-#[cfg(not(feature = "hub"))]
-fn hub(id: &str) -> Result<Box<dyn Files>> {
-    let reason = "is no folder, and this build reads no hub ids; build with `--features hub`, or download the \
-                  checkpoint and give its folder";
-    Err(Error::Io { path: id.into(), reason: reason.into() })
 }
 
 /// The model in the repository: under the current folder or one above the executable.
@@ -131,13 +105,4 @@ pub fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("stdout", &e))
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn hub_ids_are_told_from_paths() {
-        assert!(super::is_hub_id("llava-hf/llava-1.5-7b-hf"));
-        assert!(["a", "/a/b", "./a", "../a", "a/b/c", "a b/c"].iter().all(|name| !super::is_hub_id(name)));
-    }
 }

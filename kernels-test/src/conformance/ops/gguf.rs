@@ -18,8 +18,8 @@ pub static OPS: &[Entry] = &[
     (GGML, "gguf_IQ4_NL", |b| block(b, Block::Iq4Nl)),
     (GGML, "gguf_IQ4_XS", |b| block(b, Block::Iq4Xs)),
     (GGML, "gguf_MXFP4", |b| block(b, Block::Mxfp4)),
-    (GGML, "gguf_NVFP4", other),
-    (GGML, "gguf_Q1_0", other),
+    (GGML, "gguf_NVFP4", |b| block(b, Block::Nvfp4)),
+    (GGML, "gguf_Q1_0", |b| block(b, Block::Q1_0)),
     (GGML, "gguf_Q2_K", |b| block(b, Block::Q2K)),
     (GGML, "gguf_Q3_K", |b| block(b, Block::Q3K)),
     (GGML, "gguf_Q4_0", |b| block(b, Block::Q4_0)),
@@ -30,8 +30,8 @@ pub static OPS: &[Entry] = &[
     (GGML, "gguf_Q5_K", |b| block(b, Block::Q5K)),
     (GGML, "gguf_Q6_K", |b| block(b, Block::Q6K)),
     (GGML, "gguf_Q8_0", |b| block(b, Block::Q8_0)),
-    (GGML, "gguf_TQ1_0", other),
-    (GGML, "gguf_TQ2_0", other),
+    (GGML, "gguf_TQ1_0", |b| block(b, Block::Tq1_0)),
+    (GGML, "gguf_TQ2_0", |b| block(b, Block::Tq2_0)),
 ];
 
 /// Operands x, w_blocks -> w_dequant, y.

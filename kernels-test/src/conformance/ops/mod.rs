@@ -2,11 +2,14 @@
 
 mod activation;
 mod attention;
+mod attention_ms;
 mod axes;
 mod conv;
+mod einsum;
 mod elementwise;
 mod gather;
 mod gguf;
+mod integer;
 mod layout;
 mod matmul;
 mod moe;
@@ -15,9 +18,11 @@ mod pool;
 mod quant;
 mod quant_matmul;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod resize;
 mod rotary;
+mod sequences;
 mod softmax;
 mod windows;
 
@@ -39,6 +44,7 @@ pub static GROUPS: &[&[Entry]] = &[
     elementwise::OPS,
     gather::OPS,
     gguf::OPS,
+    integer::OPS,
     layout::OPS,
     matmul::OPS,
     moe::OPS,

@@ -3,7 +3,8 @@
 use super::super::builder::{Builder, Mapped, Section, Stop};
 use super::super::dtype::Logical;
 use super::{Entry, quant_matmul};
-use omma::kernels::{Codes, Packing, ScaleType, Zero};
+use omma::graph::ValueId;
+use omma::kernels::{Codes, Each, MatMulInt, PackBytes, Packing, ScaleType, Unary, UnaryOp, Zero};
 
 const LAYOUT: &str = "checkpoint_layout";
 
@@ -72,7 +73,8 @@ fn compressed_tensors(b: &mut Builder<'_>) -> Mapped {
     };
     // Codes and zero points are both stored with 2^(bits - 1) added.
     let zero = if symmetric { Zero::Fixed(1 << (bits - 1)) } else { Zero::Down };
-    let codes = Codes { bits, block: group(b, "group_size", k)?, align: 32, scale, zero, ordered: false };
+    let codes =
+        Codes { bits, signed: false, block: group(b, "group_size", k)?, align: 32, scale, zero, ordered: false };
     let mut sections = vec![Section::Input(1), Section::Input(2)];
     sections.extend((!symmetric).then_some(Section::Input(3)));
     let w = b.weight(Packing::Codes(codes), (n, k), &sections)?;
@@ -94,7 +96,26 @@ fn int8(b: &mut Builder<'_>) -> Mapped {
     let (n, k) = shape(b)?;
     let packing = Packing::Bytes { e4m3: false, tile: [1, k] };
     let w = b.weight(packing, (n, k), &[Section::Input(1), Section::Input(2)])?;
-    quant_matmul::both(b, w, None)
+    let mut outputs = quant_matmul::both(b, w, None)?;
+    if b.wanted(2) || b.wanted(3) {
+        let (sums, scaled) = int8_product(b, k)?;
+        outputs.extend([Some(sums), Some(scaled)]);
+    }
+    Ok(outputs)
+}
+
+/// The product of x_int8 (operand 4) with the codes, and its value: times x_absmax (operand 5) and SCB over 127^2.
+fn int8_product(b: &mut Builder<'_>, k: usize) -> Result<(ValueId, ValueId), Stop> {
+    let kernel =
+        MatMulInt { inner: k, x_signed: true, w_signed: true, x_zero: Each::One, w_zero: Each::One, scaled: false };
+    let zero = b.graph().constant_i32("zero", &[1], &[0]);
+    let (x, w) = (b.input(4)?, b.input(1)?);
+    let (x, w) = (b.add(PackBytes, &[x])?, b.add(PackBytes, &[w])?);
+    let sums = b.add(kernel, &[x, w, zero, zero])?;
+    let scales = [b.input(5)?, b.input(2)?];
+    let y = b.add(MatMulInt { scaled: true, ..kernel }, &[x, w, zero, zero, scales[0], scales[1]])?;
+    let scaled = b.add(Unary { op: UnaryOp::Affine { scale: 1.0 / (127.0 * 127.0), shift: 0.0 } }, &[y])?;
+    Ok((sums, scaled))
 }
 
 fn fp8(b: &mut Builder<'_>) -> Mapped {

@@ -4,7 +4,7 @@ use super::super::builder::{Builder, Mapped, Section, Stop};
 use super::super::dtype::Logical;
 use super::{Entry, MICROSOFT};
 use omma::graph::ValueId;
-use omma::kernels::{Codes, MatMul, MatVec, Packing, ReadWeight, RowIndex, ScaleType, Zero};
+use omma::kernels::{Codes, Gather, MatMul, MatVec, Packing, Picks, ReadWeight, RowIndex, ScaleType, Zero};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[
@@ -75,7 +75,7 @@ pub fn both(b: &mut Builder<'_>, w: ValueId, bias: Option<usize>) -> Mapped {
 }
 
 /// Type of the scales of operand `i`.
-fn scale_type(b: &Builder<'_>, i: usize) -> Result<ScaleType, Stop> {
+pub fn scale_type(b: &Builder<'_>, i: usize) -> Result<ScaleType, Stop> {
     match b.host(i)?.dtype {
         Logical::F32 => Ok(ScaleType::F32),
         Logical::F16 => Ok(ScaleType::F16),
@@ -84,7 +84,8 @@ fn scale_type(b: &Builder<'_>, i: usize) -> Result<ScaleType, Stop> {
     }
 }
 
-fn code_bits(bits: i64) -> Result<u32, Stop> {
+/// Bits of a code.
+pub fn code_bits(bits: i64) -> Result<u32, Stop> {
     match bits {
         1 | 2 | 4 | 8 => Ok(bits as u32),
         other => Stop::unsupported(format!("codes of {other} bits; there are 1, 2, 4 and 8")),
@@ -105,7 +106,7 @@ fn matmul_nbits(b: &mut Builder<'_>) -> Mapped {
         true => return Stop::unsupported("zero points that are neither u8 nor of the type of the scales"),
     };
     let align = (block * bits as usize) as u32;
-    let codes = Codes { bits, block, align, scale: scale_type(b, 2)?, zero, ordered: b.has(4) };
+    let codes = Codes { bits, signed: false, block, align, scale: scale_type(b, 2)?, zero, ordered: b.has(4) };
     let mut sections = vec![Section::Input(1), Section::Input(2)];
     sections.extend(b.has(3).then_some(Section::Input(3)));
     sections.extend(b.has(4).then_some(Section::Input(4)));
@@ -131,42 +132,69 @@ fn matmul_bnb4(b: &mut Builder<'_>) -> Mapped {
     Ok(vec![Some(product(b, x, w, None)?)])
 }
 
-/// data, indices, scales, zero_points -> output: rows of a quantized table.
+/// data, indices, scales, zero_points -> output: parts of a quantized table. Rows along the first axis are picked from the
+/// codes; otherwise the table is read first.
 fn gather_block_quantized(b: &mut Builder<'_>) -> Mapped {
     let data = b.host(0)?;
     let rank = data.shape.len();
-    let gather = b.axis(b.int("gather_axis")?, rank)?;
-    let along = b.axis(b.int("quantize_axis")?, rank)?;
-    if gather != 0 || along + 1 != rank {
-        return Stop::unsupported("GatherBlockQuantized but along the first axis, quantized along the last");
+    let axis = b.axis(b.int("gather_axis")?, rank)?;
+    if b.axis(b.int("quantize_axis")?, rank)? + 1 != rank {
+        return Stop::unsupported("GatherBlockQuantized of a table quantized along another axis than the last");
     }
-    // Bytes hold several codes; sub-byte types are one element a code.
-    let (bits, zero_align, default) = match data.dtype {
+    let w = quantized_table(b)?;
+    let mut shape = data.shape.clone();
+    let k = b.shape(w).last().copied().unwrap_or(1);
+    if let Some(last) = shape.last_mut() {
+        *last = k;
+    }
+    if axis == 0 && rank == 2 {
+        let wide = b.host(1)?.dtype.is_wide();
+        let ids = b.input(1)?;
+        let ids = b.add(RowIndex { extents: vec![shape[0]], wide }, &[ids])?;
+        let y = b.add(ReadWeight { picked: true }, &[ids, w])?;
+        let shape = [&b.host(1)?.shape[..], &[k]].concat();
+        return Ok(vec![Some(b.reshape(y, &shape)?)]);
+    }
+    let table = b.add(ReadWeight { picked: false }, &[w])?;
+    let table = b.reshape(table, &shape)?;
+    Ok(vec![Some(gather_along(b, table, 1, axis)?)])
+}
+
+/// Slices of `x` along `axis` by the indices of operand `i`.
+fn gather_along(b: &mut Builder<'_>, x: ValueId, i: usize, axis: usize) -> Result<ValueId, Stop> {
+    let (shape, index) = (b.shape(x), &b.host(i)?.shape);
+    let wide = b.host(i)?.dtype.is_wide();
+    let ids = b.input(i)?;
+    let rows = b.add(RowIndex { extents: vec![shape[axis]], wide }, &[ids])?;
+    let picks = Picks {
+        batches: shape[..axis].iter().product(),
+        picks: index.iter().product(),
+        cols: shape[axis + 1..].iter().product(),
+        strides: [0, 1, 0],
+        wide: false,
+    };
+    let shape = [&shape[..axis], index, &shape[axis + 1..]].concat();
+    b.add(Gather { picks, shape }, &[x, rows])
+}
+
+/// Operand 0 with the scales of operand 2 and the zero points of operand 3, as a matrix of its last axis.
+fn quantized_table(b: &mut Builder<'_>) -> Result<ValueId, Stop> {
+    let data = b.host(0)?;
+    // Bytes hold several codes; types of fewer bits are one element a code.
+    let (bits, per, default) = match data.dtype {
         Logical::U8 => {
             let bits = code_bits(b.int("bits")?)?;
-            (bits, 8, 1 << (bits - 1))
+            (bits, 8 / bits as usize, 1 << (bits - 1))
         }
-        Logical::U4 => (4, 4, 0),
+        Logical::U4 | Logical::I4 | Logical::U2 | Logical::I2 => (data.dtype.bits(), 1, 0),
         other => return Stop::unsupported(format!("GatherBlockQuantized of {}", other.name())),
     };
-    let per = if data.dtype == Logical::U8 { 8 / bits as usize } else { 1 };
-    let (n, rows) = (data.shape[0], data.shape[1..rank - 1].iter().product::<usize>());
-    let k = data.shape[rank - 1] * per;
-    if rows != 1 {
-        return Stop::unsupported("GatherBlockQuantized of more than two axes");
-    }
+    let (rows, last) = data.shape.split_at(data.shape.len() - 1);
+    let zero_align = if data.dtype == Logical::U8 { 8 } else { bits };
     let zero = if b.has(3) { Zero::Packed { align: zero_align } } else { Zero::Fixed(default) };
-    let block = b.int("block_size")?.max(1) as usize;
-    let codes = Codes { bits, block, align: bits, scale: scale_type(b, 2)?, zero, ordered: false };
+    let (block, signed) = (b.int("block_size")?.max(1) as usize, data.dtype.is_signed());
+    let codes = Codes { bits, signed, block, align: bits, scale: scale_type(b, 2)?, zero, ordered: false };
     let mut sections = vec![Section::Input(0), Section::Input(2)];
     sections.extend(b.has(3).then_some(Section::Input(3)));
-    let w = b.weight(Packing::Codes(codes), (n, k), &sections)?;
-    let wide = b.host(1)?.dtype.is_wide();
-    let ids = b.input(1)?;
-    let ids = b.add(RowIndex { extents: vec![n], wide }, &[ids])?;
-    let y = b.add(ReadWeight { picked: true }, &[ids, w])?;
-    let mut shape = b.host(1)?.shape.clone();
-    shape.push(k);
-    let y = b.reshape(y, &shape)?;
-    Ok(vec![Some(y)])
+    b.weight(Packing::Codes(codes), (rows.iter().product(), last[0] * per), &sections)
 }

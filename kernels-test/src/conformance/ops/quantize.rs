@@ -4,7 +4,7 @@ use super::super::builder::{Builder, Mapped, Stop};
 use super::super::dtype::Logical;
 use super::{Entry, ONNX};
 use omma::graph::ValueId;
-use omma::kernels::{Axis, Cast, Dequantize, Granularity, Number, PowerRounding, Quantize, Rearrange, SmallFloat};
+use omma::kernels::{Cast, Convert, Dequantize, Granularity, Number, PowerRounding, Quantize, SmallFloat, WordType};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] =
@@ -60,28 +60,46 @@ pub fn number(ty: Logical) -> Result<Number, Stop> {
     })
 }
 
-/// The low words of integers of 64 bits.
-fn low_words(b: &mut Builder<'_>, x: ValueId) -> Result<ValueId, Stop> {
-    let mut shape = b.shape(x);
-    shape.pop();
-    let cells = shape.iter().product();
-    b.add(Rearrange { base: 0, axes: vec![Axis { extent: cells, stride: 2 }], shape }, &[x])
+/// The type of a cell for conversions from and to 64 bits, with its width.
+fn word_type(ty: Logical) -> Option<(WordType, u32)> {
+    match ty {
+        Logical::I64 => Some((WordType::I64, 32)),
+        Logical::U64 => Some((WordType::U64, 32)),
+        Logical::F32 | Logical::F64 => Some((WordType::F32, 32)),
+        _ if ty.is_float() || ty.is_small_float() || ty == Logical::Bool => None,
+        _ if ty.is_signed() => Some((WordType::I32, ty.bits())),
+        _ => Some((WordType::U32, ty.bits())),
+    }
+}
+
+/// From or to integers of 64 bits. What has no direct way goes through f32, or bool through u32.
+fn cast_wide(b: &mut Builder<'_>, x: ValueId, from: Logical, to: Logical) -> Result<ValueId, Stop> {
+    let narrow = |b: &mut Builder<'_>, x: ValueId, from: Logical, to: Logical| {
+        let cast = Cast { from: number(from)?, to: number(to)?, saturate: true, rounding: PowerRounding::Up };
+        b.add(cast, &[x])
+    };
+    let middle = |ty: Logical| if ty == Logical::Bool { Logical::U32 } else { Logical::F32 };
+    match (word_type(from), word_type(to)) {
+        _ if from == to => Ok(x),
+        (Some((source, _)), Some((result, bits))) => b.add(Convert { source, result, bits }, &[x]),
+        (None, _) => {
+            let x = narrow(b, x, from, middle(from))?;
+            cast_wide(b, x, middle(from), to)
+        }
+        // Whether an integer is 0 survives the rounding to f32.
+        (Some(_), None) => {
+            let x = cast_wide(b, x, from, Logical::F32)?;
+            narrow(b, x, Logical::F32, to)
+        }
+    }
 }
 
 fn cast(b: &mut Builder<'_>) -> Mapped {
     let (from, to) = (b.host(0)?.dtype, onnx_type(b.int("to")?)?);
-    let mut x = b.input(0)?;
-    let wide = from.is_wide();
-    if wide && to.is_wide() {
-        return Ok(vec![Some(x)]);
+    let x = b.input(0)?;
+    if from.is_wide() || to.is_wide() {
+        return Ok(vec![Some(cast_wide(b, x, from, to)?)]);
     }
-    let from = if wide && !to.is_float() && !to.is_small_float() && to != Logical::Bool {
-        // What remains of it are low bits.
-        x = low_words(b, x)?;
-        Number::Int { bits: 32, signed: false }
-    } else {
-        number(from)?
-    };
     let rounding = match b.opt_text("round_mode")?.unwrap_or("up") {
         "up" => PowerRounding::Up,
         "down" => PowerRounding::Down,
@@ -89,7 +107,7 @@ fn cast(b: &mut Builder<'_>) -> Mapped {
         other => return Stop::unsupported(format!("Cast with round_mode = {other}")),
     };
     let saturate = b.opt_int("saturate")?.unwrap_or(1) != 0;
-    let y = b.add(Cast { from, to: number(to)?, saturate, rounding }, &[x])?;
+    let y = b.add(Cast { from: number(from)?, to: number(to)?, saturate, rounding }, &[x])?;
     Ok(vec![Some(y)])
 }
 

@@ -1,0 +1,61 @@
+//! Dividing work that would not fit one binding: pictures into groups, prompts into parts. Pure functions, used by
+//! sessions and by plans alike.
+
+use crate::models::{Decoder, Spec};
+use crate::{Caps, DType};
+use std::ops::Range;
+
+/// Pictures that the tower can take at once within the device's largest binding.
+pub(super) fn group_size(spec: &Spec, caps: &Caps, size: (usize, usize)) -> usize {
+    let Some(tower) = &spec.vision else { return 1 };
+    let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.fc1.n)).max().unwrap_or(1);
+    let features = spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
+    let width =
+        widest.max(features).max(tower.patch.width * spec.connector.as_ref().map_or(1, |c| c.select.layers.len()));
+    let rows = tower.tokens(size).max(1);
+    (largest(caps) / (rows * width * 4) as u64).clamp(1, 1 << 16) as usize
+}
+
+/// Tokens that the decoder can take at once within the device's largest binding.
+pub(super) fn prompt_rows(decoder: &Decoder, caps: &Caps, compute: DType, all_logits: bool) -> usize {
+    let widest = decoder.layers.iter().map(|l| l.qkv.n.max(l.gate_up.n)).max().unwrap_or(1).max(decoder.width);
+    let widest = if all_logits { widest.max(decoder.vocab) } else { widest };
+    (largest(caps) / (widest * compute.size()).max(1) as u64).max(1) as usize
+}
+
+/// Parts in which prompts of these lengths go through the decoder, one after the other: of each part, the tokens of
+/// every sequence. As few as keep a part to `fit` tokens, and at most one a token of the shortest sequence.
+pub(super) fn prompt_parts(lens: &[usize], fit: usize) -> Vec<Vec<Range<usize>>> {
+    let rows = |parts: usize| lens.iter().map(|len| len.div_ceil(parts)).sum::<usize>();
+    let most = lens.iter().copied().min().unwrap_or(1).max(1);
+    let parts = (1..=most).find(|parts| rows(*parts) <= fit).unwrap_or(most);
+    let cut = |len: usize, part: usize| len * part / parts..len * (part + 1) / parts;
+    (0..parts).map(|part| lens.iter().map(|len| cut(*len, part)).collect()).collect()
+}
+
+fn largest(caps: &Caps) -> u64 {
+    caps.max_binding.min(caps.max_buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prompt_parts;
+
+    #[test]
+    fn parts_cover_every_sequence_once_and_fit() {
+        for (lens, fit) in
+            [(vec![22], 16), (vec![100, 7, 30], 64), (vec![1], 1), (vec![9, 9], 18), (vec![5000, 3], 900)]
+        {
+            let parts = prompt_parts(&lens, fit);
+            for (i, len) in lens.iter().enumerate() {
+                let covered: Vec<usize> = parts.iter().flat_map(|part| part[i].clone()).collect();
+                assert_eq!(covered, (0..*len).collect::<Vec<_>>());
+                assert!(parts.iter().all(|part| !part[i].is_empty()));
+            }
+            let rows = |part: &Vec<std::ops::Range<usize>>| part.iter().map(ExactSizeIterator::len).sum::<usize>();
+            let shortest = lens.iter().min().unwrap();
+            assert!(parts.len() == *shortest || parts.iter().all(|part| rows(part) <= fit), "{lens:?} in {fit}");
+        }
+        assert_eq!(prompt_parts(&[9, 9], 18).len(), 1);
+    }
+}
