@@ -84,6 +84,34 @@ pub struct AxisTaps {
 const MOST: usize = 1 << 25;
 
 impl Sampling {
+    /// The resize of `torch.nn.functional.interpolate` along one axis, `bicubic` or `bilinear`, to a given size.
+    ///
+    /// # Errors
+    /// As [`Sampling::taps`].
+    pub fn torch(inputs: usize, outputs: usize, cubic: bool, align_corners: bool, antialias: bool) -> Result<AxisTaps> {
+        let interpolation = match (cubic, antialias) {
+            (false, _) => Interpolation::Linear,
+            (true, false) => Interpolation::Cubic(-0.75),
+            (true, true) => Interpolation::Cubic(-0.5),
+        };
+        let coordinates = match (align_corners, antialias) {
+            (true, false) => Coordinates::AlignCorners,
+            _ => Coordinates::HalfPixel,
+        };
+        // With antialias, aligned corners only change the scale (torch's `area_pixel_compute_scale`).
+        let aligned = align_corners && antialias && outputs > 1 && inputs > 1;
+        let scale = aligned.then(|| (outputs as f64 - 1.0) / (inputs as f64 - 1.0));
+        Self { interpolation, coordinates, antialias, exclude_outside: antialias }.taps(inputs, outputs, scale)
+    }
+
+    /// The resize of Pillow's float pictures (mode F) along one axis, bicubic or bilinear.
+    ///
+    /// # Errors
+    /// As [`Sampling::taps`].
+    pub fn pillow(inputs: usize, outputs: usize, cubic: bool) -> Result<AxisTaps> {
+        Self::torch(inputs, outputs, cubic, false, true)
+    }
+
     /// Taps from `inputs` samples to `outputs`; `scale` is their ratio unless it was given as such.
     ///
     /// # Errors
@@ -255,6 +283,30 @@ mod tests {
         assert_eq!(taps[0], (0, vec![3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0]));
         let piled = Sampling { exclude_outside: false, ..linear };
         assert_eq!(listed(&piled.taps(8, 4, None).unwrap())[0], (0, vec![0.5, 0.375, 0.125]));
+    }
+
+    #[test]
+    fn torch_and_pillow_by_hand() {
+        let corners = Sampling::torch(2, 3, false, true, false).unwrap();
+        assert_eq!(listed(&corners), [(0, vec![1.0]), (0, vec![0.5, 0.5]), (1, vec![1.0])]);
+        let cubic = Sampling::torch(4, 8, true, false, false).unwrap();
+        // Keys at 1.75, 0.75, 0.25, 1.25 with a = -3/4.
+        assert_eq!(listed(&cubic)[4], (0, vec![-0.03515625, 0.26171875, 0.87890625, -0.10546875]));
+        assert_eq!(Sampling::pillow(8, 4, false).unwrap(), Sampling::torch(8, 4, false, false, true).unwrap());
+        // The weights of Pillow's 8-bit pictures are these in fixed point.
+        let bytes = crate::image::Taps::new(crate::image::Resample::Bicubic, 157, 56, 0, 56).unwrap();
+        let floats = Sampling::pillow(157, 56, true).unwrap();
+        for j in 0..56 {
+            for i in 0..157 {
+                let of = |first: &[u32], at: &dyn Fn(usize) -> f64, width: usize| {
+                    let t = i as i64 - i64::from(first[j]);
+                    if (0..width as i64).contains(&t) { at(t as usize * 56 + j) } else { 0.0 }
+                };
+                let fixed = of(&bytes.first, &|at| f64::from(bytes.weights[at]) / f64::from(1 << 22), bytes.width);
+                let float = of(&floats.first, &|at| f64::from(floats.weights[at]), floats.width);
+                assert!((fixed - float).abs() < 2e-7, "{j} {i} {fixed} {float}");
+            }
+        }
     }
 
     #[test]
