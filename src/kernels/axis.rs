@@ -110,7 +110,7 @@ pub(super) fn line_lanes(around: &Around, caps: &Caps) -> (u32, u32) {
         let alone = around.count <= SHORT && around.lines() >= 16;
         return if alone { (8, 8) } else { (slices.clamp(8, 256) as u32, 1) };
     }
-    let most = 256.min(caps.max_lanes as usize);
+    let most = 256.min(caps.max_lanes as usize).max(64);
     let cols = match around.inner {
         1 if around.count <= 16 => 64,
         inner => inner.max(1).next_power_of_two().min(32),
