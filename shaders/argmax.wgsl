@@ -2,10 +2,11 @@
 //
 //     ids[o, i] = the j of the largest x[o, j, i]; of equal items the lowest j
 //
-// The override SMALLEST asks for the smallest item, LAST for the highest j of equal ones. One workgroup a result.
-// Lanes stride over j with entries (key, index), ordered so that the wanted one is the first; a tree compares them.
+// The override SMALLEST asks for the smallest item, LAST for the highest j of equal ones. The role first says how lanes
+// share the lines (o, i) of a workgroup. Lanes stride over j with entries (key, index), ordered so that the wanted one
+// is the first; a tree compares them.
 //
-// Parts: elem (Elem, the activation type), key (Item, item_key), first (group_first, before)
+// Parts: elem (Elem, the activation type), key (Item, item_key), first (COLS, group_first, before)
 
 struct Params {
     outer: u32,
@@ -32,20 +33,22 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let line = group.x + group.y * groups.x;
-    if line >= params.outer * params.inner {
+    let lines = params.outer * params.inner;
+    let first_line = (group.x + group.y * groups.x) * COLS;
+    if first_line >= lines {
         return;
     }
+    let line = min(first_line + lane % COLS, lines - 1u);
     let base = line / params.inner * params.count * params.inner + line % params.inner;
     var best = FIRST_NONE;
-    for (var j = lane; j < params.count; j += LANES) {
+    for (var j = lane / COLS; j < params.count; j += LANES / COLS) {
         let other = entry(x[base + j * params.inner], j);
         if before(other, best) {
             best = other;
         }
     }
     let found = group_first(best, lane).z;
-    if lane == 0u {
+    if lane < COLS && first_line + lane < lines {
         ids[line] = select(found, ~found, LAST == 1u);
     }
 }

@@ -45,19 +45,17 @@ fn reflected(v: f32, low: f32, high: f32) -> f32 {
     return select(low + rest, high - rest, u32(turns) % 2u == 1u);
 }
 
-// The place of a coordinate along an axis of `extent` cells.
+// The place of a coordinate along an axis of `extent` cells. Places beyond a border stay there: their neighbours are
+// the border's cells.
 fn place(coordinate: f32, extent: u32) -> f32 {
     let size = f32(extent);
     let inside = select(((coordinate + 1.0) * size - 1.0) / 2.0, (coordinate + 1.0) / 2.0 * (size - 1.0), CORNERS == 1u);
     let at = clamp(inside, -FAR, FAR);
     let edge = select(0.5, 0.0, CORNERS == 1u);
-    if PADDING == 0u || (at >= -edge && at <= size - 1.0 + edge) {
-        return at;
+    if PADDING == 2u && (at < -edge || at > size - 1.0 + edge) {
+        return reflected(at, -edge, size - 1.0 + edge);
     }
-    if PADDING == 1u {
-        return clamp(at, 0.0, size - 1.0);
-    }
-    return reflected(at, -edge, size - 1.0 + edge);
+    return at;
 }
 
 // The cell that stands for cell `i` of an axis; extent where there is none.

@@ -32,6 +32,9 @@ const PRODUCT = 9u;
 const LOG_SUM_EXP = 6u;
 const SPAN = 64u;
 
+// The largest f32.
+const HUGE: f32 = 3.4028234e38;
+
 var<workgroup> cells: array<Number, LANES>;
 
 fn combined(op: u32, a: Number, b: Number) -> Number {
@@ -60,7 +63,8 @@ fn term(op: u32, v: Number, top: Number) -> Number {
             return abs(v);
         }
         case LOG_SUM_EXP: {
-            return Number(exp(min(f32(v) - f32(top), 0.0)));
+            // From a finite top, so that a line of minus infinities has the sum 0.
+            return Number(exp(min(f32(v) - clamp(f32(top), -HUGE, HUGE), 0.0)));
         }
         default: {
             return v;

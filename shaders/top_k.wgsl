@@ -2,11 +2,11 @@
 //
 //     values[o, r, i] = x[o, ids[o, r, i], i], the item of rank r; of equal items the one of lower index comes first
 //
-// The override SMALLEST asks for the smallest items. One workgroup a line (o, i). Each lane holds the best of its
-// own cells, LANES apart, that was not chosen yet. k times a tree finds the best of the workgroup; then only the
-// lane it came from looks through its cells again.
+// The override SMALLEST asks for the smallest items. The role first says how lanes share the lines (o, i) of a workgroup.
+// Each lane holds the best of its own cells of a line that was not chosen yet. k times a tree finds the best of the
+// line; then only the lane it came from looks through its cells again.
 //
-// Parts: elem (Elem, the activation type), key (Item, item_key), first (group_first, before)
+// Parts: elem (Elem, the activation type), key (Item, item_key), first (COLS, group_first, before)
 
 struct Params {
     outer: u32,
@@ -28,10 +28,10 @@ fn entry(item: Item, j: u32) -> vec3<u32> {
     return vec3<u32>(select(~key, key, SMALLEST == 1u), j);
 }
 
-// The first entry among the cells of a lane.
-fn lane_first(base: u32, lane: u32) -> vec3<u32> {
+// The first entry among the cells of a slice.
+fn slice_first(base: u32, slice: u32) -> vec3<u32> {
     var best = FIRST_NONE;
-    for (var j = lane; j < params.count; j += LANES) {
+    for (var j = slice; j < params.count; j += LANES / COLS) {
         let other = entry(x[base + j * params.inner], j);
         if before(other, best) {
             best = other;
@@ -40,10 +40,10 @@ fn lane_first(base: u32, lane: u32) -> vec3<u32> {
     return best;
 }
 
-// The first entry among the cells of a lane that comes after `chosen`.
-fn lane_next(base: u32, lane: u32, chosen: vec3<u32>) -> vec3<u32> {
+// The first entry among the cells of a slice that comes after `chosen`.
+fn slice_next(base: u32, slice: u32, chosen: vec3<u32>) -> vec3<u32> {
     var best = FIRST_NONE;
-    for (var j = lane; j < params.count; j += LANES) {
+    for (var j = slice; j < params.count; j += LANES / COLS) {
         let other = entry(x[base + j * params.inner], j);
         if before(chosen, other) && before(other, best) {
             best = other;
@@ -58,23 +58,26 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let line = group.x + group.y * groups.x;
-    if line >= params.outer * params.inner {
+    let lines = params.outer * params.inner;
+    let first_line = (group.x + group.y * groups.x) * COLS;
+    if first_line >= lines {
         return;
     }
+    let line = min(first_line + lane % COLS, lines - 1u);
     let outer = line / params.inner;
     let inner = line % params.inner;
     let base = outer * params.count * params.inner + inner;
-    var best = lane_first(base, lane);
+    let slice = lane / COLS;
+    var best = slice_first(base, slice);
     for (var rank = 0u; rank < params.k; rank++) {
         let chosen = group_first(best, lane);
-        if lane == 0u {
+        if lane < COLS && first_line + lane < lines {
             let to = (outer * params.k + rank) * params.inner + inner;
             values[to] = x[base + min(chosen.z, params.count - 1u) * params.inner];
             ids[to] = chosen.z;
         }
-        if chosen.z % LANES == lane {
-            best = lane_next(base, lane, chosen);
+        if chosen.z % (LANES / COLS) == slice {
+            best = slice_next(base, slice, chosen);
         }
     }
 }

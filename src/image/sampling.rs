@@ -1,7 +1,7 @@
 //! The taps of a resize along one axis in floating point: which samples make an output, and with which weights.
 //!
 //! The conventions are those of ONNX's `Resize` (operator set 19), which cover torch's `interpolate` (with and without
-//! `align_corners` and `antialias`) and Pillow's resize of float pictures. Planned in f64; weights are rounded to f32
+//! `align_corners` and `antialias`) and Pillow's resize of float pictures. Weights are planned in f64 and rounded to f32
 //! at the end. For Pillow's 8-bit pictures, which are integer arithmetic, see [`super::Taps`].
 
 use crate::{Error, Result};
@@ -84,6 +84,34 @@ pub struct AxisTaps {
 const MOST: usize = 1 << 25;
 
 impl Sampling {
+    /// The resize of `torch.nn.functional.interpolate` along one axis, `bicubic` or `bilinear`, to a given size.
+    ///
+    /// # Errors
+    /// As [`Sampling::taps`].
+    pub fn torch(inputs: usize, outputs: usize, cubic: bool, align_corners: bool, antialias: bool) -> Result<AxisTaps> {
+        let interpolation = match (cubic, antialias) {
+            (false, _) => Interpolation::Linear,
+            (true, false) => Interpolation::Cubic(-0.75),
+            (true, true) => Interpolation::Cubic(-0.5),
+        };
+        let coordinates = match (align_corners, antialias) {
+            (true, false) => Coordinates::AlignCorners,
+            _ => Coordinates::HalfPixel,
+        };
+        // With antialias, aligned corners only change the scale (torch's `area_pixel_compute_scale`).
+        let aligned = align_corners && antialias && outputs > 1 && inputs > 1;
+        let scale = aligned.then(|| (outputs as f64 - 1.0) / (inputs as f64 - 1.0));
+        Self { interpolation, coordinates, antialias, exclude_outside: antialias }.taps(inputs, outputs, scale)
+    }
+
+    /// The resize of Pillow's float pictures (mode F) along one axis, bicubic or bilinear.
+    ///
+    /// # Errors
+    /// As [`Sampling::taps`].
+    pub fn pillow(inputs: usize, outputs: usize, cubic: bool) -> Result<AxisTaps> {
+        Self::torch(inputs, outputs, cubic, false, true)
+    }
+
     /// Taps from `inputs` samples to `outputs`; `scale` is their ratio unless it was given as such.
     ///
     /// # Errors
@@ -116,13 +144,15 @@ impl Sampling {
     /// First input and weights of output `j`.
     fn output(&self, j: usize, inputs: usize, outputs: usize, scale: f64) -> (usize, Vec<f64>) {
         let last = inputs as f64 - 1.0;
-        let at = self.coordinates.place(j as f64, inputs as f64, outputs as f64, scale);
-        if matches!(self.coordinates, Coordinates::Crop { .. }) && !(0.0..=last).contains(&at) {
+        let sizes = [inputs as f64, outputs as f64, scale];
+        let single = self.coordinates.place(j as f64, sizes, |v| f64::from(v as f32));
+        if matches!(self.coordinates, Coordinates::Crop { .. }) && !(0.0..=last).contains(&single) {
             return (0, Vec::new());
         }
+        let at = self.coordinates.place(j as f64, sizes, |v| v);
         let squeeze = if self.antialias { scale.min(1.0) } else { 1.0 };
         let (reach, filter): (f64, &dyn Fn(f64) -> f64) = match self.interpolation {
-            Interpolation::Nearest(rounding) => return (rounding.apply(at).clamp(0.0, last) as usize, vec![1.0]),
+            Interpolation::Nearest(rounding) => return (rounding.apply(single).clamp(0.0, last) as usize, vec![1.0]),
             Interpolation::Linear => (1.0, &|d: f64| (1.0 - d).max(0.0)),
             Interpolation::Cubic(a) => (2.0, &move |d: f64| keys(a, d)),
         };
@@ -179,30 +209,27 @@ impl Rounding {
 
 impl Coordinates {
     /// The place that output `x` stands for.
-    fn place(self, x: f64, inputs: f64, outputs: f64, scale: f64) -> f64 {
-        let centre = (x + 0.5) / scale - 0.5;
+    ///
+    /// Where places are compared with whole numbers, the last bit decides: runtimes work in f32 then, and so do we.
+    /// `round` is what follows each operation: f32 for [`Interpolation::Nearest`], nothing for weights.
+    fn place(self, x: f64, [inputs, outputs, scale]: [f64; 3], round: fn(f64) -> f64) -> f64 {
+        let scale = round(scale);
+        let centre = |offset: f64| round(round(offset + round((x + 0.5) / scale)) - 0.5);
         match self {
-            Self::HalfPixel => centre,
-            Self::HalfPixelSymmetric => inputs / 2.0 * (1.0 - outputs / (scale * inputs)) + centre,
-            Self::PytorchHalfPixel => {
-                if outputs > 1.0 {
-                    centre
-                } else {
-                    0.0
-                }
+            Self::HalfPixel => centre(0.0),
+            Self::HalfPixelSymmetric => {
+                let less = round(1.0 - round(outputs / round(scale * inputs)));
+                centre(round(inputs / 2.0 * less))
             }
-            Self::AlignCorners => {
-                if outputs > 1.0 {
-                    x * (inputs - 1.0) / (outputs - 1.0)
-                } else {
-                    0.0
-                }
-            }
-            Self::Asymmetric => x / scale,
+            Self::PytorchHalfPixel | Self::AlignCorners if outputs <= 1.0 => 0.0,
+            Self::PytorchHalfPixel => centre(0.0),
+            Self::AlignCorners => round(round(x * (inputs - 1.0)) / (outputs - 1.0)),
+            Self::Asymmetric => round(x / scale),
             Self::Crop { start, end } if outputs > 1.0 => {
-                start * (inputs - 1.0) + x * (end - start) * (inputs - 1.0) / (outputs - 1.0)
+                let steps = round(round(round(end - start) * (inputs - 1.0)) * x);
+                round(round(start * (inputs - 1.0)) + round(steps / (outputs - 1.0)))
             }
-            Self::Crop { start, end } => 0.5 * (start + end) * (inputs - 1.0),
+            Self::Crop { start, end } => round(0.5 * round(round(start + end) * (inputs - 1.0))),
         }
     }
 }
@@ -256,6 +283,30 @@ mod tests {
         assert_eq!(taps[0], (0, vec![3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0]));
         let piled = Sampling { exclude_outside: false, ..linear };
         assert_eq!(listed(&piled.taps(8, 4, None).unwrap())[0], (0, vec![0.5, 0.375, 0.125]));
+    }
+
+    #[test]
+    fn torch_and_pillow_by_hand() {
+        let corners = Sampling::torch(2, 3, false, true, false).unwrap();
+        assert_eq!(listed(&corners), [(0, vec![1.0]), (0, vec![0.5, 0.5]), (1, vec![1.0])]);
+        let cubic = Sampling::torch(4, 8, true, false, false).unwrap();
+        // Keys at 1.75, 0.75, 0.25, 1.25 with a = -3/4.
+        assert_eq!(listed(&cubic)[4], (0, vec![-0.03515625, 0.26171875, 0.87890625, -0.10546875]));
+        assert_eq!(Sampling::pillow(8, 4, false).unwrap(), Sampling::torch(8, 4, false, false, true).unwrap());
+        // The weights of Pillow's 8-bit pictures are these in fixed point.
+        let bytes = crate::image::Taps::new(crate::image::Resample::Bicubic, 157, 56, 0, 56).unwrap();
+        let floats = Sampling::pillow(157, 56, true).unwrap();
+        for j in 0..56 {
+            for i in 0..157 {
+                let of = |first: &[u32], at: &dyn Fn(usize) -> f64, width: usize| {
+                    let t = i as i64 - i64::from(first[j]);
+                    if (0..width as i64).contains(&t) { at(t as usize * 56 + j) } else { 0.0 }
+                };
+                let fixed = of(&bytes.first, &|at| f64::from(bytes.weights[at]) / f64::from(1 << 22), bytes.width);
+                let float = of(&floats.first, &|at| f64::from(floats.weights[at]), floats.width);
+                assert!((fixed - float).abs() < 2e-7, "{j} {i} {fixed} {float}");
+            }
+        }
     }
 
     #[test]

@@ -46,15 +46,17 @@ impl Kernel for Argmax {
         let mut files = vec![ENTRY.name];
         files.extend(self.items.parts(x.dtype, caps)?);
         files.push("parts/first_shared");
+        let (lanes, cols) = line_lanes(&around, caps);
         Ok(vec![Launch {
             files,
             overrides: vec![
-                ("LANES", line_lanes(around.count, caps).into()),
+                ("LANES", lanes.into()),
+                ("COLS", cols.into()),
                 ("SMALLEST", f64::from(u8::from(self.smallest))),
                 ("LAST", f64::from(u8::from(self.last))),
             ],
             params: around.params(),
-            grid: grid_2d(around.lines(), caps)?,
+            grid: grid_2d(around.lines().div_ceil(cols as usize), caps)?,
             chunk: None,
         }])
     }

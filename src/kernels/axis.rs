@@ -100,8 +100,24 @@ impl Items {
     }
 }
 
-/// Lanes of a workgroup that strides over `count` cells: a power of two.
-pub(super) fn line_lanes(count: usize, caps: &Caps) -> u32 {
-    let least = if caps.software { 8 } else { 32 };
-    (count.div_ceil(4) as u32).next_power_of_two().clamp(least, 256.min(caps.max_lanes))
+/// How a workgroup shares lines: its lanes, and how many lines it takes (`LANES` and `COLS`), both powers of two.
+///
+/// Neighbouring lanes take neighbouring lines where these lie next to each other, or where lines are short: a
+/// software adapter pays for every barrier, and saves all of them with a line a lane.
+pub(super) fn line_lanes(around: &Around, caps: &Caps) -> (u32, u32) {
+    let slices = around.count.div_ceil(4).next_power_of_two();
+    if caps.software {
+        let alone = around.count <= SHORT && around.lines() >= 16;
+        return if alone { (8, 8) } else { (slices.clamp(8, 256) as u32, 1) };
+    }
+    let most = 256.min(caps.max_lanes as usize).max(64);
+    let cols = match around.inner {
+        1 if around.count <= 16 => 64,
+        inner => inner.max(1).next_power_of_two().min(32),
+    };
+    let lanes = (cols * slices).clamp(64, most).max(cols);
+    ((if around.inner == 1 && around.count <= 16 { cols } else { lanes }) as u32, cols as u32)
 }
+
+/// Cells up to which a lane of a software adapter goes through a line alone.
+const SHORT: usize = 4096;

@@ -3,7 +3,7 @@
 use super::act::ACT_PART;
 use super::matmul::{Tile, weight_part};
 use super::window::{Planes, Window, by_axis};
-use super::{Act, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, elem_part, grid_2d, require};
+use super::{Act, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, chunks, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Error, Result};
 
@@ -49,6 +49,12 @@ impl Convolution {
     }
     fn groups(&self) -> usize {
         self.groups.max(1)
+    }
+    /// Weights of an output channel.
+    fn inner(&self, kernel: &dyn Kernel, x: &TensorType) -> Result<usize> {
+        let channels = Planes::of(kernel, x)?.channels / self.groups();
+        let inner = channels.checked_mul(self.window.cells()).filter(|n| *n < 1 << 31);
+        inner.ok_or_else(|| Error::graph(kernel.name(), format!("{:?} has too many weights a channel", self.window)))
     }
     /// Checks everything but the shape of `w`; `cols` are the channels of `y`.
     fn check(&self, kernel: &dyn Kernel, inputs: &[TensorType], cols: usize) -> Result<Planes> {
@@ -131,7 +137,7 @@ impl Kernel for Conv {
         require(self, inputs.len() > 1, || format!("{} inputs", inputs.len()))?;
         let w = &inputs[1];
         let y = self.0.output(self, inputs, w.rows())?;
-        let inner = Planes::of(self, &inputs[0])?.channels / self.0.groups() * self.0.window.cells();
+        let inner = self.0.inner(self, &inputs[0])?;
         require(self, w.shape.len() == 2 && w.cols() == inner, || format!("w {w} must be [cols, {inner}]"))?;
         weight_part(w)?;
         Ok(vec![y])
@@ -141,7 +147,14 @@ impl Kernel for Conv {
         let (x, y) = (Planes::of(self, &io.inputs[0])?, Planes::of(self, &io.outputs[0])?);
         let rows = y.images * y.extents.iter().product::<usize>();
         let (groups, group_cols) = (self.0.groups(), y.channels / self.0.groups());
-        let tile = Tile::pick(rows, caps);
+        if chunks(w, caps).len() > 1 {
+            return Err(Error::MissingCapability {
+                what: format!("conv, weight {w}"),
+                needs: format!("a binding of {} bytes", w.bytes()),
+                has: format!("{} bytes; use a weight of 16 bits", caps.max_binding.min(caps.max_buffer)),
+            });
+        }
+        let tile = Tile::pick_staged(rows, caps);
         let (window_part, mut overrides) = self.0.window_part();
         overrides.extend(tile.overrides());
         overrides.push(("ACT", Act::code(self.0.act)));
@@ -208,8 +221,9 @@ impl Kernel for ConvGrouped {
         rows_f32(self, w)?;
         let cols = w.shape[0];
         let y = self.0.output(self, inputs, cols)?;
-        let inner = Planes::of(self, &inputs[0])?.channels / self.0.groups() * self.0.window.cells();
-        require(self, w.elements() == cols * inner, || format!("w {w} must hold {inner} cells a channel"))?;
+        let inner = self.0.inner(self, &inputs[0])?;
+        let fits = cols.checked_mul(inner) == Some(w.elements());
+        require(self, fits, || format!("w {w} must hold {inner} cells a channel"))?;
         Ok(vec![y])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {

@@ -202,6 +202,16 @@ impl Tile {
         Self { part: "parts/tile_shared", rows: 64, cols: 64, rows_vary: false }
     }
 
+    /// The tile for an x that takes long to read: one that calls `x_quad` in few places, since compilers put the whole
+    /// of it in each (SwiftShader takes minutes over the sixteen of `tile_direct`).
+    pub fn pick_staged(rows: usize, caps: &Caps) -> Self {
+        if lavapipe_like(caps) {
+            Self::pick(rows, caps)
+        } else {
+            Self::pick(rows, &Caps { software: false, ..caps.clone() })
+        }
+    }
+
     /// The tile of `matvec` for `rows` <= 8.
     pub fn pick_vec(rows: usize, caps: &Caps) -> Self {
         if lavapipe_like(caps) {

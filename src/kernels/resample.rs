@@ -1,6 +1,7 @@
 //! Resampling of an axis by a plan of taps: every separable resize, as [`crate::image::Sampling`] plans them.
 
 use super::axis::Around;
+use super::cell::cell;
 use super::rows::{activation, arity};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, flat_limit, grid_2d, require};
 use crate::reference::{self, Array, Cell};
@@ -49,20 +50,25 @@ impl Kernel for Resample {
         Ok(vec![y])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        let (x, weights, y) = (&io.inputs[0], &io.inputs[3], &io.outputs[0]);
+        let (x, weights) = (&io.inputs[0], &io.inputs[3]);
         let around = Around::checked(self, x, self.axis)?;
+        let (size, cell) = cell(&[around.inner]);
+        let (places, inner) = (weights.cols(), around.inner / size);
+        let lines = if around.outer < 4 { 1 } else { 4 };
+        let items = around.outer.div_ceil(lines) * places * inner;
         Ok(vec![Launch {
-            files: vec![ENTRY.name, elem_part(x.dtype, caps)?],
-            overrides: vec![("LANES", LANES.into())],
+            files: vec![ENTRY.name, elem_part(x.dtype, caps)?, cell],
+            overrides: vec![("LANES", LANES.into()), ("LINES", lines as f64)],
             params: vec![
-                ("items", y.elements() as u32),
+                ("items", items as u32),
+                ("outer", around.outer as u32),
                 ("count", around.count as u32),
-                ("places", weights.cols() as u32),
-                ("inner", around.inner as u32),
+                ("places", places as u32),
+                ("inner", inner as u32),
                 ("taps", weights.rows() as u32),
                 ("outside", self.outside.to_bits()),
             ],
-            grid: grid_2d(y.elements().div_ceil(LANES as usize), caps)?,
+            grid: grid_2d(items.div_ceil(LANES as usize), caps)?,
             chunk: None,
         }])
     }

@@ -49,16 +49,18 @@ impl Kernel for Scan {
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let x = &io.inputs[0];
         let around = Around::checked(self, x, self.axis)?;
+        let (lanes, cols) = line_lanes(&around, caps);
         Ok(vec![Launch {
             files: vec![ENTRY.name, number_part(x.dtype, caps)?],
             overrides: vec![
-                ("LANES", line_lanes(around.count, caps).into()),
+                ("LANES", lanes.into()),
+                ("COLS", cols.into()),
                 ("OP", f64::from(self.op as u8)),
                 ("EXCLUSIVE", f64::from(u8::from(self.exclusive))),
                 ("REVERSE", f64::from(u8::from(self.reverse))),
             ],
             params: around.params(),
-            grid: grid_2d(around.lines(), caps)?,
+            grid: grid_2d(around.lines().div_ceil(cols as usize), caps)?,
             chunk: None,
         }])
     }

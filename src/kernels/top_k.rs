@@ -54,14 +54,16 @@ impl Kernel for TopK {
         files.push("parts/first_shared");
         let mut params = around.params();
         params.push(("k", self.k as u32));
+        let (lanes, cols) = line_lanes(&around, caps);
         Ok(vec![Launch {
             files,
             overrides: vec![
-                ("LANES", line_lanes(around.count, caps).into()),
+                ("LANES", lanes.into()),
+                ("COLS", cols.into()),
                 ("SMALLEST", f64::from(u8::from(self.smallest))),
             ],
             params,
-            grid: grid_2d(around.lines(), caps)?,
+            grid: grid_2d(around.lines().div_ceil(cols as usize), caps)?,
             chunk: None,
         }])
     }

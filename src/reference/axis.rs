@@ -105,13 +105,13 @@ fn reduced_integers(op: ReduceOp, v: &[f64], dtype: DType) -> Cell {
 
 /// Running sums or products: each cell from the part of its line before it.
 ///
-/// Bound: a line is cut into at least 8 spans. A term is rounded at most once for each cell of its own span, in the
-/// exchange of up to 256 folds (8 times), and once for each cell of the span that the result lies in. In a
-/// product of `n` terms every multiplication counts once.
+/// Bound: a line of more than 4096 cells is cut into at least 8 spans. A term is rounded at most once for each cell of its
+/// own span, in the exchange of up to 256 folds (8 times), and once for each cell of the span that the result lies in; in
+/// a shorter line at most once for each cell. In a product of `n` terms every multiplication counts once.
 pub fn scan(kernel: &Scan, x: &Array, row: usize) -> Vec<Cell> {
     let (_, count, after) = extents(&x.shape, kernel.axis);
     let cols = x.cols();
-    let steps = 2.0 * (count as f64 / 8.0).ceil() + 8.0;
+    let steps = if count > 4096 { 2.0 * (count as f64 / 8.0).ceil() + 8.0 } else { count as f64 };
     let cell = |at: usize| {
         let (j, line_at) = (at / after % count, at / after / count * after + at % after);
         let mut values = line(x, kernel.axis, line_at);

@@ -62,7 +62,6 @@ impl Plane<'_> {
         let v = if corners { (coordinate + 1.0) / 2.0 * (n - 1.0) } else { ((coordinate + 1.0) * n - 1.0) / 2.0 };
         let (low, high) = self.edges(axis);
         match self.kernel.padding {
-            GridPadding::Border if v < low || v > high => v.clamp(0.0, n - 1.0),
             GridPadding::Reflection if v < low || v > high => self.folded(v, axis),
             _ => v,
         }

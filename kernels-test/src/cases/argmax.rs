@@ -1,5 +1,6 @@
 //! argmax: ties, signs, zeros of both signs, one column, every axis, integers, vocabularies of real models.
 
+use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType::{self, F16, I32, U32};
 use omma::kernels::{Argmax, Items, TensorType};
@@ -50,5 +51,9 @@ pub fn cases() -> Vec<Case> {
     all.extend(all_four(U32, &[3, 41, 2, 2], 1, Items::PairsU64, Fill::Index(3)));
     all.extend(all_four(U32, &[3, 41, 2], 1, Items::PairsI64, Fill::Index(u32::MAX)));
     all.extend(all_four(DType::F32, &[1], 0, Items::Single, uniform()));
+    for shape in [[2, 7, 19], [3, 1000, 1], [131, 9, 1]] {
+        let kernel = Argmax { axis: 1, last: true, ..Argmax::default() };
+        all.extend(as_gpu(&format!("{shape:?}"), &kernel, &[Input::f32(&shape).fill(Fill::Index(7))]));
+    }
     all
 }

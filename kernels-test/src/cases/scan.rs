@@ -28,10 +28,11 @@ pub fn cases() -> Vec<Case> {
     all.extend(case(Product, I32, &[3, 40], 1, Fill::Uniform(-9.0, 9.0)));
     all.extend(case(Sum, F32, &[65_537, 2], 1, uniform()).into_iter().take(1));
     all.extend(case(Sum, F32, &[2, 8191], 1, Fill::Offset));
+    all.extend(case(Sum, F32, &[3, 513, 7], 1, Fill::Offset));
     all.extend(case(Sum, F32, &[577, 577], 1, uniform()).into_iter().take(1).map(Case::bench));
-    for cols in [7, 1000] {
+    for shape in [[3, 7, 1], [3, 1000, 1], [131, 9, 1], [2, 70, 19]] {
         let kernel = Scan { op: Sum, axis: 1, exclusive: true, reverse: false };
-        all.extend(as_gpu(&format!("3x{cols}"), &kernel, &[Input::f32(&[3, cols])]));
+        all.extend(as_gpu(&format!("{shape:?}"), &kernel, &[Input::f32(&shape)]));
     }
     all
 }

@@ -40,9 +40,9 @@ pub fn cases() -> Vec<Case> {
         case(F32, &[577, 64], 1, 8, uniform()).bench(),
         case(F32, &[1, 151_936], 1, 50, uniform()).bench(),
     ];
-    for (rows, cols, k) in [(3, 7, 7), (5, 1000, 40)] {
-        let inputs = [Input::f32(&[rows, cols]).fill(Fill::Index(50))];
-        all.extend(as_gpu(&format!("{k} of {rows}x{cols}"), &TopK { smallest: false, ..smallest(1, k) }, &inputs));
+    for (shape, k) in [([3, 7, 1], 7), ([5, 1000, 1], 40), ([131, 9, 1], 3), ([3, 70, 33], 5)] {
+        let inputs = [Input::f32(&shape).fill(Fill::Index(50))];
+        all.extend(as_gpu(&format!("{k} of {shape:?}"), &TopK { smallest: false, ..smallest(1, k) }, &inputs));
     }
     all
 }

@@ -4,7 +4,9 @@ use super::super::builder::{Builder, Mapped, Stop};
 use super::axes::widened;
 use super::windows::window;
 use super::{Entry, ONNX};
-use omma::kernels::{Combine, Picks, Places, Pool, PoolOp, Rearrange, Reduce, ReduceOp, Scatter, Window, Windows};
+use omma::kernels::{
+    Border, Combine, Pad, Picks, Places, Pool, PoolOp, Rearrange, Reduce, ReduceOp, Scatter, Window, Windows,
+};
 
 /// Mappings of this group.
 pub static OPS: &[Entry] = &[
@@ -79,27 +81,28 @@ fn global_norm(b: &mut Builder<'_>) -> Mapped {
 }
 
 /// Maxima put back where they came from, into zeros. Places count the cells of the planes that the windows would have
-/// come from, or of those that operand 2 asks for.
+/// come from; larger ones, where operand 2 asks for them, have these in their first corner.
 fn max_unpool(b: &mut Builder<'_>) -> Mapped {
     let (x, ids) = (b.input(0)?, b.input(1)?);
     let shape = b.shape(x);
-    let out: Vec<usize> = if b.has(2) {
-        b.host(2)?.ints().iter().map(|v| usize::try_from(*v).unwrap_or(0)).collect()
-    } else {
-        let window = window(b, &shape, &[])?;
-        let skip = 3 - (shape.len() - 2);
-        let extent = |(i, n): (usize, &usize)| {
-            let whole = (n - 1) * window.stride[skip + i] + window.size[skip + i];
-            whole.saturating_sub(window.pad[skip + i] + window.pad_end[skip + i])
-        };
-        shape[..2].iter().copied().chain(shape[2..].iter().enumerate().map(extent)).collect()
+    let window = window(b, &shape, &[])?;
+    let skip = 3 - (shape.len() - 2);
+    let extent = |(i, n): (usize, &usize)| {
+        let whole = (n - 1) * window.stride[skip + i] + window.size[skip + i];
+        whole.saturating_sub(window.pad[skip + i] + window.pad_end[skip + i])
     };
+    let planes: Vec<usize> = shape[..2].iter().copied().chain(shape[2..].iter().enumerate().map(extent)).collect();
     let count: usize = shape.iter().product();
     let low = Rearrange::all(&[count, 2]).slice(1, 0, 1, 1)?.shaped(&[count]);
     let ids = b.add(low, &[ids])?;
     let zero = b.graph().constant_f32("zero", &[1], &[0.0]);
-    let y = b.add(Rearrange::expand(&[1], &[out.iter().product()])?, &[zero])?;
+    let y = b.add(Rearrange::expand(&[1], &[planes.iter().product()])?, &[zero])?;
     let picks = Picks { batches: 1, picks: count, cols: 1, strides: [0, 1, 0], wide: false };
     let y = b.add(Scatter { picks, combine: Combine::Replace }, &[x, ids, y])?;
-    Ok(vec![Some(b.reshape(y, &out)?)])
+    let y = b.reshape(y, &planes)?;
+    if !b.has(2) {
+        return Ok(vec![Some(y)]);
+    }
+    let after = b.host(2)?.ints().iter().zip(&planes).map(|(to, from)| to - *from as i64).collect();
+    Ok(vec![Some(b.add(Pad { before: vec![0; planes.len()], after, border: Border::word(0) }, &[y])?)])
 }

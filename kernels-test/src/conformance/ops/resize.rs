@@ -192,7 +192,7 @@ fn affine_grid(b: &mut Builder<'_>) -> Mapped {
     let (axes, places) = (extents.len(), extents.iter().product::<usize>());
     let corners = flag(b, "align_corners")?;
     let at = |i: usize, n: usize| match (corners, n) {
-        (true, 1) => -1.0,
+        (true, 1) => 0.0,
         (true, _) => 2.0 * i as f64 / (n as f64 - 1.0) - 1.0,
         (false, _) => (2.0 * i as f64 + 1.0) / n as f64 - 1.0,
     };
