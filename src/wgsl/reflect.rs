@@ -78,6 +78,12 @@ impl Reflection {
 
 /// Parses, validates and reflects a linked shader with its override values.
 pub fn reflect(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Reflection> {
+    let (module, info, names) = prepare(linked, overrides)?;
+    collect(&module, &info, names).map_err(|reason| Error::Shader { name: linked.name().into(), reason })
+}
+
+/// The IR of a linked shader once its `override` constants have their values, and the names of those.
+pub(super) fn prepare(linked: &Linked, overrides: &[(&str, f64)]) -> Result<(Module, ModuleInfo, Vec<String>)> {
     let fail = |reason: String| Error::Shader { name: linked.name().into(), reason };
     let module = naga::front::wgsl::parse_str(&linked.text).map_err(|e| {
         let place = e.location(&linked.text).map_or_else(String::new, |l| linked.place(l.line_number as usize));
@@ -94,10 +100,10 @@ pub fn reflect(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Reflection>
     let constants = overrides.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, None, &constants)
         .map_err(|e| fail(format!("overrides: {}", chain(&e))))?;
-    collect(&module, &info, names).map_err(fail)
+    Ok((module.into_owned(), info.into_owned(), names))
 }
 
-fn collect(module: &Module, info: &ModuleInfo, overrides: Vec<String>) -> Result<Reflection, String> {
+pub(super) fn collect(module: &Module, info: &ModuleInfo, overrides: Vec<String>) -> Result<Reflection, String> {
     let entry = module.entry_points.first().ok_or("no entry point")?;
     let used = info.get_entry_point(0);
     let (mut bindings, mut params, mut workgroup_bytes) = (Vec::new(), Vec::new(), 0);
