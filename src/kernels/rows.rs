@@ -226,7 +226,7 @@ mod tests {
         let software = Caps { software: true, subgroup: Some((8, 8)), ..Caps::floor() };
         let launches = |rows: usize, cols: usize| {
             let types = [TensorType::f32(&[rows, cols])];
-            Softmax.launch(&Io { inputs: &types, outputs: &types }, &software).unwrap()
+            Softmax::default().launch(&Io { inputs: &types, outputs: &types }, &software).unwrap()
         };
         let whole = launches(7, 1024);
         assert!(whole.len() == 1 && whole[0].files.ends_with(&["parts/reduce_single", "parts/sweep_held"]));

@@ -6,9 +6,8 @@ mod halves;
 mod values;
 
 use super::Linked;
-use super::reflect::{collect, prepare};
-use crate::{Caps, Error, Result};
-use naga::valid::GlobalUse;
+use super::reflect::prepare;
+use crate::{Caps, Result};
 use std::fmt;
 
 /// What a finding is about.
@@ -60,30 +59,27 @@ impl fmt::Display for Finding {
 ///
 /// Errors: the shader does not parse or validate.
 pub fn lint(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Vec<Finding>> {
-    let (module, info, names) = prepare(linked, overrides)?;
+    let prepared = prepare(linked, overrides)?;
     let place = |span: naga::Span| match span.is_defined() {
         true => linked.place(span.location(&linked.text).line_number as usize),
         false => linked.place(0),
     };
-    let used = info.get_entry_point(0);
-    let mut findings = Vec::new();
-    for (handle, variable) in module.global_variables.iter() {
-        if variable.binding.is_some() && used[handle] == GlobalUse::empty() {
-            let text = format!("{} is bound and not used", variable.name.clone().unwrap_or_default());
-            let place = place(module.global_variables.get_span(handle));
-            findings.push(Finding { lint: Lint::UnusedBinding, place, text });
+    let mut found = flow::run(&prepared.module);
+    found.extend(halves::run(&prepared.module));
+    let declared = prepared.declared.clone();
+    let reflection = prepared.reflection(linked)?;
+    for (name, span) in declared {
+        if !reflection.bindings.iter().any(|b| b.name == name) {
+            found.push((Lint::UnusedBinding, span, format!("{name} is bound and not used")));
         }
     }
-    let reflection =
-        collect(&module, &info, names).map_err(|reason| Error::Shader { name: linked.name().into(), reason })?;
+    let mut findings: Vec<Finding> =
+        found.into_iter().map(|(lint, span, text)| Finding { lint, place: place(span), text }).collect();
     let floor = Caps::floor().max_workgroup_bytes;
     if reflection.workgroup_bytes > floor {
         let text = format!("{} bytes of workgroup memory, the floor is {floor}", reflection.workgroup_bytes);
         findings.push(Finding { lint: Lint::WorkgroupBytes, place: linked.place(1), text });
     }
-    let mut found: Vec<(Lint, naga::Span, String)> = flow::run(&module);
-    found.extend(halves::run(&module));
-    findings.extend(found.into_iter().map(|(lint, span, text)| Finding { lint, place: place(span), text }));
     findings.sort();
     findings.dedup();
     Ok(findings)
@@ -141,7 +137,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     #[test]
     fn indices_from_buffers_have_to_be_clamped_or_compared() {
-        let index = |body: &str| lints(&format!("spread(lane); {body}"));
+        let index = |body: &str| lints(&format!("if group.x > params.rows {{ return; }} spread(lane); {body}"));
         let found = [Lint::UnguardedIndex];
         assert_eq!(index("y[lane] = x[list[lane]];"), found);
         assert_eq!(index("y[list[lane] + lane] = cells[0];"), found);
@@ -151,6 +147,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         assert_eq!(index("let i = list[lane]; if i < params.rows { y[lane] = x[i]; }"), []);
         assert_eq!(index("y[lane] = x[list[lane] % params.rows];"), []);
         assert_eq!(index("y[lane] = x[clamp(list[lane], 1u, 7u)];"), []);
+        assert_eq!(index("var i = list[lane]; i = min(i, params.rows - 1u); y[lane] = x[i];"), []);
+        assert_eq!(index("y[lane] = x[extractBits(list[lane], 8u, 4u)];"), []);
         assert_eq!(index("y[lane] = x[min(list[lane], list[0])];"), found, "a bound that comes from a buffer is none");
     }
 

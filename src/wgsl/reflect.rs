@@ -78,12 +78,27 @@ impl Reflection {
 
 /// Parses, validates and reflects a linked shader with its override values.
 pub fn reflect(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Reflection> {
-    let (module, info, names) = prepare(linked, overrides)?;
-    collect(&module, &info, names).map_err(|reason| Error::Shader { name: linked.name().into(), reason })
+    prepare(linked, overrides)?.reflection(linked)
 }
 
-/// The IR of a linked shader once its `override` constants have their values, and the names of those.
-pub(super) fn prepare(linked: &Linked, overrides: &[(&str, f64)]) -> Result<(Module, ModuleInfo, Vec<String>)> {
+/// The IR of a linked shader once its `override` constants have their values.
+pub(super) struct Prepared {
+    pub module: Module,
+    pub info: ModuleInfo,
+    /// Names of the `override` constants.
+    names: Vec<String>,
+    /// Every buffer that the text binds, and where; the module has those that are used.
+    pub declared: Vec<(String, naga::Span)>,
+}
+
+impl Prepared {
+    pub fn reflection(self, linked: &Linked) -> Result<Reflection> {
+        let Self { module, info, names, .. } = self;
+        collect(&module, &info, names).map_err(|reason| Error::Shader { name: linked.name().into(), reason })
+    }
+}
+
+pub(super) fn prepare(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Prepared> {
     let fail = |reason: String| Error::Shader { name: linked.name().into(), reason };
     let module = naga::front::wgsl::parse_str(&linked.text).map_err(|e| {
         let place = e.location(&linked.text).map_or_else(String::new, |l| linked.place(l.line_number as usize));
@@ -97,13 +112,16 @@ pub(super) fn prepare(linked: &Linked, overrides: &[(&str, f64)]) -> Result<(Mod
     if let Some((name, _)) = overrides.iter().find(|(name, _)| !names.iter().any(|n| n == name)) {
         return Err(fail(format!("there is no override {name}; there are {}", names.join(", "))));
     }
+    let bound = module.global_variables.iter().filter(|(_, variable)| variable.binding.is_some());
+    let named = bound.map(|(h, v)| (v.name.clone().unwrap_or_default(), module.global_variables.get_span(h)));
+    let declared = named.collect();
     let constants = overrides.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, None, &constants)
         .map_err(|e| fail(format!("overrides: {}", chain(&e))))?;
-    Ok((module.into_owned(), info.into_owned(), names))
+    Ok(Prepared { module: module.into_owned(), info: info.into_owned(), names, declared })
 }
 
-pub(super) fn collect(module: &Module, info: &ModuleInfo, overrides: Vec<String>) -> Result<Reflection, String> {
+fn collect(module: &Module, info: &ModuleInfo, overrides: Vec<String>) -> Result<Reflection, String> {
     let entry = module.entry_points.first().ok_or("no entry point")?;
     let used = info.get_entry_point(0);
     let (mut bindings, mut params, mut workgroup_bytes) = (Vec::new(), Vec::new(), 0);

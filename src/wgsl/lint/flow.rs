@@ -49,6 +49,12 @@ struct Left {
     turn: Option<Span>,
 }
 
+impl Left {
+    fn or(self, other: Self) -> Self {
+        Self { function: self.function.or(other.function), turn: self.turn.or(other.turn) }
+    }
+}
+
 impl<'a> Walk<'a> {
     /// What a function returns; `apart`: where the lanes parted before the call.
     fn call(&mut self, function: &'a Function, arguments: Vec<Known>, apart: Option<Span>) -> Known {
@@ -87,7 +93,7 @@ impl<'a> Walk<'a> {
         let mut apart = apart;
         for (statement, span) in block.span_iter() {
             let left = self.statement(values, statement, *span, apart, returned);
-            all = Left { function: all.function.or(left.function), turn: all.turn.or(left.turn) };
+            all = all.or(left);
             apart = apart.or(left.function).or(left.turn);
         }
         all
@@ -109,30 +115,17 @@ impl<'a> Walk<'a> {
             Statement::If { condition, accept, reject } => {
                 let inside = parts(values, *condition);
                 let first = self.block(values, accept, inside, returned);
-                let second = self.block(values, reject, inside, returned);
-                return Left { function: first.function.or(second.function), turn: first.turn.or(second.turn) };
+                return first.or(self.block(values, reject, inside, returned));
             }
             Statement::Switch { selector, cases } => {
                 let inside = parts(values, *selector);
-                let mut all = Left::default();
-                for case in cases {
-                    let left = self.block(values, &case.body, inside, returned);
-                    all = Left { function: all.function.or(left.function), turn: all.turn.or(left.turn) };
-                }
-                return all;
+                let block =
+                    |all: Left, case: &'a naga::SwitchCase| all.or(self.block(values, &case.body, inside, returned));
+                return cases.iter().fold(Left::default(), block);
             }
             Statement::Loop { body, continuing, break_if } => {
-                let mut inside = apart;
-                // Lanes that part in one turn are apart in the next.
-                let mut left = self.block(values, body, inside, returned);
                 let last = break_if.and_then(|condition| parts(values, condition));
-                inside = inside.or(left.turn).or(left.function).or(last);
-                if inside.is_some() {
-                    left = self.block(values, body, inside, returned);
-                }
-                self.block(values, continuing, inside, returned);
-                // They meet again behind the loop, but for those that left the function.
-                return Left { function: left.function, turn: None };
+                return self.turns(values, [body, continuing], [apart, last], returned);
             }
             Statement::Break | Statement::Continue => return Left { function: None, turn: apart },
             Statement::Return { value } => {
@@ -148,35 +141,58 @@ impl<'a> Walk<'a> {
                 self.store(values, *pointer, known);
             }
             Statement::Call { function, arguments, result } => {
-                let arguments: Vec<Known> = arguments.iter().map(|a| values.of(*a)).collect();
-                let situation = (*function, arguments.clone(), apart.is_some());
-                let known = match self.calls.get(&situation) {
-                    Some(known) => *known,
-                    None => {
-                        let known = self.call(&self.module.functions[*function], arguments, apart);
-                        self.calls.insert(situation, known);
-                        known
-                    }
-                };
-                if let Some(result) = result {
-                    *values.results.entry(*result).or_default() |= known;
-                }
+                let known = self.called(values, *function, arguments, apart);
+                values.learn(*result, known);
             }
             Statement::Atomic { pointer, value, result, .. } => {
                 let known = VARIES | values.of(*value);
                 self.store(values, *pointer, known);
-                if let Some(result) = result {
-                    *values.results.entry(*result).or_default() |= known;
-                }
+                values.learn(*result, known);
             }
             Statement::SubgroupCollectiveOperation { argument, result, .. }
             | Statement::SubgroupGather { argument, result, .. } => {
-                let known = values.of(*argument);
-                *values.results.entry(*result).or_default() |= known;
+                values.learn(Some(*result), values.of(*argument));
             }
             _ => {}
         }
         Left::default()
+    }
+
+    /// A loop. `apart`: before it; `last`: where lanes part as they leave it at its end.
+    fn turns(
+        &mut self,
+        values: &mut Values<'a>,
+        [body, continuing]: [&'a Block; 2],
+        [apart, last]: [Option<Span>; 2],
+        returned: &mut Known,
+    ) -> Left {
+        let mut left = self.block(values, body, apart, returned);
+        // Lanes that part in one turn are apart in the next.
+        let inside = apart.or(left.turn).or(left.function).or(last);
+        if inside.is_some() {
+            left = self.block(values, body, inside, returned);
+        }
+        self.block(values, continuing, inside, returned);
+        // They meet again behind the loop, but for those that left the function.
+        Left { function: left.function, turn: None }
+    }
+
+    /// A call, looked at once in each situation.
+    fn called(
+        &mut self,
+        values: &Values<'a>,
+        function: Handle<Function>,
+        arguments: &[Handle<Expression>],
+        apart: Option<Span>,
+    ) -> Known {
+        let arguments: Vec<Known> = arguments.iter().map(|a| values.of(*a)).collect();
+        let situation = (function, arguments.clone(), apart.is_some());
+        if let Some(known) = self.calls.get(&situation) {
+            return *known;
+        }
+        let known = self.call(&self.module.functions[function], arguments, apart);
+        self.calls.insert(situation, known);
+        known
     }
 
     fn barrier(&mut self, values: &mut Values<'a>, statement: &Statement, span: Span, apart: Option<Span>) {
@@ -187,7 +203,7 @@ impl<'a> Walk<'a> {
             && let (Root::Global(global), _) = values.root(*pointer)
         {
             let data = self.globals.get(&global).is_some_and(|known| known.data);
-            *values.results.entry(*result).or_default() |= Known { varies: false, data };
+            values.learn(Some(*result), Known { varies: false, data });
         }
     }
 

@@ -70,6 +70,13 @@ impl<'a> Values<'a> {
         self.known[value.index()]
     }
 
+    /// Adds to what is known of the result of a statement.
+    pub fn learn(&mut self, result: Option<Handle<Expression>>, known: Known) {
+        if let Some(result) = result {
+            *self.results.entry(result).or_default() |= known;
+        }
+    }
+
     /// Where a pointer leads, and what is known of the indices on the way.
     pub fn root(&self, pointer: Handle<Expression>) -> (Root, Known) {
         match self.function.expressions[pointer] {
@@ -109,9 +116,11 @@ impl<'a> Values<'a> {
         loaded || self.compared.contains(&handle)
     }
 
-    /// Both sides of every comparison of an order, and the variables they are read from.
+    /// Both sides of every comparison of an order, and the variables they are read from; and variables that are
+    /// stored back no larger than something: `x = min(x, last)`.
     fn find_compared(&mut self) {
         use BinaryOperator::{Greater, GreaterEqual, Less, LessEqual};
+        self.find_clamped(&self.function.body);
         for (_, expression) in self.function.expressions.iter() {
             let Expression::Binary { op: Less | LessEqual | Greater | GreaterEqual, left, right } = *expression else {
                 continue;
@@ -123,6 +132,34 @@ impl<'a> Values<'a> {
                 {
                     self.compared_locals.insert(local);
                 }
+            }
+        }
+    }
+
+    fn find_clamped(&mut self, block: &'a naga::Block) {
+        use naga::Statement as S;
+        for statement in block {
+            match statement {
+                S::Block(inner) => self.find_clamped(inner),
+                S::If { accept: one, reject: other, .. } | S::Loop { body: one, continuing: other, .. } => {
+                    self.find_clamped(one);
+                    self.find_clamped(other);
+                }
+                S::Switch { cases, .. } => cases.iter().for_each(|case| self.find_clamped(&case.body)),
+                S::Store { pointer, value } => {
+                    let Expression::Math { fun: MathFunction::Min | MathFunction::Clamp, arg, .. } =
+                        self.function.expressions[*value]
+                    else {
+                        continue;
+                    };
+                    let Expression::Load { pointer: old } = self.function.expressions[arg] else { continue };
+                    if let ((Root::Local(new), _), (Root::Local(old), _)) = (self.root(*pointer), self.root(old))
+                        && new == old
+                    {
+                        self.compared_locals.insert(new);
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -151,6 +188,8 @@ impl<'a> Values<'a> {
                 // The last operand of min and clamp is the bound.
                 let bound = match fun {
                     MathFunction::Min => Some(!(of(arg).data && arg1.is_some_and(|b| self.of(b).data))),
+                    // As large as its bits allow, which are few.
+                    MathFunction::ExtractBits => Some(true),
                     MathFunction::Clamp => Some(!arg2.is_some_and(|b| self.of(b).data)),
                     _ => None,
                 };
