@@ -1,7 +1,7 @@
 //! `kernels-test test|perf|support|conformance|wgsl`: the conformance harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, report, wgsl_dump};
+use kernels_test::{conformance, lint, report, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +28,12 @@ enum Mode {
         /// Compares instead of writing.
         #[arg(long)]
         check: bool,
+    },
+    /// Lints every shader that the cases launch: barriers in flow, unguarded indices, f16 sums, unused bindings.
+    Lint {
+        /// Only kernels whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
     },
     /// Prints the linked WGSL of a kernel's cases.
     Wgsl {
@@ -107,6 +113,16 @@ fn docs(check: bool) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(same)
 }
 
+/// Prints the findings of the lints; true if there are none.
+fn lints(filter: &str) -> Result<bool, Box<dyn std::error::Error>> {
+    let (found, variants) = lint::run(filter)?;
+    for (finding, variant) in &found {
+        println!("{finding}\n    in {variant}");
+    }
+    println!("lint: {} findings in {variants} variants", found.len());
+    Ok(found.is_empty())
+}
+
 async fn open(adapter: &str, floor: bool) -> omma::Result<Device> {
     let device =
         Device::open(&OpenOptions { adapter: AdapterChoice::from(adapter), floor, ..Default::default() }).await?;
@@ -138,6 +154,7 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
             return Ok(true);
         }
         Mode::Docs { check } => return docs(*check),
+        Mode::Lint { filter } => return lints(filter),
         Mode::Conformance(options) => return conform(options).await,
         Mode::Test(o) | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),

@@ -215,8 +215,9 @@ impl Kernel for Attention {
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (q, k, v, sequences) = (&io.inputs[0], &io.inputs[1], &io.inputs[2], io.inputs[3].rows());
-        // Of every sequence at most one tile is not full.
-        let tiles = q.rows() / TILE + sequences;
+        // Of every sequence at most one tile is not full; a block of rows is that of one head.
+        let tokens = q.rows() / if self.q_block.is_some() { self.heads } else { 1 };
+        let tiles = tokens / TILE + sequences;
         let groups = tiles.checked_mul(self.heads).filter(|n| u32::try_from(*n).is_ok());
         let groups = groups.ok_or_else(|| Error::graph(ENTRY.name, format!("{tiles} tiles are too many")))?;
         let (attend, lanes) = self.attend_parts(caps);

@@ -5,9 +5,11 @@
 //! the one module that names `naga`; it touches no device.
 
 mod link;
+mod lint;
 mod reflect;
 mod sources;
 
 pub use link::{Linked, link};
+pub use lint::{Finding, Lint, lint};
 pub use reflect::{Access, Binding, Reflection, Word, reflect};
 pub use sources::{SHADERS, source};

@@ -78,6 +78,27 @@ impl Reflection {
 
 /// Parses, validates and reflects a linked shader with its override values.
 pub fn reflect(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Reflection> {
+    prepare(linked, overrides)?.reflection(linked)
+}
+
+/// The IR of a linked shader once its `override` constants have their values.
+pub(super) struct Prepared {
+    pub module: Module,
+    pub info: ModuleInfo,
+    /// Names of the `override` constants.
+    names: Vec<String>,
+    /// Every buffer that the text binds, and where; the module has those that are used.
+    pub declared: Vec<(String, naga::Span)>,
+}
+
+impl Prepared {
+    pub fn reflection(self, linked: &Linked) -> Result<Reflection> {
+        let Self { module, info, names, .. } = self;
+        collect(&module, &info, names).map_err(|reason| Error::Shader { name: linked.name().into(), reason })
+    }
+}
+
+pub(super) fn prepare(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Prepared> {
     let fail = |reason: String| Error::Shader { name: linked.name().into(), reason };
     let module = naga::front::wgsl::parse_str(&linked.text).map_err(|e| {
         let place = e.location(&linked.text).map_or_else(String::new, |l| linked.place(l.line_number as usize));
@@ -91,10 +112,13 @@ pub fn reflect(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Reflection>
     if let Some((name, _)) = overrides.iter().find(|(name, _)| !names.iter().any(|n| n == name)) {
         return Err(fail(format!("there is no override {name}; there are {}", names.join(", "))));
     }
+    let bound = module.global_variables.iter().filter(|(_, variable)| variable.binding.is_some());
+    let named = bound.map(|(h, v)| (v.name.clone().unwrap_or_default(), module.global_variables.get_span(h)));
+    let declared = named.collect();
     let constants = overrides.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, None, &constants)
         .map_err(|e| fail(format!("overrides: {}", chain(&e))))?;
-    collect(&module, &info, names).map_err(fail)
+    Ok(Prepared { module: module.into_owned(), info: info.into_owned(), names, declared })
 }
 
 fn collect(module: &Module, info: &ModuleInfo, overrides: Vec<String>) -> Result<Reflection, String> {
