@@ -59,6 +59,7 @@ pub fn test() -> Result<bool, String> {
     steps.command("unit and integration tests (lavapipe)", with(tests, &lavapipe));
     steps.step("docs/KERNELS.md is in step with the registry", || kernels(true));
     on_adapter(&mut steps, &lavapipe);
+    conformance(&mut steps, &lavapipe);
     let floor = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "test", "--floor"]);
     steps.command("kernels against their oracles (lavapipe at wgpu's default limits)", with(floor, &lavapipe));
     match driver::swiftshader() {
@@ -85,6 +86,19 @@ fn on_adapter(steps: &mut Steps, adapter: &Adapter) {
             steps.step(&name, || goldens::run(adapter, &folder, ""));
         }
         None => steps.skip(&name, "no ../shared beside the repository, and OMMA_SHARED is not set"),
+    }
+}
+
+/// The operator packs that other programs made, where they are.
+fn conformance(steps: &mut Steps, adapter: &Adapter) {
+    let name = format!("conformance packs ({})", adapter.name);
+    match goldens::folder().map(|folder| folder.join("ops")).filter(|packs| packs.is_dir()) {
+        Some(packs) => {
+            let mut run = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "conformance"]);
+            run.arg(packs);
+            steps.command(&name, with(run, adapter));
+        }
+        None => steps.skip(&name, "no ops in ../shared beside the repository"),
     }
 }
 
