@@ -76,6 +76,7 @@ fn main(
     }
     let bias = bias_quad(n).x;
     for (var i = 0u; first + i < end; i++) {
-        y[(first + i) * params.width + col] = select(0.0, sums[i] + bias, first + i < filled);
+        let place = min(first + i, params.places - 1u);
+        y[place * params.width + col] = select(0.0, sums[i] + bias, place < filled);
     }
 }

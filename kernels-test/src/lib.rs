@@ -6,6 +6,7 @@ pub mod conformance;
 pub mod docs;
 pub mod lint;
 pub mod packed;
+pub mod planted;
 pub mod report;
 pub mod run;
 pub mod wgsl_dump;

@@ -3,6 +3,7 @@
 use super::adapter::{AdapterChoice, adapters, choose, wanted};
 use super::cache::DiskCache;
 use super::{Ledger, Pipeline, PipelineKey};
+use crate::wgsl::Replaced;
 use crate::{Caps, Error, Result};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ pub struct HostOptions {
     pub memory_limit: Option<u64>,
     /// Keep wgpu's run-time bounds checks in shaders. The engine proves its indices, so they cost time only.
     pub checked_shaders: bool,
+    /// Shaders that take the place of those compiled in: for work on kernels, and for testing the tests.
+    pub shaders: Replaced,
 }
 
 /// A handle to a device, its queue and what was made on it. Send and Sync; clones share everything.
@@ -59,6 +62,7 @@ struct Inner {
     caps: Caps,
     waiting: Waiting,
     checked: bool,
+    shaders: Replaced,
     ledger: Arc<Ledger>,
     lost: Arc<Mutex<Option<String>>>,
     /// A report that nobody was told yet.
@@ -112,9 +116,10 @@ impl Device {
         let caps = caps_of(&info, device.features(), &device.limits());
         let waiting = if cfg!(target_arch = "wasm32") { Waiting::Host } else { options.waiting };
         let ledger = Arc::new(Ledger::new(options.memory_limit));
-        let checked = options.checked_shaders;
+        let (checked, shaders) = (options.checked_shaders, options.shaders.clone());
         let (pipelines, reported) = (Mutex::default(), Mutex::default());
-        let inner = Inner { device, queue, info, caps, waiting, checked, ledger, lost, reported, pipelines, cache };
+        let inner =
+            Inner { device, queue, info, caps, waiting, checked, shaders, ledger, lost, reported, pipelines, cache };
         Self { inner: Arc::new(inner) }
     }
 
@@ -149,6 +154,9 @@ impl Device {
     }
     pub(super) fn checked(&self) -> bool {
         self.inner.checked
+    }
+    pub(super) fn shaders(&self) -> &Replaced {
+        &self.inner.shaders
     }
     pub(super) fn cache(&self) -> Option<&DiskCache> {
         self.inner.cache.as_ref()

@@ -92,7 +92,7 @@ impl Device {
     }
 
     async fn compile(&self, launch: &Launch) -> Result<Pipeline> {
-        let linked = wgsl::link(&launch.files)?;
+        let linked = wgsl::link_over(&launch.files, self.shaders())?;
         let reflection = wgsl::reflect(&linked, &launch.overrides)?;
         reflection.check(linked.name(), self.caps())?;
         let name = linked.name().to_owned();

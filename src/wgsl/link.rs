@@ -2,6 +2,7 @@
 
 use super::source;
 use crate::Result;
+use std::collections::HashMap;
 
 /// A linked shader.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +31,21 @@ impl Linked {
 
 /// Concatenates shader files by name, `enable` directives hoisted and written once each.
 pub fn link(files: &[&str]) -> Result<Linked> {
-    let texts = files.iter().map(|f| Ok((*f, source(f)?))).collect::<Result<Vec<_>>>()?;
-    Ok(join(&texts))
+    link_over(files, &Replaced::default())
+}
+
+/// Texts that take the place of shader files, by name without `.wgsl`.
+pub type Replaced = HashMap<String, String>;
+
+/// [`link`], with some files replaced.
+pub fn link_over(files: &[&str], replaced: &Replaced) -> Result<Linked> {
+    let text = |file: &str| match replaced.get(file) {
+        Some(text) => Ok(text.clone()),
+        None => source(file).map(str::to_owned),
+    };
+    let texts = files.iter().map(|f| text(f)).collect::<Result<Vec<_>>>()?;
+    let named: Vec<(&str, &str)> = files.iter().zip(&texts).map(|(name, text)| (*name, text.as_str())).collect();
+    Ok(join(&named))
 }
 
 /// [`link`] over texts instead of names.

@@ -9,7 +9,7 @@ mod lint;
 mod reflect;
 mod sources;
 
-pub use link::{Linked, link};
+pub use link::{Linked, Replaced, link, link_over};
 pub use lint::{Finding, Lint, lint};
 pub use reflect::{Access, Binding, Reflection, Word, reflect};
 pub use sources::{SHADERS, source};

@@ -5,15 +5,16 @@ use crate::case::{Case, Input};
 use omma::kernels::{Cost, Io, Kernel, Launch, TensorType};
 use omma::reference::{Array, Cell};
 use omma::{Caps, Result};
+use std::sync::Arc;
 
 /// The kernel, told that the adapter is no software.
 #[derive(Debug)]
-struct AsGpu<K> {
-    kernel: K,
+struct AsGpu {
+    kernel: Arc<dyn Kernel>,
     subgroup: bool,
 }
 
-impl<K: Kernel> Kernel for AsGpu<K> {
+impl Kernel for AsGpu {
     fn name(&self) -> &'static str {
         self.kernel.name()
     }
@@ -25,6 +26,9 @@ impl<K: Kernel> Kernel for AsGpu<K> {
     }
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         self.kernel.infer(inputs)
+    }
+    fn updates(&self) -> Vec<(usize, usize)> {
+        self.kernel.updates()
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let subgroup = caps.subgroup.filter(|_| self.subgroup);
@@ -42,10 +46,22 @@ impl<K: Kernel> Kernel for AsGpu<K> {
 }
 
 /// The case with and without subgroups, as a GPU would run it.
-pub fn as_gpu<K: Kernel + Clone>(name: &str, kernel: &K, inputs: &[Input]) -> Vec<Case> {
+pub fn as_gpu<K: Kernel + Clone + 'static>(name: &str, kernel: &K, inputs: &[Input]) -> Vec<Case> {
     let case = |subgroup: bool| {
         let name = format!("{name} as on a GPU{}", if subgroup { " with subgroups" } else { "" });
-        Case::new(name, AsGpu { kernel: kernel.clone(), subgroup }, inputs.to_vec())
+        Case::new(name, AsGpu { kernel: Arc::new(kernel.clone()), subgroup }, inputs.to_vec())
     };
     vec![case(false), case(true)]
+}
+
+/// Of cases of at most `most` input cells that are no bench rows, the same as a GPU without subgroups runs them.
+pub fn small_as_gpu(cases: &[Case], most: usize) -> Vec<Case> {
+    let cells = |case: &Case| case.inputs.iter().map(|input| input.ty.elements()).sum::<usize>();
+    let small = cases.iter().filter(|case| !case.bench && cells(case) <= most);
+    small
+        .map(|case| {
+            let kernel = AsGpu { kernel: case.kernel.clone(), subgroup: false };
+            Case::new(format!("{} as on a GPU", case.name), kernel, case.inputs.clone())
+        })
+        .collect()
 }

@@ -3,6 +3,7 @@
 
 mod scores;
 
+use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::{Attention, Mask, TensorType};
@@ -126,5 +127,8 @@ fn models() -> Vec<Case> {
 }
 
 pub fn cases() -> Vec<Case> {
-    [head_sizes(), masks(), spans(), values(), models(), scores::cases()].into_iter().flatten().collect()
+    let lists = [head_sizes(), masks(), spans(), values(), models(), scores::cases()];
+    let mut cases: Vec<Case> = lists.into_iter().flatten().collect();
+    cases.extend(small_as_gpu(&cases, 50_000));
+    cases
 }

@@ -1,5 +1,6 @@
 //! attention_decode: decoder heads of LLaMA, Qwen2 and Phi; lengths around a block, empty, full and hostile.
 
+use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
 use omma::DType;
 use omma::kernels::{AttentionDecode, TensorType};
@@ -43,5 +44,6 @@ pub fn cases() -> Vec<Case> {
         case("14:2x64 in 2048", kernel(14, 2, 64, 2048, 8), &[1500]).bench(),
         case("32x128 in 4096", kernel(32, 32, 128, 4096, 16), &[4096]).bench_only(),
     ]);
+    list.extend(small_as_gpu(&list, 200_000));
     list
 }

@@ -1,6 +1,7 @@
 //! matmul: odd sizes in every axis, tile edges, more rows than one grid dimension holds, every weight type and
 //! epilogue, projections of real models as bench rows.
 
+use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
 use crate::packed::layouts;
 use omma::DType::{self, BF16, F16, F32};
@@ -67,6 +68,7 @@ pub fn cases() -> Vec<Case> {
         case.inputs[0].fill = fill;
         cases.push(case);
     }
+    cases.extend(small_as_gpu(&cases, 20_000));
     cases.extend(bench());
     cases
 }

@@ -1,6 +1,7 @@
 //! matvec: one row and up to eight, odd sizes in every axis, every weight type and epilogue; the projections of a
 //! LLaMA-7B decode step as bench rows.
 
+use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
 use crate::packed::layouts;
 use omma::DType::{self, BF16, F16, F32};
@@ -57,6 +58,7 @@ pub fn cases() -> Vec<Case> {
         cases.push(packed(packing, 1, 105usize.next_multiple_of(step), 40));
         cases.push(packed(packing, 5, 6usize.next_multiple_of(step), 24));
     }
+    cases.extend(small_as_gpu(&cases, 50_000));
     for block in [Block::Q8_0, Block::Q4_0, Block::Q4K, Block::Q6K] {
         cases.push(packed(Packing::Block(block), 1, 4096, 4096).bench_only());
     }
