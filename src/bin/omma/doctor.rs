@@ -198,7 +198,7 @@ fn as_json(findings: &[Finding], general: &[String]) -> Value {
         json!({
             "index": f.index, "name": info.name, "driver": info.driver, "driver_info": info.driver_info,
             "backend": info.backend.to_string(), "kind": kind(info), "software": caps.software, "used": f.chosen,
-            "features": { "f16": caps.f16, "subgroup": caps.subgroup, "timestamps": caps.timestamps },
+            "features": { "f16": caps.f16, "subgroup": caps.subgroup, "int64": caps.int64, "timestamps": caps.timestamps },
             "limits": { "max_binding": caps.max_binding, "max_buffer": caps.max_buffer, "max_uniform": caps.max_uniform,
                 "max_storage_buffers": caps.max_storage_buffers, "max_lanes": caps.max_lanes,
                 "max_workgroup_bytes": caps.max_workgroup_bytes, "max_groups": caps.max_groups, "align": caps.align },
