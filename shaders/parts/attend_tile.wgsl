@@ -8,6 +8,8 @@
 //   3. the sums: weights go to workgroup memory, values follow in slices of 16 keys, and are multiplied.
 // 13 KiB of workgroup memory. Relies on TILE = 32 and HEAD_DIM, VALUE_DIM <= 128.
 
+alias KvCell = Elem;
+
 var<workgroup> attend_stage: array<vec4<f32>, 512>;
 var<workgroup> attend_weights: array<vec4<f32>, 256>; // [32 keys, 8], queries 4b .. 4b + 3
 var<workgroup> attend_peaks: array<vec4<f32>, 64>; // [8 b, 8 a]

@@ -5,6 +5,8 @@
 // staged: this is for heads that the other parts cannot hold. 2 KiB of workgroup memory and 16 bytes a
 // dimension of a value: VALUE_DIM <= 896. Relies on LANES = 64.
 
+alias KvCell = Elem;
+
 var<workgroup> attend_sums: array<vec4<f32>, VALUE_DIM>; // dimension d belongs to lane d % 64
 var<workgroup> attend_peaks: array<vec4<f32>, 64>;
 var<workgroup> attend_weights: array<vec4<f32>, 64>;
