@@ -151,6 +151,19 @@ pub fn bench(args: &[String]) -> Result<bool, String> {
     run(with(cargo(&["bench"]), &adapter).args(args))
 }
 
+/// `hub`: the feature that downloads, which the other commands leave out because its dependencies take minutes to build.
+pub fn hub() -> Result<bool, String> {
+    let adapter = driver::any()?;
+    announce(&adapter);
+    let mut steps = Steps::default();
+    let features = ["--package", "omma", "--features", "hub"];
+    let lints = ["clippy", "--all-targets"].iter().chain(&features).chain(&["--", "-D", "warnings"]);
+    steps.command("clippy with feature hub", cargo(&lints.copied().collect::<Vec<_>>()));
+    let tests = ["test"].iter().chain(&features).chain(&["--test", "hub"]);
+    steps.command("checkpoints by hub id", with(cargo(&tests.copied().collect::<Vec<_>>()), &adapter));
+    Ok(steps.finish())
+}
+
 /// `driver [--swiftshader] [--private]`: fetches a driver and prints the variables that select it.
 pub fn driver(swiftshader: bool, private: bool) -> Result<bool, String> {
     let adapter = match (swiftshader, private) {
