@@ -46,6 +46,8 @@ pub struct Row {
     pub tier: String,
     /// The expected values are disputed: a failure does not count.
     pub contested: bool,
+    /// What the case took, compiling and reading back included, in milliseconds.
+    pub ms: f64,
 }
 
 impl Row {
@@ -60,6 +62,7 @@ impl Row {
             group: pack.group.clone(),
             tier: raw.tier.clone(),
             contested: raw.contested(),
+            ms: 0.0,
         }
     }
     /// Marks a failure; the first reason stays.
@@ -240,7 +243,7 @@ mod tests {
     fn row(op: &str, tier: &str, status: Status, contested: bool) -> Row {
         let reason = (status != Status::Pass).then(|| "no such | kernel".into());
         let (id, family, group) = (format!("onnx.{op}"), "onnx".into(), "g".into());
-        Row { id, op: op.into(), status, worst: None, reason, family, group, tier: tier.into(), contested }
+        Row { id, op: op.into(), status, worst: None, reason, family, group, tier: tier.into(), contested, ms: 0.0 }
     }
 
     #[test]
