@@ -66,6 +66,7 @@ pub fn test() -> Result<bool, String> {
         Ok(adapter) => {
             announce(&adapter);
             on_adapter(&mut steps, &adapter);
+            conformance(&mut steps, &adapter);
         }
         // Where its package exists, its absence is a failure; elsewhere the run says what it did not do.
         Err(reason) if wasm::os_release("ID").as_deref() == Some("debian") => {

@@ -19,7 +19,7 @@ pub use builder::{Builder, Mapped, Mapping, Section, Stop};
 pub use compare::Worst;
 pub use dtype::Logical;
 pub use pack::OpCase;
-pub use report::{Row, Status, summary, table};
+pub use report::{Row, Run, Status, summary, table};
 pub use tensor::Tensor;
 
 use compare::{Got, compare};
