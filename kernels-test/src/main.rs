@@ -85,6 +85,9 @@ struct ConformanceOptions {
     /// Writes the page with counts by operator.
     #[arg(long)]
     table: Option<PathBuf>,
+    /// A run on another adapter, as `--json` wrote it, for the page; may be given several times.
+    #[arg(long, requires = "table")]
+    beside: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -137,14 +140,19 @@ async fn conform(options: &ConformanceOptions) -> Result<bool, Box<dyn std::erro
         filter: options.filter.clone(),
         dump: options.dump.clone(),
     };
+    // Read first: a wrong path must not cost a run.
+    let read = |path: &PathBuf| Ok(serde_json::from_slice(&std::fs::read(path)?)?);
+    let beside =
+        options.beside.iter().map(read).collect::<Result<Vec<conformance::Run>, Box<dyn std::error::Error>>>()?;
     let rows = conformance::run(&device, &options.dir, &wanted).await?;
+    let run = conformance::Run { format: 1, adapter: device.title(), rows };
     if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "format": 1, "rows": rows }))?)?;
+        std::fs::write(path, serde_json::to_string_pretty(&run)?)?;
     }
     if let Some(path) = &options.table {
-        std::fs::write(path, conformance::table(&rows, &device.title()))?;
+        std::fs::write(path, conformance::table(&run, &beside))?;
     }
-    Ok(conformance::summary(&rows))
+    Ok(conformance::summary(&run.rows))
 }
 
 async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {

@@ -49,6 +49,7 @@ fn dispatch(matches: &ArgMatches) -> Result<bool, String> {
         "bless" => tasks::bless(),
         "bench" => tasks::bench(&rest(args)),
         "goldens" => goldens::command(args),
+        "hub" => tasks::hub(),
         "wasm" => wasm::check(&rest(args)),
         "driver" => tasks::driver(args.get_flag("swiftshader"), args.get_flag("private")),
         "probe" => driver::probe::print(),
@@ -92,6 +93,7 @@ fn cli() -> Command {
                         .value_parser(["lavapipe", "swiftshader", "default"])
                         .help("one adapter instead of lavapipe and SwiftShader"),
                 ),
+            command("hub", "Test the feature `hub` against a hub on this machine (a build of its own, some minutes)"),
             command("wasm", "Check that the library builds for wasm32-unknown-unknown").arg(args("arguments of cargo")),
             command("driver", "Get a software Vulkan driver if there is no adapter")
                 .arg(flag("swiftshader", "get SwiftShader, the second adapter of the tests"))
