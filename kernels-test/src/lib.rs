@@ -9,4 +9,5 @@ pub mod packed;
 pub mod planted;
 pub mod report;
 pub mod run;
+pub mod translate;
 pub mod wgsl_dump;
