@@ -1,7 +1,7 @@
-//! `kernels-test test|perf|support|conformance|lint|translate|docs|wgsl`: the conformance harness of omma's kernels.
+//! `kernels-test test|perf|support|conformance|lint|translate|export|verdict|docs|wgsl`: the conformance harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, lint, report, translate, wgsl_dump};
+use kernels_test::{conformance, jobs, lint, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,6 +43,25 @@ enum Mode {
         /// Writes the translations into this folder.
         #[arg(long)]
         out: Option<PathBuf>,
+    },
+    /// Writes shaders and cases as files, for a runner on another WebGPU.
+    Export {
+        /// Folder that is written.
+        dir: PathBuf,
+        /// Only kernels whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// The runner has f16.
+        #[arg(long)]
+        f16: bool,
+        /// The runner has subgroups: the smallest and the largest size.
+        #[arg(long, num_args = 2, value_names = ["MIN", "MAX"])]
+        subgroup: Vec<u32>,
+    },
+    /// Compares what the runner of an exported folder left there with the oracles.
+    Verdict {
+        /// The folder.
+        dir: PathBuf,
     },
     /// Prints the linked WGSL of a kernel's cases.
     Wgsl {
@@ -171,6 +190,18 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Mode::Docs { check } => return docs(*check),
         Mode::Lint { filter } => return lints(filter),
+        Mode::Export { dir, filter, f16, subgroup } => {
+            let subgroup = subgroup.first().copied().zip(subgroup.get(1).copied());
+            let (shaders, cases) = jobs::export(filter, jobs::Extras { f16: *f16, subgroup }, dir)?;
+            println!("export: {shaders} shaders, {cases} jobs");
+            return Ok(shaders > 0);
+        }
+        Mode::Verdict { dir } => {
+            let verdict = jobs::verdict(dir)?;
+            verdict.lines.iter().for_each(|line| println!("{line}"));
+            println!("{}", verdict.summary());
+            return Ok(verdict.good());
+        }
         Mode::Translate { filter, out } => return translations(filter, out.as_deref()),
         Mode::Conformance(options) => return conform(options).await,
         Mode::Test(o) | Mode::Support(o) => (o, false),

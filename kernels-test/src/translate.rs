@@ -75,7 +75,9 @@ fn translate(launch: &Launch) -> Result<Row> {
 fn write(folder: &Path, name: &str, language: Language, text: &[u8]) -> Result<()> {
     let folder = folder.join(language.extension());
     let path = folder.join(format!("{name}.{}", language.extension()));
-    std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text)).map_err(|e| Error::io(path.to_string_lossy(), &e))
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&path, text))
+        .map_err(|e| Error::io(path.to_string_lossy(), &e))
 }
 
 impl Summary {
@@ -83,7 +85,8 @@ impl Summary {
     pub fn lines(&self) -> Vec<String> {
         let mut lines = self.failed.clone();
         for (language, count) in &self.languages {
-            let lacking: Vec<String> = count.lacking.iter().map(|(why, n)| format!(", {n} not there ({why})")).collect();
+            let lacking: Vec<String> =
+                count.lacking.iter().map(|(why, n)| format!(", {n} not there ({why})")).collect();
             lines.push(format!("{:8} {} translated{}", language.name(), count.translated, lacking.concat()));
         }
         let needs = |f16: bool, subgroup: bool| self.variants.get(&Needs { f16, subgroup }).copied().unwrap_or(0);

@@ -68,7 +68,7 @@ pub fn test() -> Result<bool, String> {
             on_adapter(&mut steps, &adapter);
         }
         // Where its package exists, its absence is a failure; elsewhere the run says what it did not do.
-        Err(reason) if wasm::os_release("ID").as_deref() == Some("debian") => {
+        Err(reason) if driver::apt::os_release("ID").as_deref() == Some("debian") => {
             steps.step("SwiftShader", || Err(reason));
         }
         Err(reason) => steps.skip("kernels and golden cases (swiftshader)", &reason),
