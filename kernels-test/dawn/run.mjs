@@ -1,7 +1,10 @@
 // Runs what `kernels-test export` wrote on Dawn, so that Tint compiles every shader and a second WebGPU runs it.
 //
 //   node run.mjs MODULE describe        the adapter as JSON: name, f16, sizes of subgroups
-//   node run.mjs MODULE run FOLDER      compiles every shader, runs every job, writes FOLDER/said.json
+//   node run.mjs MODULE compile FOLDER  compiles every shader by Tint alone, without a driver; the folder has no jobs
+//   node run.mjs MODULE run FOLDER      compiles every shader, runs every job
+//
+// The last two write FOLDER/said.json: for every shader and job nothing, or why it was not compiled or run.
 //
 // MODULE is the folder of the npm package `webgpu`. What lives here: compiling, running, canaries. What does not:
 // comparing, which `kernels-test verdict` does with the bounds of the oracles.
@@ -14,12 +17,12 @@ const GUARD = 256; // bytes before and after an operand: the largest alignment t
 const CANARY = 0xc0decafe;
 const FEATURES = ['shader-f16', 'subgroups'];
 
-async function open(module) {
+async function open(module, backend) {
   const { create, globals } = await import(pathToFileURL(join(resolve(module), 'index.js')).href);
   Object.assign(globalThis, globals);
-  const gpu = create(['backend=vulkan']);
+  const gpu = create([`backend=${backend}`]);
   const adapter = await gpu.requestAdapter();
-  if (!adapter) throw new Error('Dawn accepts no Vulkan adapter here');
+  if (!adapter) throw new Error(`Dawn accepts no adapter of the backend ${backend} here`);
   return { gpu, adapter };
 }
 
@@ -42,7 +45,8 @@ async function scoped(device, body) {
     thrown = error;
   }
   const errors = [await device.popErrorScope(), await device.popErrorScope(), await device.popErrorScope()];
-  const first = thrown ?? errors.find(Boolean);
+  // What a scope has comes first: a thrown error may only be that something else is invalid.
+  const first = errors.find(Boolean) ?? thrown;
   if (first) throw new Error(String(first.message).split('\n').slice(0, 4).join(' / '));
   return value;
 }
@@ -132,38 +136,50 @@ async function runJob(device, folder, job, pipelines) {
   operands.forEach(({ buffer }) => buffer.destroy());
 }
 
-async function runAll({ adapter }, folder) {
+function progress(what, done, all) {
+  if (done % 250 === 0 || done === all) console.error(`${what}: ${done} of ${all}`);
+}
+
+async function compileAll(device, features, folder, shaders) {
+  const [said, pipelines] = [[], []];
+  for (const shader of shaders) {
+    const missing = shader.features.filter((f) => !features.includes(f));
+    let reason = missing.length ? `unsupported: the adapter has no ${missing.join(', ')}` : null;
+    if (!reason) pipelines[said.length] = await pipeline(device, folder, shader).catch((e) => { reason = e.message; });
+    said.push(reason);
+    progress('shaders', said.length, shaders.length);
+  }
+  return [said, pipelines];
+}
+
+async function runAll(device, folder, jobs, shaders, pipelines) {
+  const said = [];
+  let lost;
+  device.lost.then((info) => { lost = `the device was lost: ${info.message}`; });
+  for (const job of jobs) {
+    let reason = lost ?? job.dispatches.map((d) => shaders[d.shader]).find(Boolean) ?? null;
+    if (!reason) await runJob(device, folder, job, pipelines).catch((e) => { reason = e.message; });
+    said.push(reason);
+    progress('jobs', said.length, jobs.length);
+  }
+  return said;
+}
+
+async function work({ adapter }, folder) {
   const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
   const requiredFeatures = FEATURES.filter((f) => adapter.features.has(f));
   const device = await adapter.requestDevice({ requiredFeatures });
-  let lost;
-  device.lost.then((info) => { lost = info.reason === 'destroyed' ? undefined : `the device was lost: ${info.message}`; });
-  const said = { shaders: [], jobs: [] };
-  const pipelines = [];
-  for (const shader of manifest.shaders) {
-    const missing = shader.features.filter((f) => !requiredFeatures.includes(f));
-    let reason = missing.length ? `unsupported: the adapter has no ${missing.join(', ')}` : null;
-    if (!reason) {
-      pipelines[said.shaders.length] = await pipeline(device, folder, shader).catch((e) => { reason = e.message; });
-    }
-    said.shaders.push(reason);
-  }
-  for (const job of manifest.jobs) {
-    const blocked = job.dispatches.map((d) => said.shaders[d.shader]).find(Boolean);
-    let reason = lost ?? blocked ?? null;
-    if (!reason) await runJob(device, folder, job, pipelines).catch((e) => { reason = e.message; });
-    said.jobs.push(reason);
-  }
-  writeFileSync(join(folder, 'said.json'), JSON.stringify(said));
-  device.destroy();
+  const [shaders, pipelines] = await compileAll(device, requiredFeatures, folder, manifest.shaders);
+  const jobs = await runAll(device, folder, manifest.jobs, shaders, pipelines);
+  writeFileSync(join(folder, 'said.json'), JSON.stringify({ shaders, jobs }));
 }
 
 const [module, mode, folder] = process.argv.slice(2);
-if (!module || !(mode === 'describe' || (mode === 'run' && folder))) {
-  console.error('usage: node run.mjs MODULE describe | node run.mjs MODULE run FOLDER');
+if (!module || !(mode === 'describe' || (['compile', 'run'].includes(mode) && folder))) {
+  console.error('usage: node run.mjs MODULE describe | node run.mjs MODULE compile|run FOLDER');
   process.exit(2);
 }
-const opened = await open(module);
+const opened = await open(module, mode === 'compile' ? 'null' : 'vulkan');
 if (mode === 'describe') console.log(JSON.stringify(describe(opened)));
-else await runAll(opened, folder);
+else await work(opened, folder);
 process.exit(0);

@@ -124,12 +124,12 @@ fn smallest(filter: &str, extras: Extras) -> Vec<(Case, Vec<Launch>)> {
     all
 }
 
-/// Writes every variant that cases launch, and a job for each that a device with these extras is given.
+/// Writes every variant that cases launch, and a job for each that a device with these extras is given; none: no jobs.
 /// Returns how many shaders and jobs there are.
 ///
 /// Errors: a shader does not link or validate, or a file cannot be written.
-pub fn export(filter: &str, extras: Extras, folder: &Path) -> Result<(usize, usize)> {
-    let chosen = smallest(filter, extras);
+pub fn export(filter: &str, extras: Option<Extras>, folder: &Path) -> Result<(usize, usize)> {
+    let chosen = extras.map_or_else(Vec::new, |extras| smallest(filter, extras));
     let mut launches = lint::launches(filter);
     let mut index: BTreeMap<Key, usize> = launches.iter().enumerate().map(|(i, l)| (key(l), i)).collect();
     for launch in chosen.iter().flat_map(|(_, launches)| launches) {
@@ -320,9 +320,11 @@ fn compare(case: &Case, job: &Job, folder: &Path) -> Result<Option<String>> {
 }
 
 impl Verdict {
-    /// Whether nothing failed and something passed.
+    /// Whether nothing failed and something passed; a folder without jobs has shaders only.
     pub fn good(&self) -> bool {
-        self.shaders[1] == 0 && self.jobs[1] == 0 && self.shaders[0] > 0 && self.jobs[0] > 0
+        let some = |counts: [usize; 3]| counts[0] > 0;
+        let failed = self.shaders[1] + self.jobs[1];
+        failed == 0 && some(self.shaders) && (some(self.jobs) || self.jobs == [0; 3])
     }
     /// The closing lines.
     pub fn summary(&self) -> String {

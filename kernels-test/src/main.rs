@@ -51,6 +51,9 @@ enum Mode {
         /// Only kernels whose name contains this.
         #[arg(long, default_value = "")]
         filter: String,
+        /// No cases, only every shader.
+        #[arg(long)]
+        shaders: bool,
         /// The runner has f16.
         #[arg(long)]
         f16: bool,
@@ -190,11 +193,12 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Mode::Docs { check } => return docs(*check),
         Mode::Lint { filter } => return lints(filter),
-        Mode::Export { dir, filter, f16, subgroup } => {
+        Mode::Export { dir, filter, shaders, f16, subgroup } => {
             let subgroup = subgroup.first().copied().zip(subgroup.get(1).copied());
-            let (shaders, cases) = jobs::export(filter, jobs::Extras { f16: *f16, subgroup }, dir)?;
-            println!("export: {shaders} shaders, {cases} jobs");
-            return Ok(shaders > 0);
+            let extras = (!shaders).then_some(jobs::Extras { f16: *f16, subgroup });
+            let (written, cases) = jobs::export(filter, extras, dir)?;
+            println!("export: {written} shaders, {cases} jobs");
+            return Ok(written > 0);
         }
         Mode::Verdict { dir } => {
             let verdict = jobs::verdict(dir)?;

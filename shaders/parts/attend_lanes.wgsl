@@ -108,7 +108,7 @@ fn attend(tile: Tile, lane: u32) {
             if HEAD_DIM > 104u { let x = octet_k(at, 104u, lane); s = attend_dots(q27, x[1], attend_dots(q26, x[0], s)); }
             if HEAD_DIM > 112u { let x = octet_k(at, 112u, lane); s = attend_dots(q29, x[1], attend_dots(q28, x[0], s)); }
             if HEAD_DIM > 120u { let x = octet_k(at, 120u, lane); s = attend_dots(q31, x[1], attend_dots(q30, x[0], s)); }
-            let inside = vec4<i32>(first + n) >= key_from & vec4<i32>(first + n) < key_to;
+            let inside = (vec4<i32>(first + n) >= key_from) & (vec4<i32>(first + n) < key_to);
             s = select(vec4<f32>(MASKED), sight_score(tile, i, u32(key), s), inside);
             s0 = select(s0, s, n == 0); s1 = select(s1, s, n == 1); s2 = select(s2, s, n == 2); s3 = select(s3, s, n == 3);
         }

@@ -102,6 +102,7 @@ fn cli() -> Command {
                         .arg(filter()),
                     command("dawn", "Dawn and Tint, from npm: compile every variant, run the smallest case of each")
                         .arg(filter())
+                        .arg(flag("compile", "only compile, without a driver: the step that `test` has"))
                         .arg(flag("swiftshader", "on SwiftShader instead of lavapipe")),
                     command("mesa26", "lavapipe of Mesa 26, in a Debian of its own in a folder; as root")
                         .arg(filter())

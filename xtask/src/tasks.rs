@@ -2,7 +2,7 @@
 
 use crate::driver::{self, Adapter};
 use crate::steps::{self, Steps, cargo, run};
-use crate::{checks, deps, goldens, parts, repo, size, wasm};
+use crate::{checks, deps, goldens, parts, repo, size, stack, wasm};
 use std::process::Command;
 
 /// The checkpoint in the repository that the demo runs.
@@ -72,6 +72,12 @@ pub fn test() -> Result<bool, String> {
             steps.step("SwiftShader", || Err(reason));
         }
         Err(reason) => steps.skip("kernels and golden cases (swiftshader)", &reason),
+    }
+    match stack::dawn::missing() {
+        None => {
+            steps.step("every shader compiles under Tint", || stack::dawn::compile(""));
+        }
+        Some(reason) => steps.skip("every shader compiles under Tint", reason),
     }
     steps.step("the library builds for wasm32-unknown-unknown", || wasm::check(&[]));
     Ok(steps.finish())

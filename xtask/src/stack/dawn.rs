@@ -33,10 +33,31 @@ pub fn check(filter: &str, swiftshader: bool) -> Result<bool, String> {
     run(Command::new(&harness).arg("verdict").arg(&folder))
 }
 
+/// Tint alone compiles every variant: Dawn's null backend makes the pipelines, no driver is asked.
+pub fn compile(filter: &str) -> Result<bool, String> {
+    let module = module()?;
+    let folder = home().join("dawn/shaders-only");
+    apt::remove(&folder)?;
+    create(&folder)?;
+    let harness = kernels_test()?;
+    let none = Adapter { name: "null".into(), devices: Vec::new(), env: Vec::new() };
+    let mut export = Command::new(&harness);
+    export.arg("export").arg(&folder).args(["--shaders", "--filter", filter]);
+    if !run(&mut export)? || !run(node(&module, &none).arg("compile").arg(&folder))? {
+        return Ok(false);
+    }
+    run(Command::new(&harness).arg("verdict").arg(&folder))
+}
+
+/// Why this machine cannot run Dawn, if it cannot.
+pub fn missing() -> Option<&'static str> {
+    (!has("node") || !has("npm")).then_some("Dawn runs in Node.js: install node (20 or newer) and npm first")
+}
+
 /// The folder of the npm package, installed under `target`.
 fn module() -> Result<PathBuf, String> {
-    if !has("node") || !has("npm") {
-        return Err("Dawn runs in Node.js: install node (20 or newer) and npm first".into());
+    if let Some(reason) = missing() {
+        return Err(reason.into());
     }
     let folder = home().join("dawn");
     let module = folder.join("node_modules/webgpu");

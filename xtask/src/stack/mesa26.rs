@@ -76,7 +76,7 @@ fn folder() -> Result<PathBuf, String> {
     }
     let backports = format!("{SUITE}-backports");
     write(&part.join("etc/apt/sources.list.d/backports.list"), &format!("deb {mirror} {backports} main\n"))?;
-    let install = ["apt-get", "-qq", "install", "--yes", "--no-install-recommends"];
+    let install = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "install", "--yes", "--no-install-recommends"];
     let steps: [&[&str]; 3] = [
         &["apt-get", "-qq", "update"],
         &[&install[..], &["-t", &backports], DRIVER].concat(),

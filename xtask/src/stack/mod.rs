@@ -1,7 +1,7 @@
 //! `stack`: the shaders on compilers, drivers and checkers that `test` has no time for. One command each; each gets
 //! what it needs under `target`, runs everything it names, and fails on what it cannot explain.
 
-mod dawn;
+pub mod dawn;
 mod mesa26;
 mod translate;
 mod validate;
@@ -16,6 +16,7 @@ pub fn command(args: &ArgMatches) -> Result<bool, String> {
     let filter = |args: &ArgMatches| args.get_one::<String>("filter").cloned().unwrap_or_default();
     match args.subcommand() {
         Some(("translate", args)) => translate::check(&filter(args)),
+        Some(("dawn", args)) if args.get_flag("compile") => dawn::compile(&filter(args)),
         Some(("dawn", args)) => dawn::check(&filter(args), args.get_flag("swiftshader")),
         Some(("mesa26", args)) => mesa26::check(&filter(args), args.get_flag("validation")),
         Some(("validate", args)) => validate::check(&filter(args)),
