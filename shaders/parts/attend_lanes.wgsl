@@ -120,7 +120,7 @@ fn attend(tile: Tile, lane: u32) {
                 if HEAD_DIM > 112u { even = attend_dots(q28, x.c[0], even); odd = attend_dots(q29, x.c[1], odd); }
                 if HEAD_DIM > 120u { even = attend_dots(q30, x.d[0], even); odd = attend_dots(q31, x.d[1], odd); }
             }
-            let inside = vec4<i32>(first + n) >= key_from & vec4<i32>(first + n) < key_to;
+            let inside = (vec4<i32>(first + n) >= key_from) & (vec4<i32>(first + n) < key_to);
             let s = select(vec4<f32>(MASKED), sight_score(tile, i, u32(key), even + odd), inside);
             s0 = select(s0, s, n == 0); s1 = select(s1, s, n == 1); s2 = select(s2, s, n == 2); s3 = select(s3, s, n == 3);
         }

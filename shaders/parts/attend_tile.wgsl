@@ -99,7 +99,7 @@ fn attend(tile: Tile, lane: u32) {
         var block_peak = vec4<f32>(LOWEST);
         for (var c = 0u; c < 4u; c++) {
             let key = u32(first) + 4u * a + c;
-            let inside = vec4<i32>(i32(key)) >= key_from & vec4<i32>(i32(key)) < key_to;
+            let inside = (vec4<i32>(i32(key)) >= key_from) & (vec4<i32>(i32(key)) < key_to);
             scores[c] = select(vec4<f32>(MASKED), sight_score(tile, i, min(key, last), scores[c]), inside);
             block_peak = max(block_peak, scores[c]);
         }

@@ -39,7 +39,7 @@ fn attend_four(tile: Tile, four: u32, lane: u32) {
     for (var first = begin; first < end; first += 64) {
         let key = min(first + i32(lane), end - 1);
         let at = first + i32(lane);
-        let inside = vec4<i32>(at) >= key_from & vec4<i32>(at) < key_to & vec4<bool>(at < end);
+        let inside = (vec4<i32>(at) >= key_from) & (vec4<i32>(at) < key_to) & vec4<bool>(at < end);
         let raw = attend_scores(q_at, (tile.k_first + u32(key)) * params.k_stride + k_column);
         let scores = select(vec4<f32>(MASKED), sight_score(tile, i, u32(key), raw), inside);
         workgroupBarrier();

@@ -23,5 +23,5 @@ fn quad_weight(row: u32, i: u32) -> vec4<f32> {
 
 fn y_put(row: u32, i: u32, v: vec4<f32>) {
     let words = bitcast<vec4<u32>>(v);
-    y[row * quads() + i] = vec2<u64>(u64(words.x) | u64(words.y) << 32u, u64(words.z) | u64(words.w) << 32u);
+    y[row * quads() + i] = vec2<u64>(u64(words.x) | (u64(words.y) << 32u), u64(words.z) | (u64(words.w) << 32u));
 }
