@@ -131,6 +131,10 @@ pub fn quantize_range() -> Vec<Case> {
             (&[3, 64], Fill::Huge),
             (&[3, 500], Fill::Outlier),
             (&[65_537, 3], Fill::Uniform(-1.0, 1.0)),
+            (&[1, 1], Fill::Tiny),
+            (&[33, 5], Fill::Tiny),
+            (&[33, 5], Fill::Uniform(-1e-37, 1e-37)),
+            (&[33, 5], Fill::Uniform(-3e-36, 3e-36)),
         ] {
             all.push(range(QuantizeRange { symmetric, levels }, shape, fill));
         }

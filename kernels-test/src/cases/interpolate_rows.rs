@@ -18,6 +18,8 @@ pub fn cases() -> Vec<Case> {
         case(7, 65, 31, 16),
         case(7, 1028, 31, 16),
         case(65_537, 3, 11, 2),
+        case(1, 1, 1, 4).filled(0, Fill::Tiny).seeded(0),
+        case(5, 67, 31, 16).filled(0, Fill::Tiny),
         Case::new(
             "indices beyond",
             InterpolateRows { taps: 3 },

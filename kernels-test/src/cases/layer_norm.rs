@@ -40,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         case(4, 100, Fill::Const(1000.0)),
         with(DType::F32, false, 31, 768, uniform()),
         with(DType::F32, false, 32, 769, uniform()),
+        with(DType::F32, false, 2, 3, Fill::Tiny).as_gpu(true).seeded(0),
         with(DType::F16, true, 35, 768, uniform()),
         with(DType::F16, false, 3, 77, uniform()),
         case(65_537, 3, uniform()),
