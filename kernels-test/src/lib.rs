@@ -4,6 +4,7 @@ pub mod case;
 pub mod cases;
 pub mod conformance;
 pub mod docs;
+pub mod draw;
 pub mod jobs;
 pub mod lint;
 pub mod packed;

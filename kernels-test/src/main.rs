@@ -1,7 +1,7 @@
-//! `kernels-test test|perf|support|conformance|lint|translate|export|verdict|docs|wgsl`: the conformance harness of omma's kernels.
+//! `kernels-test test|draw|perf|support|conformance|lint|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, jobs, lint, report, translate, wgsl_dump};
+use kernels_test::{conformance, draw, jobs, lint, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +21,8 @@ enum Mode {
     Perf(Options),
     /// Tells which cases the adapter can run, without running them.
     Support(Options),
+    /// Draws fresh cases, tests each, and shrinks what fails to the smallest case.
+    Draw(DrawOptions),
     /// Runs conformance packs: operators with expected values that other programs made.
     Conformance(ConformanceOptions),
     /// Writes docs/KERNELS.md.
@@ -89,6 +91,21 @@ struct Options {
     /// Writes the rows as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct DrawOptions {
+    #[command(flatten)]
+    common: Options,
+    /// Cases a kernel.
+    #[arg(long, default_value_t = 100)]
+    cases: u32,
+    /// Other seeds draw other cases.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// One case, as a failure names it: `kernel:1.0.7`.
+    #[arg(long)]
+    replay: Option<String>,
 }
 
 #[derive(Args)]
@@ -193,6 +210,32 @@ async fn conform(options: &ConformanceOptions) -> Result<bool, Box<dyn std::erro
     Ok(conformance::summary(&run.rows))
 }
 
+async fn drawn(options: &DrawOptions) -> Result<bool, Box<dyn std::error::Error>> {
+    let DrawOptions { common, cases, seed, replay } = options;
+    let device = open(&common.adapter, common.floor).await?;
+    let mut same = if common.floor { " --floor".into() } else { String::new() };
+    if common.adapter != "best" {
+        same += &format!(" --adapter {:?}", common.adapter);
+    }
+    let wanted = draw::Options {
+        filter: common.filter.clone(),
+        cases: *cases,
+        seed: *seed,
+        replay: replay.clone(),
+        device: same,
+    };
+    let rows = draw::report(&device, &wanted)?;
+    write_rows(common.json.as_deref(), &rows)?;
+    Ok(report::summary(&rows))
+}
+
+fn write_rows(path: Option<&Path>, rows: &[report::Row]) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(path) = path {
+        std::fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "format": 1, "rows": rows }))?)?;
+    }
+    Ok(())
+}
+
 async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
     let (options, perf) = match &mode {
         Mode::Wgsl { kernel, variant } => {
@@ -216,6 +259,7 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Mode::Translate { filter, out } => return translations(filter, out.as_deref()),
         Mode::Conformance(options) => return conform(options).await,
+        Mode::Draw(options) => return drawn(options).await,
         Mode::Test(o) | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),
     };
@@ -225,8 +269,6 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         _ if perf => report::perf(&device, &options.filter).await?,
         _ => report::test(&device, &options.filter).await?,
     };
-    if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "format": 1, "rows": rows }))?)?;
-    }
+    write_rows(options.json.as_deref(), &rows)?;
     Ok(report::summary(&rows))
 }
