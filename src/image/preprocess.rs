@@ -96,6 +96,21 @@ const TYPES: &[Defaults] = &[
 ];
 
 impl Preprocess {
+    /// What CLIP's own processor does without any fields: shorter side to 224, centre crop, CLIP's mean and deviation.
+    pub fn clip() -> Self {
+        Self {
+            processor: "CLIPImageProcessor".into(),
+            policy: Policy::None,
+            size: Some(Size::ShortestEdge(224)),
+            resample: Resample::Bicubic,
+            crop: Some((224, 224)),
+            rescale: 1.0 / 255.0,
+            mean: CLIP_MEAN,
+            std: CLIP_STD,
+            background: CLIP_MEAN.map(|m| (m * 255.0) as u8),
+        }
+    }
+
     /// Reads the files of a checkpoint, either of which may be absent; `(name, text)` each. The `image_processor`
     /// part of a `processor_config.json` wins over a `preprocessor_config.json`, as in transformers 5. `fallback`
     /// is the type for files that name none, as `CLIPImageProcessor`; with neither file it gives that type's
@@ -163,7 +178,7 @@ impl Preprocess {
 }
 
 /// `CLIP` of `CLIPImageProcessor`, `CLIPImageProcessorFast`, `CLIPImageProcessorPil` and `CLIPFeatureExtractor`.
-fn bare_name(name: &str) -> &str {
+pub(super) fn bare_name(name: &str) -> &str {
     let name = name.strip_suffix("Fast").or(name.strip_suffix("Pil")).unwrap_or(name);
     name.strip_suffix("ImageProcessor").or(name.strip_suffix("FeatureExtractor")).unwrap_or(name)
 }
