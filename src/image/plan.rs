@@ -82,7 +82,8 @@ impl Preprocess {
             Policy::None => Window { x: 0, y: 0, width, height },
             Policy::Pad => padded(width, height),
             other => {
-                let reason = "its geometry is not implemented; there are none, pad and auto";
+                let reason =
+                    "a model takes one input a picture so far: none, pad or auto; `omma tiles` shows the others";
                 return Err(Error::unsupported(format!("tiling policy `{other}`"), reason));
             }
         };

@@ -190,7 +190,9 @@ fn fuyu(sources: &Sources) -> Result<Tiling> {
     let patch = image.side("patch_size")?.unwrap_or(30);
     let bound = image.size()?.exact().unwrap_or((1920, 1080));
     let resizes = image.bool("do_resize")?.unwrap_or(true);
-    Ok(Tiling::Fuyu(Fuyu { patch, bound: resizes.then_some(bound) }))
+    // The processor cuts what the image processor has filled up; files without one come from the latter alone.
+    let cut = image.get("processor_class").or(sources.processor()?.get("processor_class")).is_some();
+    Ok(Tiling::Fuyu(Fuyu { patch, bound: resizes.then_some(bound), fill: resizes && !cut }))
 }
 
 fn idefics2(sources: &Sources) -> Result<Tiling> {

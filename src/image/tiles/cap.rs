@@ -107,7 +107,7 @@ fn smaller_bound(rule: &Fuyu, (width, height): (u32, u32), cap: u64) -> Option<(
             if w >= h { (next, other) } else { (other, next) }
         }
     };
-    let next = Fuyu { bound: Some(bound), ..*rule };
+    let next = Fuyu { bound: Some(bound), fill: false, ..*rule };
     (bound.0 > 0 && bound.1 > 0).then(|| (Tiling::Fuyu(next), format!("a picture within {}x{}", bound.0, bound.1)))
 }
 
@@ -124,9 +124,8 @@ fn shorter_side(rule: &Idefics3) -> Option<(Tiling, String)> {
 
 /// One token less along each side.
 fn smaller_square(rule: &Pixtral) -> Option<(Tiling, String)> {
-    let less =
-        |side: u32| (side / rule.step * rule.step).checked_sub(if side % rule.step == 0 { rule.step } else { 0 });
-    let bound = (less(rule.bound.0)?, less(rule.bound.1)?);
+    let less = |side: u32| (side.max(1) - 1) / rule.step * rule.step;
+    let bound = (less(rule.bound.0), less(rule.bound.1));
     let next = Pixtral { bound, ..*rule };
     (bound.0 > 0 && bound.1 > 0).then(|| (Tiling::Pixtral(next), format!("a picture within {}x{}", bound.0, bound.1)))
 }

@@ -14,11 +14,13 @@ pub struct Fuyu {
     pub patch: u32,
     /// Size (width, height) into which larger pictures are shrunk.
     pub bound: Option<(u32, u32)>,
+    /// Every picture is filled up to the bound, as the image processor without the processor around it leaves it.
+    pub fill: bool,
 }
 
 impl Default for Fuyu {
     fn default() -> Self {
-        Self { patch: 30, bound: None }
+        Self { patch: 30, bound: None, fill: false }
     }
 }
 
@@ -33,7 +35,8 @@ impl Fuyu {
             resized = (int(f64::from(width) * scale), int(f64::from(height) * scale));
         }
         let mut plan = TilePlan::new(Policy::Fuyu, (width, height), resized);
-        let patches = (resized.0.div_ceil(self.patch), resized.1.div_ceil(self.patch));
+        let shown = self.bound.filter(|_| self.fill).unwrap_or(resized);
+        let patches = (shown.0.div_ceil(self.patch), shown.1.div_ceil(self.patch));
         (plan.canvas.width, plan.canvas.height) = (patches.0 * self.patch, patches.1 * self.patch);
         plan.beyond = PADDING;
         let plan = plan.one_tile();

@@ -10,7 +10,7 @@ pub const MAX_SIDE: u32 = 1 << 26;
 /// Most tiles that a policy may be set to.
 pub const MAX_TILES: u32 = 4096;
 /// Most pixels of all inputs of the tower together.
-const MAX_PIXELS: u64 = 1 << 32;
+const MAX_PIXELS: u64 = 1 << 34;
 
 /// A rectangle of pixels or of features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -293,7 +293,7 @@ impl TilePlan {
         }
         let all = inputs.iter().fold(0u64, |sum, size| sum.saturating_add(pixels(*size)));
         if all > MAX_PIXELS || sizes.iter().any(|s| pixels(*s) > MAX_PIXELS) {
-            return Err(self.refuse("it becomes more than 2^32 pixels; set a cap on image tokens"));
+            return Err(self.refuse("it becomes more than 2^34 pixels; set a cap on image tokens"));
         }
         let mut tokens = Tokens { total: order.iter().map(Segment::tokens).sum(), ..Tokens::default() };
         tokens.per_tile = self.tiles.first().map_or(0, |t| features.count(t.out));

@@ -38,7 +38,7 @@ impl UhdPaper {
         else {
             return Err(refuse(policy, size, &format!("too narrow for {} x {} slices", grid.0, grid.1)));
         };
-        let pixels = |patches: (u32, u32)| (patches.0 * self.patch, patches.1 * self.patch);
+        let pixels = |patches: (u32, u32)| (patches.0.saturating_mul(self.patch), patches.1.saturating_mul(self.patch));
         let features = Features::Queries(self.queries);
         let mut plan = TilePlan::new(policy, size, size);
         plan.grid = Some(grid);
