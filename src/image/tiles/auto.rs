@@ -3,7 +3,8 @@
 //! pixels become one token. Checkpoints of LLaVA's own code say the first in `config.json` too.
 
 use super::{
-    AnyRes, Features, Fuyu, Idefics2, Idefics3, InternVl, MiniCpmV, Mllama, Native, Pixtral, Tiling, Unpad, Whole,
+    AnyRes, Features, Fuyu, Idefics2, Idefics3, InternVl, Levels, MiniCpmV, Mllama, Native, Pixtral, Tiling, Unpad,
+    Whole,
 };
 use crate::image::fields::Fields;
 use crate::image::preprocess::bare_name;
@@ -105,6 +106,19 @@ impl Tiling {
             _ => whole(&sources, named),
         };
         tiling?.checked()
+    }
+}
+
+impl Levels {
+    /// How a checkpoint's own processor makes numbers of pixels.
+    ///
+    /// # Errors
+    /// As [`Tiling::of_checkpoint`].
+    pub fn of_checkpoint(files: &CheckpointFiles<'_>) -> Result<Self> {
+        let sources = sources(files)?;
+        let fields = sources.image()?;
+        let named = fields.text("image_processor_type")?.or(fields.text("feature_extractor_type")?);
+        Preprocess::levels(&fields, named.map_or("CLIP", bare_name))
     }
 }
 

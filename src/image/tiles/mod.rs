@@ -11,6 +11,7 @@ mod cap;
 mod fuyu;
 mod idefics2;
 mod idefics3;
+mod inputs;
 mod internvl;
 mod minicpmv;
 mod mllama;
@@ -27,6 +28,8 @@ mod whole;
 mod xcomposer;
 
 #[cfg(test)]
+mod pixels;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tables;
@@ -38,6 +41,7 @@ pub use auto::CheckpointFiles;
 pub use fuyu::Fuyu;
 pub use idefics2::Idefics2;
 pub use idefics3::Idefics3;
+pub use inputs::{Input, Levels};
 pub use internvl::InternVl;
 pub use minicpmv::MiniCpmV;
 pub use mllama::Mllama;

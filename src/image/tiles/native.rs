@@ -59,6 +59,17 @@ impl Native {
         }
     }
 
+    /// For a grid of (columns, rows) tokens of `merge` x `merge` patches each: the patches, counted row by row over the
+    /// picture, in the order in which they enter the tower. Those of one token stand together.
+    pub fn patch_order((columns, rows): (u32, u32), merge: u32) -> Vec<u32> {
+        let line = columns * merge;
+        let tokens = (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x)));
+        let within = move |(y, x): (u32, u32)| {
+            (0..merge).flat_map(move |v| (0..merge).map(move |u| (y * merge + v) * line + x * merge + u))
+        };
+        tokens.flat_map(within).collect()
+    }
+
     /// For a grid of (columns, rows) tokens: the tokens in the order of windows, row by row within each, and where
     /// each window ends in that order. Without windows the order is the plain one, and ends once.
     pub fn window_order(&self, (columns, rows): (u32, u32)) -> (Vec<u32>, Vec<u32>) {

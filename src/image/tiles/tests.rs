@@ -1,6 +1,7 @@
 //! Orders, caps, refusals, window order, and settings from checkpoints' files.
 
 use super::*;
+use crate::image::goldens::shared;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,8 @@ fn splitting_of_idefics2() {
     );
     assert_eq!((plan.tokens.total, plan.tokens.separators), (5 * 64 + 6, 6));
     assert_eq!(rule.plan(1, 9).unwrap().tokens.total, 66, "one pixel cannot be halved");
+    assert_eq!(self::plan("idefics2", 2000, 2000).resized, (980, 980), "squares are bounded too");
+    assert_eq!(self::plan("mllama", 1120, 1120).grid, Some((2, 2)), "a scale of exactly one");
 }
 
 /// Qwen2.5-VL: a grid of 5 x 3 tokens in windows of 2.
@@ -78,6 +81,7 @@ fn order_of_windows() {
     assert_eq!(order, [0, 1, 5, 6, 2, 3, 7, 8, 4, 9, 10, 11, 12, 13, 14]);
     assert_eq!(ends, [4, 8, 10, 12, 14, 15]);
     assert_eq!(Native::default().window_order((2, 2)), (vec![0, 1, 2, 3], vec![4]));
+    assert_eq!(Native::patch_order((2, 1), 2), [0, 1, 4, 5, 2, 3, 6, 7]);
 }
 
 #[test]
@@ -161,17 +165,6 @@ fn settings_of_checkpoints() {
     let fuyu = json!({ "image_processor_type": "FuyuImageProcessor", "patch_size": { "height": 30, "width": 20 } });
     assert!(refusal(&vision, fuyu).contains("one length"));
     assert!(Tiling::of_checkpoint(&CheckpointFiles::default()).is_err());
-}
-
-/// A folder of the goldens, if they are there.
-fn shared(name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("OMMA_SHARED").map_or_else(beside, PathBuf::from).join(name);
-    if !folder.is_dir() {
-        eprintln!("skipped: there is no {}", folder.display());
-        return None;
-    }
-    Some(folder)
 }
 
 /// Every model case of a tiling family, by its own files: the shapes that the model received, and as many image tokens
