@@ -4,6 +4,7 @@ pub mod case;
 pub mod cases;
 pub mod conformance;
 pub mod docs;
+pub mod fuzz;
 pub mod lint;
 pub mod packed;
 pub mod planted;

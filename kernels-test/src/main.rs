@@ -1,7 +1,7 @@
-//! `kernels-test test|perf|support|conformance|wgsl`: the conformance harness of omma's kernels.
+//! `kernels-test test|perf|support|conformance|lint|fuzz|wgsl`: the conformance harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, lint, report, wgsl_dump};
+use kernels_test::{conformance, fuzz, lint, report, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +34,18 @@ enum Mode {
         /// Only kernels whose name contains this.
         #[arg(long, default_value = "")]
         filter: String,
+    },
+    /// Feeds damaged pictures, odd sizes and damaged configurations to decoding and tiling; no adapter is needed.
+    Fuzz {
+        /// How long.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Another seed is another run; the same seed is the same run.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The first input that is tried: a finding names its own, which repeats it.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
     },
     /// Prints the linked WGSL of a kernel's cases.
     Wgsl {
@@ -113,6 +125,16 @@ fn docs(check: bool) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(same)
 }
 
+/// Prints how many inputs ran, and the finding; true if there is none.
+fn fuzzed(seed: u64, first: u64, seconds: u64) -> bool {
+    let (ran, found) = fuzz::run(seed, first, std::time::Duration::from_secs(seconds));
+    match &found {
+        Some(found) => println!("fuzz: --seed {seed} --first {}: {}", found.input, found.what),
+        None => println!("fuzz: {ran} inputs of seed {seed}, no finding"),
+    }
+    found.is_none()
+}
+
 /// Prints the findings of the lints; true if there are none.
 fn lints(filter: &str) -> Result<bool, Box<dyn std::error::Error>> {
     let (found, variants) = lint::run(filter)?;
@@ -155,6 +177,7 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Mode::Docs { check } => return docs(*check),
         Mode::Lint { filter } => return lints(filter),
+        Mode::Fuzz { seconds, seed, first } => return Ok(fuzzed(*seed, *first, *seconds)),
         Mode::Conformance(options) => return conform(options).await,
         Mode::Test(o) | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),
