@@ -3,7 +3,8 @@
 //     y[row, col] = clamp((2^21 + sum_t weights[t, row] * x[first[row] + t + origin - held, line + col]) >> 22)
 //
 // with t < count[row]. Samples above or below the picture are `background`; a column outside `inside_first ..
-// inside_end` is black. One lane an output pixel; a workgroup takes LANES neighbouring columns of one row.
+// inside_end`, and a row without weights, is `beyond`. One lane an output pixel; a workgroup takes LANES neighbouring
+// columns of one row.
 //
 // Parts: pixel (channels of a word, rounding to a word)
 
@@ -17,6 +18,7 @@ struct Params {
     held: u32, // row of the picture that is row 0 of x
     origin: i32, // row of the picture where the counting of `first` starts; negative where it is padded
     background: u32,
+    beyond: u32, // colour of what lies beyond the resized picture
     red: u32, // bit position of red in a word of x; blue is at 16 - red
     inside_first: u32, // columns of y
     inside_end: u32,
@@ -65,6 +67,8 @@ fn main(
         outside += weights[u32(t) * params.rows + row];
     }
     sum += outside * pixel_channels(params.background, vec3<u32>(0u, 8u, 16u));
-    let inside = col >= params.inside_first && col < params.inside_end;
-    y[row * params.cols + col] = pixel_word(select(vec3<i32>(0), sum, inside));
+    // Outputs beyond the resized picture have no weights.
+    let inside = count[row] > 0u && col >= params.inside_first && col < params.inside_end;
+    let beyond = pixel_channels(params.beyond, vec3<u32>(0u, 8u, 16u)) << vec3<u32>(22u);
+    y[row * params.cols + col] = pixel_word(select(beyond, sum, inside));
 }

@@ -3,7 +3,7 @@
 //     y[row, col] = clamp((2^21 + sum_t weights[t, col] * x[line + row, first[col] + t + origin - held]) >> 22)
 //
 // with t < count[col]. Samples left or right of the picture are `background`; a row outside `inside_first ..
-// inside_end` is black. One lane an output pixel; a workgroup takes LANES neighbouring columns of one row. An x
+// inside_end`, and a column without weights, is `beyond`. One lane an output pixel; a workgroup takes LANES neighbouring columns of one row. An x
 // beyond a binding is bound strip by strip, each with a dispatch of its own rows.
 //
 // Parts: pixel (channels of a word, rounding to a word)
@@ -16,6 +16,7 @@ struct Params {
     held: u32, // column of the picture that is column 0 of x
     origin: i32, // column of the picture where the counting of `first` starts; negative where it is padded
     background: u32,
+    beyond: u32, // colour of what lies beyond the resized picture
     red: u32, // bit position of red in a word of x; blue is at 16 - red
     inside_first: u32, // rows of y
     inside_end: u32,
@@ -67,6 +68,8 @@ fn main(
         outside += weights[u32(t) * params.cols + col];
     }
     sum += outside * pixel_channels(params.background, vec3<u32>(0u, 8u, 16u));
-    let inside = row >= params.inside_first && row < params.inside_end;
-    y[row * params.cols + col] = pixel_word(select(vec3<i32>(0), sum, inside));
+    // Outputs beyond the resized picture have no weights.
+    let inside = count[col] > 0u && row >= params.inside_first && row < params.inside_end;
+    let beyond = pixel_channels(params.beyond, vec3<u32>(0u, 8u, 16u)) << vec3<u32>(22u);
+    y[row * params.cols + col] = pixel_word(select(beyond, sum, inside));
 }

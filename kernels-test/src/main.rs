@@ -1,7 +1,7 @@
-//! `kernels-test test|draw|perf|support|conformance|lint|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
+//! `kernels-test test|draw|perf|support|conformance|lint|fuzz|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, draw, jobs, lint, report, translate, wgsl_dump};
+use kernels_test::{conformance, draw, fuzz, jobs, lint, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,6 +67,18 @@ enum Mode {
     Verdict {
         /// The folder.
         dir: PathBuf,
+    },
+    /// Feeds damaged pictures, odd sizes and damaged configurations to decoding and tiling; no adapter is needed.
+    Fuzz {
+        /// How long.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Another seed is another run; the same seed is the same run.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The first input that is tried: a finding names its own, which repeats it.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
     },
     /// Prints the linked WGSL of a kernel's cases.
     Wgsl {
@@ -164,6 +176,16 @@ fn docs(check: bool) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(same)
 }
 
+/// Prints how many inputs ran, and the finding; true if there is none.
+fn fuzzed(seed: u64, first: u64, seconds: u64) -> bool {
+    let (ran, found) = fuzz::run(seed, first, std::time::Duration::from_secs(seconds));
+    match &found {
+        Some(found) => println!("fuzz: --seed {seed} --first {}: {}", found.input, found.what),
+        None => println!("fuzz: {ran} inputs of seed {seed}, no finding"),
+    }
+    found.is_none()
+}
+
 /// Prints the findings of the lints; true if there are none.
 fn lints(filter: &str) -> Result<bool, Box<dyn std::error::Error>> {
     let (found, variants) = lint::run(filter)?;
@@ -258,6 +280,7 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
             return Ok(verdict.good());
         }
         Mode::Translate { filter, out } => return translations(filter, out.as_deref()),
+        Mode::Fuzz { seconds, seed, first } => return Ok(fuzzed(*seed, *first, *seconds)),
         Mode::Conformance(options) => return conform(options).await,
         Mode::Draw(options) => return drawn(options).await,
         Mode::Test(o) | Mode::Support(o) => (o, false),

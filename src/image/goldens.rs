@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// A folder of the goldens, if they are there.
-fn shared(name: &str) -> Option<PathBuf> {
+pub(super) fn shared(name: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("OMMA_SHARED").map_or_else(beside, PathBuf::from).join(name);
     if !folder.is_dir() {
@@ -20,20 +20,20 @@ fn shared(name: &str) -> Option<PathBuf> {
     Some(folder)
 }
 
-fn json(path: &Path) -> Value {
+pub(super) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f64> {
+pub(super) fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f64> {
     let data = tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
     data.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
 }
 
-fn picture(path: &Path) -> Picture {
+pub(super) fn picture(path: &Path) -> Picture {
     Picture::decode("picture", &std::fs::read(path).unwrap(), &Limits::default()).unwrap()
 }
 
-fn array(dtype: DType, shape: &[usize], values: impl Iterator<Item = f64>) -> Array {
+pub(super) fn array(dtype: DType, shape: &[usize], values: impl Iterator<Item = f64>) -> Array {
     Array::new(dtype, shape, values.collect())
 }
 
@@ -47,7 +47,7 @@ fn tables(taps: &Taps) -> [Array; 3] {
 }
 
 /// All rows of a kernel's output, by its oracle.
-fn run(kernel: &dyn Kernel, inputs: &[Array]) -> Array {
+pub(super) fn run(kernel: &dyn Kernel, inputs: &[Array]) -> Array {
     let types: Vec<_> = inputs.iter().map(|a| crate::kernels::TensorType::new(a.dtype, &a.shape)).collect();
     let out = kernel.infer(&types).unwrap().remove(0);
     let cells = (0..out.rows()).flat_map(|row| kernel.oracle(inputs, 0, row));

@@ -1,9 +1,9 @@
 //! Pictures at the edge of the engine: decoding, and the geometry of what a vision tower gets to see.
 //!
 //! Here: [`Picture`] (bytes -> RGB pixels as PIL gives them), [`Preprocess`] (a checkpoint's
-//! `preprocessor_config.json`), [`Policy`] (the names of tilings), [`Plan`] (which part of the picture is
-//! resized to what, and cropped where), [`Taps`] (the integer weights of a resize, as Pillow computes them) and
-//! [`Sampling`] (the weights of any other separable resize).
+//! `preprocessor_config.json`), [`Policy`] (the names of tilings), [`tiles`] (what each of them does to a picture),
+//! [`Plan`] (one input: which part of the picture is resized to what, and cropped where), [`Taps`] (the integer weights
+//! of a resize, as Pillow computes them) and [`Sampling`] (the weights of any other separable resize).
 //! Not here: resizing and normalising themselves, which are kernels (`resize_rows`, `resize_columns`,
 //! `normalize`), and anything that knows a model. After decoding no pixel is touched on the CPU.
 
@@ -14,6 +14,7 @@ mod policy;
 mod preprocess;
 mod sampling;
 mod taps;
+pub mod tiles;
 
 #[cfg(test)]
 mod goldens;

@@ -1,6 +1,6 @@
 //! Bytes of a picture file -> RGB pixels, as PIL's `Image.open(..).convert("RGB")` gives them.
 //!
-//! Same as PIL, bit for bit: PNG, GIF, BMP, TIFF, PNM and WebP; alpha dropped and not composited, grey replicated,
+//! Same as PIL, bit for bit: PNG, GIF, BMP, TIFF, PNM and WebP; alpha dropped unless asked otherwise, grey replicated,
 //! palettes expanded, 16-bit colour cut to its high byte, 16-bit grey clipped at 255 (PIL's own, odd rule), the
 //! first frame of an animation, no colour management. Not bit for bit: JPEG, whose standard leaves the rounding of
 //! the inverse transform and the chroma upsampling to the decoder. Against libjpeg-turbo a picture with subsampled
@@ -52,7 +52,16 @@ impl Picture {
     /// [`Error::Picture`] with `name` for bytes that are no picture, for a damaged one and for one beyond `limits`.
     pub fn decode(name: &str, bytes: &[u8], limits: &Limits) -> Result<Self> {
         let (decoded, format, _) = decode(name, bytes, limits)?;
-        Ok(Self::from_decoded(&decoded, format))
+        Ok(Self::from_decoded(&decoded, format, None))
+    }
+    /// Like [`Picture::decode`], but what is transparent lies on `background` (red, green, blue), as some processors
+    /// of transformers have it; mixed in bytes as PIL's `alpha_composite` on an opaque picture.
+    ///
+    /// # Errors
+    /// As [`Picture::decode`].
+    pub fn decode_over(name: &str, bytes: &[u8], limits: &Limits, background: [u8; 3]) -> Result<Self> {
+        let (decoded, format, _) = decode(name, bytes, limits)?;
+        Ok(Self::from_decoded(&decoded, format, Some(background)))
     }
     /// Like [`Picture::decode`], then turned as its EXIF orientation says.
     ///
@@ -61,7 +70,7 @@ impl Picture {
     pub fn decode_oriented(name: &str, bytes: &[u8], limits: &Limits) -> Result<Self> {
         let (mut decoded, format, orientation) = decode(name, bytes, limits)?;
         decoded.apply_orientation(orientation);
-        Ok(Self::from_decoded(&decoded, format))
+        Ok(Self::from_decoded(&decoded, format, None))
     }
     /// A picture from `3 * width * height` bytes, row-major, red first.
     ///
@@ -94,18 +103,23 @@ impl Picture {
         Ok(Self { width, height, pixels })
     }
 
-    fn from_decoded(decoded: &DynamicImage, format: ImageFormat) -> Self {
+    fn from_decoded(decoded: &DynamicImage, format: ImageFormat, over: Option<[u8; 3]>) -> Self {
         let pixels = match decoded {
             DynamicImage::ImageLuma8(p) => p.pixels().map(|p| grey(p.0[0])).collect(),
-            DynamicImage::ImageLumaA8(p) => p.pixels().map(|p| grey(p.0[0])).collect(),
+            DynamicImage::ImageLumaA8(p) => p.pixels().map(|p| lay(grey(p.0[0]), p.0[1], over)).collect(),
             DynamicImage::ImageRgb8(p) => p.pixels().map(|p| rgb(p.0[0], p.0[1], p.0[2])).collect(),
-            DynamicImage::ImageRgba8(p) => p.pixels().map(|p| rgb(p.0[0], p.0[1], p.0[2])).collect(),
+            DynamicImage::ImageRgba8(p) => p.pixels().map(|p| lay(rgb(p.0[0], p.0[1], p.0[2]), p.0[3], over)).collect(),
             // PIL keeps 16-bit grey as integers and clips them when it makes RGB of them...
             DynamicImage::ImageLuma16(p) => p.pixels().map(|p| grey(p.0[0].min(255) as u8)).collect(),
             // ... but reads 16-bit grey with alpha, and 16-bit colour, as their high bytes.
-            DynamicImage::ImageLumaA16(p) => p.pixels().map(|p| grey((p.0[0] >> 8) as u8)).collect(),
+            DynamicImage::ImageLumaA16(p) => {
+                p.pixels().map(|p| lay(grey((p.0[0] >> 8) as u8), (p.0[1] >> 8) as u8, over)).collect()
+            }
             DynamicImage::ImageRgb16(p) => p.pixels().map(|p| rgb16(p.0, format)).collect(),
-            DynamicImage::ImageRgba16(p) => p.pixels().map(|p| rgb16([p.0[0], p.0[1], p.0[2]], format)).collect(),
+            DynamicImage::ImageRgba16(p) => {
+                let pixel = |p: &image::Rgba<u16>| rgb16([p.0[0], p.0[1], p.0[2]], format);
+                p.pixels().map(|p| lay(pixel(p), (p.0[3] >> 8) as u8, over)).collect()
+            }
             other => other.to_rgb8().pixels().map(|p| rgb(p.0[0], p.0[1], p.0[2])).collect(),
         };
         Self { width: decoded.width(), height: decoded.height(), pixels }
@@ -118,6 +132,18 @@ const fn rgb(r: u8, g: u8, b: u8) -> u32 {
 
 const fn grey(v: u8) -> u32 {
     rgb(v, v, v)
+}
+
+/// A pixel on a background, by its alpha; without a background alpha is dropped.
+fn lay(pixel: u32, alpha: u8, over: Option<[u8; 3]>) -> u32 {
+    let Some(over) = over else { return pixel };
+    let [r, g, b, _] = pixel.to_le_bytes();
+    // Sums are divided by 255 and rounded to the nearest.
+    let mix = |top: u8, below: u8| {
+        let sum = u32::from(top) * u32::from(alpha) + u32::from(below) * (255 - u32::from(alpha)) + 128;
+        ((sum + (sum >> 8)) >> 8) as u8
+    };
+    rgb(mix(r, over[0]), mix(g, over[1]), mix(b, over[2]))
 }
 
 /// 16-bit colour as PIL cuts it: PNM is rounded to 8 bits, everything else loses its low byte.

@@ -11,6 +11,9 @@ const MAX_RESIZED: u32 = 1 << 26;
 /// Most pixels of an output or of the picture between the two passes: 128 MiB, the smallest binding of a device.
 const MAX_PIXELS: u64 = 1 << 25;
 
+/// Colour beyond a resized picture that transformers' processors crop.
+const BLACK: u32 = 0xff00_0000;
+
 /// A rectangle that may reach beyond the picture it lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
@@ -35,8 +38,10 @@ pub struct Plan {
     pub background: u32,
     /// Size that the canvas is resized to.
     pub resized: (u32, u32),
-    /// What the model sees, in pixels of the resized picture; black beyond it.
+    /// What the model sees, in pixels of the resized picture.
     pub crop: Window,
+    /// Colour of the crop beyond the resized picture, `0xAABBGGRR`.
+    pub beyond: u32,
     /// Filter of the resize.
     pub resample: Resample,
     /// Factor on the bytes.
@@ -60,9 +65,9 @@ pub struct Resampling {
     pub reads_x: (u32, u32),
     /// Rows of the picture that are read: the first, and how many (at least 1).
     pub reads_y: (u32, u32),
-    /// Columns of the crop that lie inside the resized picture, as a range; the others are black.
+    /// Columns of the crop that lie inside the resized picture, as a range; the others are beyond it.
     pub inside_x: (u32, u32),
-    /// Rows of the crop that lie inside the resized picture, as a range; the others are black.
+    /// Rows of the crop that lie inside the resized picture, as a range; the others are beyond it.
     pub inside_y: (u32, u32),
 }
 
@@ -82,7 +87,8 @@ impl Preprocess {
             Policy::None => Window { x: 0, y: 0, width, height },
             Policy::Pad => padded(width, height),
             other => {
-                let reason = "its geometry is not implemented; there are none, pad and auto";
+                let reason =
+                    "a model takes one input a picture so far: none, pad or auto; `omma tiles` shows the others";
                 return Err(Error::unsupported(format!("tiling policy `{other}`"), reason));
             }
         };
@@ -105,6 +111,7 @@ impl Preprocess {
             background: u32::from_le_bytes([r, g, b, 255]),
             resized,
             crop,
+            beyond: BLACK,
             resample: self.resample,
             rescale: self.rescale as f32,
             mean: self.mean.map(|v| v as f32),

@@ -5,6 +5,7 @@
 //! that would change the pixels and that we do not do are errors that name the field.
 
 use super::fields::Fields;
+use super::tiles::Levels;
 use super::{Policy, Resample};
 use crate::{Error, Result};
 use serde_json::Value;
@@ -96,6 +97,21 @@ const TYPES: &[Defaults] = &[
 ];
 
 impl Preprocess {
+    /// What CLIP's own processor does without any fields: shorter side to 224, centre crop, CLIP's mean and deviation.
+    pub fn clip() -> Self {
+        Self {
+            processor: "CLIPImageProcessor".into(),
+            policy: Policy::None,
+            size: Some(Size::ShortestEdge(224)),
+            resample: Resample::Bicubic,
+            crop: Some((224, 224)),
+            rescale: 1.0 / 255.0,
+            mean: CLIP_MEAN,
+            std: CLIP_STD,
+            background: CLIP_MEAN.map(|m| (m * 255.0) as u8),
+        }
+    }
+
     /// Reads the files of a checkpoint, either of which may be absent; `(name, text)` each. The `image_processor`
     /// part of a `processor_config.json` wins over a `preprocessor_config.json`, as in transformers 5. `fallback`
     /// is the type for files that name none, as `CLIPImageProcessor`; with neither file it gives that type's
@@ -139,31 +155,79 @@ impl Preprocess {
             return Err(unknown_type(named));
         };
         refuse_unknown(&fields, defaults)?;
-        let rescaled = fields.bool("do_rescale")?.unwrap_or(true);
-        let rescale = fields.number("rescale_factor")?.unwrap_or(1.0 / 255.0);
-        let mean = fields.colour("image_mean")?.unwrap_or(defaults.mean);
-        let std = fields.colour("image_std")?.unwrap_or(defaults.std);
-        if std.iter().any(|s| (*s as f32) == 0.0) {
-            return Err(fields.wrong("image_std", "no zero"));
-        }
-        let normalized = fields.bool("do_normalize")?.unwrap_or(true);
+        let (mean, std) = colours(&fields, (defaults.mean, defaults.std))?;
+        let levels = levels(&fields, defaults.resample, (mean, std))?;
         let pad = prefix == "Llava" && fields.bool("do_pad")?.unwrap_or(false);
         Ok(Self {
             processor: format!("{prefix}ImageProcessor"),
             policy: if pad { Policy::Pad } else { Policy::None },
             size: read_size(&fields, defaults)?,
-            resample: read_resample(&fields)?.unwrap_or(defaults.resample),
+            resample: levels.resample,
             crop: read_crop(&fields, defaults)?,
-            rescale: if rescaled { rescale } else { 1.0 },
-            mean: if normalized { mean } else { [0.0; 3] },
-            std: if normalized { std } else { [1.0; 3] },
+            rescale: levels.rescale,
+            mean: levels.mean,
+            std: levels.std,
             background: mean.map(|m| (m * 255.0) as u8),
         })
     }
 }
 
+/// Processor types that tile, with what they do to pixels when their fields are absent.
+const TILING_TYPES: &[(&str, Resample, [[f64; 3]; 2])] = &[
+    ("Fuyu", Resample::Bilinear, [HALF, HALF]),
+    ("GotOcr2", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
+    ("Idefics2", Resample::Bilinear, [HALF, HALF]),
+    ("Idefics3", Resample::Lanczos, [HALF, HALF]),
+    ("LlavaNext", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
+    ("LlavaOnevision", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
+    ("MiniCPMV", Resample::Bicubic, [HALF, HALF]),
+    ("MiniCPMV4_6", Resample::Bicubic, [HALF, HALF]),
+    ("Mllama", Resample::Bilinear, [HALF, HALF]),
+    ("Pixtral", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
+    ("Qwen2VL", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
+    ("SmolVLM", Resample::Lanczos, [HALF, HALF]),
+];
+
+/// Types that lay transparent pictures on white (transformers 4); the others drop alpha.
+const ON_WHITE: &[&str] = &["Idefics2", "Idefics3", "Mllama", "Pixtral", "SmolVLM"];
+
+impl Preprocess {
+    /// What a processor of type `prefix` does to pixels once their place is known.
+    pub(super) fn levels(fields: &Fields<'_>, prefix: &str) -> Result<Levels> {
+        let whole = TYPES.iter().map(|t| (t.prefix, t.resample, [t.mean, t.std]));
+        let found = whole.chain(TILING_TYPES.iter().copied()).find(|(name, ..)| *name == prefix);
+        let (_, resample, [mean, std]) = found.ok_or_else(|| unknown_type(prefix))?;
+        let levels = levels(fields, resample, colours(fields, (mean, std))?)?;
+        Ok(Levels { over: ON_WHITE.contains(&prefix).then_some([255; 3]), ..levels })
+    }
+}
+
+/// Mean and deviation, stated or the type's own.
+fn colours(fields: &Fields<'_>, (mean, std): ([f64; 3], [f64; 3])) -> Result<([f64; 3], [f64; 3])> {
+    let mean = fields.colour("image_mean")?.unwrap_or(mean);
+    let std = fields.colour("image_std")?.unwrap_or(std);
+    if std.iter().any(|s| (*s as f32) == 0.0) {
+        return Err(fields.wrong("image_std", "no zero"));
+    }
+    Ok((mean, std))
+}
+
+/// Filter, factor, mean and deviation, with the switches that turn them off.
+fn levels(fields: &Fields<'_>, resample: Resample, (mean, std): ([f64; 3], [f64; 3])) -> Result<Levels> {
+    let rescaled = fields.bool("do_rescale")?.unwrap_or(true);
+    let rescale = fields.number("rescale_factor")?.unwrap_or(1.0 / 255.0);
+    let normalized = fields.bool("do_normalize")?.unwrap_or(true);
+    Ok(Levels {
+        resample: read_resample(fields)?.unwrap_or(resample),
+        rescale: if rescaled { rescale } else { 1.0 },
+        mean: if normalized { mean } else { [0.0; 3] },
+        std: if normalized { std } else { [1.0; 3] },
+        over: None,
+    })
+}
+
 /// `CLIP` of `CLIPImageProcessor`, `CLIPImageProcessorFast`, `CLIPImageProcessorPil` and `CLIPFeatureExtractor`.
-fn bare_name(name: &str) -> &str {
+pub(super) fn bare_name(name: &str) -> &str {
     let name = name.strip_suffix("Fast").or(name.strip_suffix("Pil")).unwrap_or(name);
     name.strip_suffix("ImageProcessor").or(name.strip_suffix("FeatureExtractor")).unwrap_or(name)
 }

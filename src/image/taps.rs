@@ -74,7 +74,7 @@ fn sinc(x: f64) -> f64 {
 
 /// Weights of a window of outputs along one axis: output `i` is the sum over `t < count[i]` of
 /// `weights[t * outputs + i] * input[first[i] + t]`, plus half, shifted right by [`PRECISION_BITS`] and clamped
-/// to a byte. An output beyond the resized picture has `count` 0 and becomes 0.
+/// to a byte. An output beyond the resized picture has `count` 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taps {
     /// First input of each output.

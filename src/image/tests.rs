@@ -34,6 +34,9 @@ fn alpha_is_dropped_and_grey_replicated() {
     assert_eq!(picture.pixels, [0xff03_0201, 0xff06_0504]);
     let grey_alpha = image::GrayAlphaImage::from_raw(2, 1, vec![9, 0, 200, 7]).unwrap();
     assert_eq!(decode(&encode(grey_alpha, ImageFormat::Png)).unwrap().pixels, [0xff09_0909, 0xffc8_c8c8]);
+    let over = |bytes: &[u8]| Picture::decode_over("a", bytes, &Limits::default(), [255, 0, 100]).unwrap().pixels;
+    let half = image::RgbaImage::from_raw(3, 1, vec![10, 20, 30, 128, 1, 2, 3, 0, 4, 5, 6, 255]).unwrap();
+    assert_eq!(over(&encode(half, ImageFormat::Png)), [0xff41_0a84, 0xff64_00ff, 0xff06_0504]);
     let grey = image::GrayImage::from_raw(1, 1, vec![77]).unwrap();
     assert_eq!(decode(&encode(grey, ImageFormat::Png)).unwrap().rgb(0, 0), Some([77; 3]));
 }
@@ -336,7 +339,7 @@ fn padding_to_a_square() {
 fn other_policies_and_sizes_are_errors() {
     let error = |policy: &str| clip().plan(10, 10, policy.parse().unwrap(), None).unwrap_err().to_string();
     assert!(error("anyres:max=9").contains("`anyres:max=9`"), "{}", error("anyres:max=9"));
-    assert!(error("uhd").contains("not implemented"));
+    assert!(error("uhd").contains("one input a picture"), "{}", error("uhd"));
     assert!(clip().plan(0, 10, Policy::None, None).is_err());
     assert!(clip().plan(u32::MAX, 1, Policy::None, None).is_err());
     let mut whole = clip();

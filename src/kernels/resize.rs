@@ -18,9 +18,11 @@ pub struct ResizePass {
     pub origin: i32,
     /// Colour of the samples before and after the picture, `0xAABBGGRR`.
     pub background: u32,
+    /// Colour of what lies beyond the resized picture, `0xAABBGGRR`.
+    pub beyond: u32,
     /// Lines of `x` that become lines of `y`: the first, and how many.
     pub lines: (u32, u32),
-    /// Lines of `y` that lie in the resized picture, as a range; the others are black.
+    /// Lines of `y` that lie in the resized picture, as a range; the others are `beyond`.
     pub inside: (u32, u32),
     /// Words of `x` are `0xAARRGGBB`, as a BGRA texture has them.
     pub bgra: bool,
@@ -51,12 +53,13 @@ const LANES: u32 = 64;
 /// As [`Plan::resampling`].
 pub fn resize_passes(plan: &Plan, bgra: bool) -> Result<[(Box<dyn Kernel>, Taps); 2]> {
     let taps = plan.resampling()?;
-    let background = plan.background;
+    let (background, beyond) = (plan.background, plan.beyond);
     let x = ResizePass {
         size: plan.source.0,
         held: 0,
         origin: plan.canvas.x,
         background,
+        beyond,
         lines: taps.reads_y,
         inside: (0, taps.reads_y.1),
         bgra,
@@ -103,6 +106,7 @@ impl ResizePass {
             ("held", self.held),
             ("origin", self.origin as u32),
             ("background", self.background),
+            ("beyond", self.beyond),
             ("red", if self.bgra { 16 } else { 0 }),
             ("inside_first", self.inside.0),
             ("inside_end", self.inside.1),
@@ -243,7 +247,7 @@ mod tests {
     use crate::wgsl;
 
     fn pass(lines: (u32, u32)) -> ResizePass {
-        ResizePass { size: 50, held: 0, origin: 0, background: 0, lines, inside: (0, lines.1), bgra: false }
+        ResizePass { size: 50, held: 0, origin: 0, background: 0, beyond: 0, lines, inside: (0, lines.1), bgra: false }
     }
 
     /// Inputs for `x` of this shape and weights from 50 samples to 20.

@@ -144,8 +144,8 @@ pub fn resize_columns(pass: &ResizePass, inputs: &[Array], row: usize) -> Vec<Ce
 
 /// One output of a pass in line `line` of `y`, from words of `x` by their place along the axis.
 fn resampled(pass: &ResizePass, line: usize, samples: &[(usize, i64)], word: impl Fn(usize) -> f64) -> Cell {
-    if line < pass.inside.0 as usize || line >= pass.inside.1 as usize {
-        return Cell { want: f64::from(255u32 << 24), bound: 0.0 };
+    if samples.is_empty() || line < pass.inside.0 as usize || line >= pass.inside.1 as usize {
+        return Cell { want: f64::from(pass.beyond | 255 << 24), bound: 0.0 };
     }
     let pixel = |at: usize| {
         let at = at as i64 + i64::from(pass.origin);

@@ -39,6 +39,8 @@ pub fn cases() -> Vec<Case> {
     let taps = Taps::new(Bicubic, 157, 40, -8, 56).expect("valid");
     let cut = ResizePass { inside: (8, 48), ..pass(157, 56) };
     cases.push(case("crop beyond the picture", cut, pixels(157, 56), &taps));
+    let white = ResizePass { inside: (8, 48), beyond: 0xfffe_ff01, ..pass(157, 56) };
+    cases.push(case("crop beyond the picture, coloured", white, pixels(157, 56), &taps));
     let taps = Taps::new(Bicubic, 157, 80, 24, 8).expect("valid");
     let held = ResizePass { held: 40, ..pass(157, 20) };
     cases.push(case("rows held from 40", held, pixels(30, 20), &taps));

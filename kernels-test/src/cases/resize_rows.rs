@@ -29,7 +29,16 @@ pub(super) fn whole(filter: Resample, from: u32, to: u32) -> Taps {
 /// A pass over `lines` lines of a picture of `size` samples.
 pub(super) fn pass(size: u32, lines: u32) -> ResizePass {
     let background = 0xff66_7580;
-    ResizePass { size, held: 0, origin: 0, background, lines: (0, lines), inside: (0, lines), bgra: false }
+    ResizePass {
+        size,
+        held: 0,
+        origin: 0,
+        background,
+        beyond: 0xff00_0000,
+        lines: (0, lines),
+        inside: (0, lines),
+        bgra: false,
+    }
 }
 
 fn case(name: &str, pass: ResizePass, x: Input, taps: &Taps) -> Case {
@@ -63,7 +72,9 @@ pub fn cases() -> Vec<Case> {
     // The second pass of a crop: only columns 40..70 are held, outputs and lines reach beyond the picture.
     let taps = Taps::new(Bicubic, 157, 80, -4, 40).expect("valid");
     let cut = ResizePass { inside: (3, 8), ..pass(157, 12) };
+    let white = ResizePass { beyond: 0xfffe_ff01, ..cut.clone() };
     cases.push(case("crop beyond the picture", cut, pixels(12, 157), &taps));
+    cases.push(case("crop beyond the picture, coloured", white, pixels(12, 157), &taps));
     let taps = Taps::new(Bicubic, 157, 80, 24, 8).expect("valid");
     let held = ResizePass { held: 40, ..pass(157, 6) };
     cases.push(case("columns held from 40", held, pixels(6, 30), &taps));

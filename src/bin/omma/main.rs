@@ -13,6 +13,7 @@ mod plan;
 mod quiet;
 mod run;
 mod source;
+mod tiles;
 
 use clap::{Parser, Subcommand};
 use common::Common;
@@ -47,6 +48,8 @@ enum Command {
     Embed(embed::Args),
     /// Executes a golden case and dumps every stage.
     Run(run::Args),
+    /// Shows what a tiling policy makes of pictures.
+    Tiles(tiles::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
             Command::Describe(args) => describe::run(&cli.common, args).await,
             Command::Embed(args) => embed::run(&cli.common, args).await,
             Command::Run(args) => run::run(&cli.common, args).await,
+            Command::Tiles(args) => tiles::run(&cli.common, args).await,
         };
         done.map(|()| true)
     });
