@@ -23,6 +23,8 @@ override LANES: u32 = 64;
 override LEVELS: f32 = 255.0;
 override SYMMETRIC: u32 = 0u;
 
+const SMALLEST_NORMAL: f32 = 1.1754944e-38;
+
 fn quotient(a: f32, b: f32) -> f32 {
     let q = a / b;
     return q + fma(-q, b, a) / b;
@@ -51,6 +53,7 @@ fn main(
         let range = select(high + low, max(high, low), SYMMETRIC == 1u);
         let step = select(quotient(range, LEVELS), 1.0, range == 0.0);
         scale[row] = step;
-        zero[row] = select(u32(round(quotient(low, step))), 0u, SYMMETRIC == 1u);
+        // A denormal scale may be flushed to 0, by which nothing can be divided.
+        zero[row] = select(u32(round(quotient(low, step))), 0u, SYMMETRIC == 1u || step < SMALLEST_NORMAL);
     }
 }

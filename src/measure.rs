@@ -102,7 +102,7 @@ impl Single {
     }
     /// Runs it once and compares the outputs with the oracle; the worst cell outside its bound.
     pub async fn check(&self, device: &Device) -> Result<Option<BadCell>> {
-        bisect(device, &self.program, &self.store, &self.pool).await
+        Ok(bisect(device, &self.program, &self.store, &self.pool).await?.map(|record| record.cell))
     }
 }
 

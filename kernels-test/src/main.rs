@@ -1,9 +1,9 @@
-//! `kernels-test test|perf|support|conformance|wgsl`: the conformance harness of omma's kernels.
+//! `kernels-test test|draw|perf|support|conformance|lint|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, lint, report, wgsl_dump};
+use kernels_test::{conformance, draw, jobs, lint, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -21,6 +21,8 @@ enum Mode {
     Perf(Options),
     /// Tells which cases the adapter can run, without running them.
     Support(Options),
+    /// Draws fresh cases, tests each, and shrinks what fails to the smallest case.
+    Draw(DrawOptions),
     /// Runs conformance packs: operators with expected values that other programs made.
     Conformance(ConformanceOptions),
     /// Writes docs/KERNELS.md.
@@ -34,6 +36,37 @@ enum Mode {
         /// Only kernels whose name contains this.
         #[arg(long, default_value = "")]
         filter: String,
+    },
+    /// Translates every shader that the cases launch to MSL, HLSL, GLSL and SPIR-V.
+    Translate {
+        /// Only kernels whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// Writes the translations into this folder.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Writes shaders and cases as files, for a runner on another WebGPU.
+    Export {
+        /// Folder that is written.
+        dir: PathBuf,
+        /// Only kernels whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// No cases, only every shader.
+        #[arg(long)]
+        shaders: bool,
+        /// The runner has f16.
+        #[arg(long)]
+        f16: bool,
+        /// The runner has subgroups: the smallest and the largest size.
+        #[arg(long, num_args = 2, value_names = ["MIN", "MAX"])]
+        subgroup: Vec<u32>,
+    },
+    /// Compares what the runner of an exported folder left there with the oracles.
+    Verdict {
+        /// The folder.
+        dir: PathBuf,
     },
     /// Prints the linked WGSL of a kernel's cases.
     Wgsl {
@@ -58,6 +91,21 @@ struct Options {
     /// Writes the rows as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct DrawOptions {
+    #[command(flatten)]
+    common: Options,
+    /// Cases a kernel.
+    #[arg(long, default_value_t = 100)]
+    cases: u32,
+    /// Other seeds draw other cases.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// One case, as a failure names it: `kernel:1.0.7`.
+    #[arg(long)]
+    replay: Option<String>,
 }
 
 #[derive(Args)]
@@ -126,6 +174,13 @@ fn lints(filter: &str) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(found.is_empty())
 }
 
+/// Prints what did not translate and how many variants did; true if all did that should.
+fn translations(filter: &str, out: Option<&Path>) -> Result<bool, Box<dyn std::error::Error>> {
+    let summary = translate::run(filter, out)?;
+    summary.lines().iter().for_each(|line| println!("{line}"));
+    Ok(summary.failed.is_empty())
+}
+
 async fn open(adapter: &str, floor: bool) -> omma::Result<Device> {
     let device =
         Device::open(&OpenOptions { adapter: AdapterChoice::from(adapter), floor, ..Default::default() }).await?;
@@ -155,6 +210,32 @@ async fn conform(options: &ConformanceOptions) -> Result<bool, Box<dyn std::erro
     Ok(conformance::summary(&run.rows))
 }
 
+async fn drawn(options: &DrawOptions) -> Result<bool, Box<dyn std::error::Error>> {
+    let DrawOptions { common, cases, seed, replay } = options;
+    let device = open(&common.adapter, common.floor).await?;
+    let mut same = if common.floor { " --floor".into() } else { String::new() };
+    if common.adapter != "best" {
+        same += &format!(" --adapter {:?}", common.adapter);
+    }
+    let wanted = draw::Options {
+        filter: common.filter.clone(),
+        cases: *cases,
+        seed: *seed,
+        replay: replay.clone(),
+        device: same,
+    };
+    let rows = draw::report(&device, &wanted)?;
+    write_rows(common.json.as_deref(), &rows)?;
+    Ok(report::summary(&rows))
+}
+
+fn write_rows(path: Option<&Path>, rows: &[report::Row]) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(path) = path {
+        std::fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "format": 1, "rows": rows }))?)?;
+    }
+    Ok(())
+}
+
 async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
     let (options, perf) = match &mode {
         Mode::Wgsl { kernel, variant } => {
@@ -163,7 +244,22 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Mode::Docs { check } => return docs(*check),
         Mode::Lint { filter } => return lints(filter),
+        Mode::Export { dir, filter, shaders, f16, subgroup } => {
+            let subgroup = subgroup.first().copied().zip(subgroup.get(1).copied());
+            let extras = (!shaders).then_some(jobs::Extras { f16: *f16, subgroup });
+            let (written, cases) = jobs::export(filter, extras, dir)?;
+            println!("export: {written} shaders, {cases} jobs");
+            return Ok(written > 0);
+        }
+        Mode::Verdict { dir } => {
+            let verdict = jobs::verdict(dir)?;
+            verdict.lines.iter().for_each(|line| println!("{line}"));
+            println!("{}", verdict.summary());
+            return Ok(verdict.good());
+        }
+        Mode::Translate { filter, out } => return translations(filter, out.as_deref()),
         Mode::Conformance(options) => return conform(options).await,
+        Mode::Draw(options) => return drawn(options).await,
         Mode::Test(o) | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),
     };
@@ -173,8 +269,6 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         _ if perf => report::perf(&device, &options.filter).await?,
         _ => report::test(&device, &options.filter).await?,
     };
-    if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "format": 1, "rows": rows }))?)?;
-    }
+    write_rows(options.json.as_deref(), &rows)?;
     Ok(report::summary(&rows))
 }

@@ -130,3 +130,8 @@ pub fn layouts() -> Vec<(Packing, usize)> {
     all.extend(Block::ALL.map(|block| (Packing::Block(block), block.values())));
     all
 }
+
+/// Rows that a layout has a multiple of: AWQ packs eight into a word.
+pub fn step_of_rows(packing: Packing) -> usize {
+    if matches!(packing, Packing::Awq { .. }) { 8 } else { 1 }
+}

@@ -149,18 +149,23 @@ impl Fault {
     ///
     /// Errors: the fault cannot be planted; no case uses the file.
     pub async fn hunt(&self, device: &Device) -> Result<Option<String>> {
-        let replaced = self.planted()?;
         match self.caught {
-            Caught::ByRun => self.run(device, replaced).await,
-            Caught::ByLint(lint, part) => self.lint(&replaced, lint, part),
+            Caught::ByRun => self.run(device).await,
+            Caught::ByLint(lint, part) => self.lint(&self.planted()?, lint, part),
         }
     }
 
-    /// Runs the cases whose launches are linked with the file until one fails. Shaders are bounds-checked here: a
-    /// fault may point anywhere.
-    async fn run(&self, device: &Device, shaders: Replaced) -> Result<Option<String>> {
-        let options = HostOptions { checked_shaders: true, shaders, ..HostOptions::default() };
-        let broken = Device::from_host(device.wgpu().clone(), device.queue().clone(), &options);
+    /// The same device with the fault in its shaders, which are bounds-checked: a fault may point anywhere.
+    ///
+    /// Errors: the fault cannot be planted.
+    pub fn device(&self, sound: &Device) -> Result<Device> {
+        let options = HostOptions { checked_shaders: true, shaders: self.planted()?, ..HostOptions::default() };
+        Ok(Device::from_host(sound.wgpu().clone(), sound.queue().clone(), &options))
+    }
+
+    /// Runs the cases whose launches are linked with the file until one fails.
+    async fn run(&self, device: &Device) -> Result<Option<String>> {
+        let broken = self.device(device)?;
         let mut used = false;
         for case in cases_of(self.kernel).into_iter().filter(|case| case.name.contains(self.cases)) {
             if !launches(&case, device.caps()).iter().any(|l| l.files.contains(&self.file)) {

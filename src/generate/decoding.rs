@@ -5,7 +5,7 @@ use super::stages::{Stage, Wanted, merge_rows, read_taps, tap_names};
 use super::{Sequence, Session, Step};
 use crate::blocks::rope_table;
 use crate::gpu::{Slice, Use};
-use crate::graph::{BadCell, bisect};
+use crate::graph::{StepRecord, bisect};
 use crate::kernels::{AttentionDecode, SampleSettings};
 use crate::models::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph};
 use crate::{Error, Result};
@@ -234,7 +234,7 @@ impl Session {
     /// (caches, sampling state) advances once more.
     ///
     /// Returns the first step outside its bound.
-    pub async fn bisect(&self) -> Result<Option<BadCell>> {
+    pub async fn bisect(&self) -> Result<Option<Box<StepRecord>>> {
         bisect(&self.device(), self.programs.newest()?, &self.store, &self.programs.pool).await
     }
 

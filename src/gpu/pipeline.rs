@@ -2,7 +2,7 @@
 
 use super::{Device, Slice};
 use crate::kernels::Launch;
-use crate::wgsl::{self, Reflection};
+use crate::wgsl::{self, Linked, Reflection};
 use crate::{Error, Result};
 use std::sync::Arc;
 
@@ -35,13 +35,17 @@ pub struct Pipeline {
 impl Pipeline {
     /// Checks that the words of a launch are those of the shader's `Params`, by name and order.
     pub fn check_params(&self, launch: &Launch) -> Result<()> {
-        let want: Vec<&str> = self.reflection.params.iter().map(|(name, _)| name.as_str()).collect();
         let got: Vec<&str> = launch.params.iter().map(|(name, _)| *name).collect();
+        self.check_words(launch.files[0], &got)
+    }
+    /// Checks that `got` are the members of the shader's `Params`, in order.
+    pub fn check_words(&self, name: &str, got: &[&str]) -> Result<()> {
+        let want: Vec<&str> = self.reflection.params.iter().map(|(name, _)| name.as_str()).collect();
         if want == got {
             return Ok(());
         }
         let reason = format!("Params has the members {want:?}, the launch gives {got:?}");
-        Err(Error::Shader { name: launch.files[0].into(), reason })
+        Err(Error::Shader { name: name.into(), reason })
     }
 }
 
@@ -91,23 +95,40 @@ impl Device {
         Ok(())
     }
 
+    /// Files linked with what this device puts in the place of some.
+    pub fn link(&self, files: &[&str]) -> Result<Linked> {
+        wgsl::link_over(files, self.shaders())
+    }
+
+    /// A pipeline of a text that may come from anywhere: bounds-checked, and not kept.
+    pub async fn foreign_pipeline(&self, linked: &Linked, overrides: &[(&str, f64)]) -> Result<Pipeline> {
+        self.made(linked, overrides, true).await
+    }
+
     async fn compile(&self, launch: &Launch) -> Result<Pipeline> {
-        let linked = wgsl::link_over(&launch.files, self.shaders())?;
-        let reflection = wgsl::reflect(&linked, &launch.overrides)?;
+        let linked = self.link(&launch.files)?;
+        let pipeline = self.made(&linked, &launch.overrides, self.checked()).await?;
+        pipeline.check_params(launch)?;
+        Ok(pipeline)
+    }
+
+    async fn made(&self, linked: &Linked, overrides: &[(&str, f64)], checked: bool) -> Result<Pipeline> {
+        let reflection = wgsl::reflect(linked, overrides)?;
         reflection.check(linked.name(), self.caps())?;
         let name = linked.name().to_owned();
+        let text = if cfg!(target_arch = "wasm32") { wgsl::for_browsers(&linked)? } else { linked.text.clone() };
         let groups = reflection.bindings.iter().map(|b| b.group + 1).max().unwrap_or(0);
         let make = || {
-            let source = wgpu::ShaderSource::Wgsl(linked.text.as_str().into());
+            let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
             let descriptor = wgpu::ShaderModuleDescriptor { label: Some(&name), source };
-            let module = self.module(descriptor);
+            let module = self.module(descriptor, checked);
             let raw = self.wgpu().create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&name),
                 layout: None,
                 module: &module,
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: &launch.overrides,
+                    constants: overrides,
                     zero_initialize_workgroup_memory: false,
                 },
                 cache: self.cache().map(|c| &c.raw),
@@ -116,13 +137,11 @@ impl Device {
             (raw, layouts)
         };
         let (raw, layouts) = self.scoped(&name, make).await?;
-        let pipeline = Pipeline { raw, layouts, reflection };
-        pipeline.check_params(launch)?;
-        Ok(pipeline)
+        Ok(Pipeline { raw, layouts, reflection })
     }
 
-    fn module(&self, descriptor: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
-        if self.checked() {
+    fn module(&self, descriptor: wgpu::ShaderModuleDescriptor<'_>, checked: bool) -> wgpu::ShaderModule {
+        if checked {
             return self.wgpu().create_shader_module(descriptor);
         }
         // SAFETY: every index of the kernels is below the extents in `Params`, which are those of the bound

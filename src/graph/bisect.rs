@@ -1,6 +1,6 @@
 //! Bisecting: every step's real inputs through its oracle; the first cell outside its bound is named.
 
-use super::host::decode;
+use super::record::{StepRecord, read_operands};
 use super::{Plan, Program, Store, ValueId};
 use crate::Result;
 use crate::gpu::{Device, Slice};
@@ -17,7 +17,7 @@ pub struct BadCell {
     /// Kernel name.
     pub kernel: String,
     /// Output port.
-    pub output: &'static str,
+    pub output: String,
     /// Row and column of the cell.
     pub cell: (usize, usize),
     /// What the device computed.
@@ -31,19 +31,29 @@ pub struct BadCell {
 /// Rows of an output that are compared: all up to this many, else so many spread evenly with first and last.
 const ROWS: usize = 64;
 
-/// Runs a program step by step and compares each node with its oracle. `None`: every node is within its bound.
-pub async fn bisect(device: &Device, program: &Program, store: &Store, pool: &Pool) -> Result<Option<BadCell>> {
+/// The rows of an output that are compared.
+pub(super) fn rows_compared(rows: usize) -> Vec<usize> {
+    let stride = rows.div_ceil(ROWS).max(1);
+    let mut list: Vec<usize> = (0..rows).step_by(stride).chain(rows.checked_sub(1)).collect();
+    list.dedup();
+    list
+}
+
+/// Runs a program step by step and compares each node with its oracle. `None`: every node is within its bound; else
+/// the first that is not, with what it takes to run it again.
+pub async fn bisect(device: &Device, program: &Program, store: &Store, pool: &Pool) -> Result<Option<Box<StepRecord>>> {
     let plan = program.plan();
     let mut step = 0;
     for node in 0..plan.graph.nodes.len() {
-        let inputs = read_all(device, program, store, pool, &plan.graph.nodes[node].inputs).await?;
+        let buffers = (store, pool);
+        let (pieces, inputs) = read_operands(device, program, buffers, &plan.graph.nodes[node].inputs).await?;
         let end = step + plan.steps[step..].iter().take_while(|s| s.node == node).count();
         for range in step..end {
             device.submit("bisect", |r| program.record_into(r, range..range + 1)).await?;
         }
-        let outputs = read_all(device, program, store, pool, &plan.graph.nodes[node].outputs).await?;
+        let (_, outputs) = read_operands(device, program, buffers, &plan.graph.nodes[node].outputs).await?;
         if let Some(bad) = compare(plan, node, step, &inputs, &outputs) {
-            return Ok(Some(bad));
+            return Ok(Some(Box::new(StepRecord::new(device, plan, bad, (&pieces, &inputs), &outputs)?)));
         }
         step = end;
     }
@@ -54,9 +64,7 @@ fn compare(plan: &Plan, node: usize, step: usize, inputs: &[Array], outputs: &[A
     let kernel = &plan.graph.nodes[node].kernel;
     let mut worst: Option<(f64, BadCell)> = None;
     for (o, (port, got)) in kernel.outputs().into_iter().zip(outputs).enumerate() {
-        let rows = got.rows();
-        let stride = rows.div_ceil(ROWS).max(1);
-        for row in (0..rows).step_by(stride).chain(rows.checked_sub(1)) {
+        for row in rows_compared(got.rows()) {
             for (col, (cell, value)) in kernel.oracle(inputs, o, row).iter().zip(got.row(row)).enumerate() {
                 let excess = excess(cell, *value);
                 if excess > 1.0 && worst.as_ref().is_none_or(|(w, _)| excess > *w) {
@@ -64,7 +72,7 @@ fn compare(plan: &Plan, node: usize, step: usize, inputs: &[Array], outputs: &[A
                         node,
                         step: plan.line(step),
                         kernel: kernel.name().to_owned(),
-                        output: port,
+                        output: port.to_owned(),
                         cell: (row, col),
                         got: *value,
                         want: cell.want,
@@ -88,28 +96,9 @@ pub fn excess(cell: &Cell, got: f64) -> f64 {
     if !error.is_finite() || cell.bound <= 0.0 { f64::INFINITY } else { error / cell.bound }
 }
 
-async fn read_all(
-    device: &Device,
-    program: &Program,
-    store: &Store,
-    pool: &Pool,
-    ids: &[ValueId],
-) -> Result<Vec<Array>> {
-    let mut arrays = Vec::new();
-    for id in ids {
-        let ty = program.plan().graph.ty(*id).clone();
-        let mut bytes = Vec::new();
-        for slice in program.slices(*id, store, pool)? {
-            bytes.push(device.read(&slice).await?);
-        }
-        arrays.push(decode(&ty, &bytes, device.caps())?);
-    }
-    Ok(arrays)
-}
-
 impl Program {
     /// All chunks of a value.
-    fn slices(&self, id: ValueId, store: &Store, pool: &Pool) -> Result<Vec<Slice>> {
+    pub(super) fn slices(&self, id: ValueId, store: &Store, pool: &Pool) -> Result<Vec<Slice>> {
         let value = &self.plan.graph.values[id.0];
         match store.get(&value.name) {
             Some(chunks) if chunks.len() > 1 => Ok(chunks.to_vec()),

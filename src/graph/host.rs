@@ -65,8 +65,9 @@ pub fn encode(ty: &TensorType, array: &Array, caps: &Caps) -> Result<Vec<Vec<u8>
 
 fn element(dtype: DType, value: f64) -> Vec<u8> {
     match dtype {
-        DType::F16 => half::f16::from_f64(value).to_le_bytes().to_vec(),
-        DType::BF16 => half::bf16::from_f64(value).to_le_bytes().to_vec(),
+        // By way of f32, which is what values come as: `half` drops the low bits of an f64 before it rounds.
+        DType::F16 => half::f16::from_f32(value as f32).to_le_bytes().to_vec(),
+        DType::BF16 => half::bf16::from_f32(value as f32).to_le_bytes().to_vec(),
         DType::F32 => (value as f32).to_le_bytes().to_vec(),
         DType::I32 => (value as i32).to_le_bytes().to_vec(),
         _ => (value as u32).to_le_bytes().to_vec(),

@@ -103,7 +103,8 @@ pub fn conv_int(kernel: &ConvInt, inputs: &[Array], row: usize) -> Vec<Cell> {
 /// All scales (output 0) or zero points (output 1).
 ///
 /// Bounds: a corrected quotient is off by 2 half ulps, a range rounds once. Where the zero point is that near to a tie,
-/// either neighbour is right.
+/// either neighbour is right. A denormal number may be read as 0, of the largest and of the smallest; where the scale
+/// itself is none that is normal, 0 is right as well.
 pub fn quantize_range(kernel: &QuantizeRange, x: &Array, output: usize) -> Vec<Cell> {
     let row = |row: usize| {
         let values = x.row(row);
@@ -111,15 +112,22 @@ pub fn quantize_range(kernel: &QuantizeRange, x: &Array, output: usize) -> Vec<C
         let low = values.iter().fold(0.0f64, |a, v| a.max(-*v));
         let range = if kernel.symmetric { high.max(low) } else { high + low };
         let scale = if range == 0.0 { 1.0 } else { range / f64::from(kernel.levels) };
+        let tiny = f64::from(f32::MIN_POSITIVE);
+        let flushed = if range == 0.0 { 0.0 } else { 2.0 * tiny / f64::from(kernel.levels) };
         if output == 0 {
-            return computed(scale, 3.0 * F32_EPS * scale, DType::F32);
+            // All of a range of denormals may be gone, and with it the scale, which then is 1.
+            let gone = if range > 0.0 && high.max(low) < tiny { 1.0 } else { 0.0 };
+            return computed(scale, 3.0 * F32_EPS * scale + flushed + gone, DType::F32);
         }
         if kernel.symmetric {
             return Cell { want: 0.0, bound: 0.0 };
         }
         let exact = low / scale;
-        let error = 6.0 * F32_EPS * exact;
+        let error = 6.0 * F32_EPS * exact + (tiny + exact * flushed) / scale;
         let want = exact.round_ties_even();
+        if scale < tiny * (1.0 + 6.0 * F32_EPS) + flushed {
+            return Cell { want, bound: want };
+        }
         let near = [(exact - error).round_ties_even(), (exact + error).round_ties_even()];
         Cell { want, bound: near.iter().map(|n| (n - want).abs()).fold(0.0, f64::max) }
     };

@@ -19,7 +19,8 @@ fn terms(n: f64) -> f64 {
 /// `x / sqrt(mean(x^2) + eps) * gain`.
 ///
 /// Bound: the squares are positive, so their sum is off by at most [`terms`] roundings of itself, half of that
-/// after the root; root and products add eight. A flushed denormal of `x` is magnified by the scale.
+/// after the root; root and products add eight. A flushed denormal of `x` is magnified by the scale and the gain, that
+/// of the first product by the gain, that of the gain by the first product.
 pub fn rms_norm(x: &Array, gain: &Array, eps: f64, row: usize) -> Vec<Cell> {
     let values = x.row(row);
     let n = values.len() as f64;
@@ -28,7 +29,8 @@ pub fn rms_norm(x: &Array, gain: &Array, eps: f64, row: usize) -> Vec<Cell> {
     let relative = (terms(n) / 2.0 + 8.0) * F32_EPS;
     let cell = |(v, g): (&f64, &f64)| {
         let want = v * scale * g;
-        computed(want, want.abs() * relative + TINY * scale * (g.abs() + TINY), x.dtype)
+        let flushed = TINY * ((scale + 1.0) * g.abs() + (v * scale).abs());
+        computed(want, want.abs() * relative + flushed, x.dtype)
     };
     values.iter().zip(&gain.data).map(cell).collect()
 }
@@ -67,14 +69,15 @@ struct Stats {
 /// Bound: let `a` be the largest magnitude and `v` the variance. A running mean is rounded once a step, at
 /// most `a` times half an ulp, and its steps add a few more: `dm = (terms + 6 ln terms + 20) a` half ulps. The
 /// squared deviations are positive, so their sum is off by [`terms`] roundings of itself; taking them from means
-/// that are off by `dm` adds at most `2 dm sqrt(v) + dm^2` twice (within quads, and between them).
+/// that are off by `dm` adds at most `2 dm sqrt(v) + dm^2` twice (within quads, and between them). A flushed denormal
+/// moves the mean as well: that of a cell and that of the mean, and in each of the [`terms`] steps a difference and a sum.
 fn stats(values: &[f64], eps: f64) -> Stats {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
     let scale = 1.0 / (variance + eps).sqrt();
     let largest = values.iter().fold(0.0f64, |a, v| a.max(v.abs()));
-    let dm = (terms(n) + 6.0 * terms(n).ln() + 20.0) * F32_EPS * largest + TINY;
+    let dm = (terms(n) + 6.0 * terms(n).ln() + 20.0) * F32_EPS * largest + (2.0 * terms(n) + 2.0) * TINY;
     let dv = variance * (terms(n) + 10.0) * F32_EPS + 2.0 * (2.0 * dm * variance.sqrt() + dm * dm) + TINY;
     let widest = 1.0 / ((variance - dv).max(0.0) + eps).sqrt();
     let ds = (widest - scale).max(scale - 1.0 / (variance + dv + eps).sqrt()) + 6.0 * F32_EPS * widest;
@@ -82,15 +85,18 @@ fn stats(values: &[f64], eps: f64) -> Stats {
 }
 
 impl Stats {
-    /// A cell that is scaled, then multiplied by `gain` and moved by `bias`.
+    /// A cell that is scaled, then multiplied by `gain` and moved by `bias`. Denormals that may be flushed: the cell and
+    /// its difference to the mean, both magnified by the scale; the scaled difference and the gain, each magnified by
+    /// the other; the product and the bias.
     fn cell(&self, value: f64, gain: f64, bias: f64, dtype: DType) -> Cell {
         let away = value - self.mean;
         let want = away * self.scale * gain + bias;
         let product = away.abs() * self.scale_error
-            + (self.mean_error + away.abs() * F32_EPS) * self.widest
+            + (self.mean_error + away.abs() * F32_EPS + 2.0 * TINY) * self.widest
             + 2.0 * (away * self.scale).abs() * F32_EPS;
         let error = gain.abs() * product + 2.0 * (away * self.scale * gain).abs() * F32_EPS + want.abs() * F32_EPS;
-        computed(want, error + TINY, dtype)
+        let flushed = TINY * (gain.abs() + (away * self.scale).abs() + 2.0);
+        computed(want, error + flushed, dtype)
     }
 }
 

@@ -97,11 +97,24 @@ fn decode(from: Number, word: f64) -> f64 {
     }
 }
 
+/// The nearest float of `bits` significant bits, of two the even one; `least` is the exponent of the smallest normal
+/// one. What rounds to more than `largest` is infinite. (`half` drops low bits of an f64 and takes what is just beside
+/// a tie for one.)
+fn nearest(value: f64, bits: i32, least: i32, largest: f64) -> f64 {
+    if !value.is_finite() || value == 0.0 {
+        return value;
+    }
+    let exponent = (value.to_bits() >> 52 & 0x7ff) as i32 - 1023;
+    let step = f64::powi(2.0, exponent.max(least) - (bits - 1));
+    let rounded = (value / step).round_ties_even() * step;
+    if rounded.abs() > largest { f64::INFINITY.copysign(value) } else { rounded }
+}
+
 fn encode(cast: &Cast, value: f64) -> f64 {
     match cast.to {
         Number::F32 => value,
-        Number::F16 => half::f16::from_f64(value).to_f64(),
-        Number::BF16 => half::bf16::from_f64(value).to_f64(),
+        Number::F16 => nearest(value, 11, -14, 65_504.0),
+        Number::BF16 => nearest(value, 8, -126, f64::from(f32::from_bits(0x7f7f_0000))),
         Number::Bool => f64::from(u8::from(value != 0.0)),
         Number::Int { bits, signed } => cut(value.trunc(), bits, signed),
         Number::Small(SmallFloat::E8M0) => power_code(value, cast.rounding).into(),
@@ -223,6 +236,20 @@ mod tests {
         assert_eq!(small_code(SmallFloat::E4M3FN, 464.0, false), 0x7e);
         assert_eq!(small_code(SmallFloat::E4M3FN, 464.1, false), 0x7f);
         assert_eq!(small_code(SmallFloat::E2M1, 5.0, true), 6);
+    }
+
+    #[test]
+    fn halves_round_to_the_nearest_and_ties_to_even() {
+        let f16 = |v| nearest(v, 11, -14, 65_504.0);
+        let bit = f64::powi(2.0, -23);
+        assert_eq!((f16(1.0 + 1024.0 * 4.0 * bit), f16(1.0 + 4097.0 * bit)), (1.0, 1.0 + 8192.0 * bit));
+        assert_eq!((f16(65_519.9), f16(65_520.0), f16(-65_520.0)), (65_504.0, f64::INFINITY, f64::NEG_INFINITY));
+        let least = f64::powi(2.0, -24);
+        assert_eq!((f16(0.5 * least), f16(0.50001 * least), f16(1.5 * least)), (0.0, least, 2.0 * least));
+        for bits in 0..=u16::MAX {
+            let value = half::f16::from_bits(bits).to_f64();
+            assert!(value.is_nan() || f16(value).to_bits() == value.to_bits(), "{bits:#x}");
+        }
     }
 
     #[test]

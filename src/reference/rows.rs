@@ -54,17 +54,21 @@ pub fn splice_rows(
 /// `sum_j weight[row, j] * table[index[row, j]]`.
 ///
 /// Bound: every product and every sum rounds once, each at most `F32_EPS` of the sum of magnitudes; terms are
-/// added one after the other, so `taps + 1` of them at most.
+/// added one after the other, so `taps + 1` of them at most. Of each tap the two factors, the product and the sum may be
+/// denormal and become zero.
 pub fn interpolate_rows(table: &Array, index: &Array, weight: &Array, row: usize) -> Vec<Cell> {
     let taps = index.cols();
     let cell = |col: usize| {
-        let (mut want, mut magnitude) = (0.0, 0.0);
+        let tiny = f64::from(f32::MIN_POSITIVE);
+        let (mut want, mut magnitude, mut lost) = (0.0, 0.0, tiny);
         for j in row * taps..(row + 1) * taps {
-            let term = weight.data[j] * table.row(clamped(index, j, table.rows()))[col];
+            let value = table.row(clamped(index, j, table.rows()))[col];
+            let term = weight.data[j] * value;
             want += term;
             magnitude += term.abs();
+            lost += tiny * (weight.data[j].abs() + value.abs() + 2.0);
         }
-        Cell { want, bound: (taps as f64 + 1.0) * F32_EPS * magnitude + f64::from(f32::MIN_POSITIVE) }
+        Cell { want, bound: (taps as f64 + 1.0) * F32_EPS * magnitude + lost }
     };
     (0..table.cols()).map(cell).collect()
 }

@@ -16,6 +16,10 @@ pub struct Linked {
 }
 
 impl Linked {
+    /// A text that is already linked, under the name of its kernel.
+    pub fn whole(name: &str, text: &str) -> Self {
+        join(&[(name, text)])
+    }
     /// `file:line` of a 1-based line of the linked text.
     pub fn place(&self, line: usize) -> String {
         match self.lines.get(line.saturating_sub(1)) {

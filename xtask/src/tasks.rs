@@ -2,7 +2,7 @@
 
 use crate::driver::{self, Adapter};
 use crate::steps::{self, Steps, cargo, run};
-use crate::{checks, deps, goldens, parts, repo, size, wasm};
+use crate::{checks, deps, goldens, parts, repo, size, stack, wasm};
 use std::process::Command;
 
 /// The checkpoint in the repository that the demo runs.
@@ -60,6 +60,8 @@ pub fn test() -> Result<bool, String> {
     steps.step("docs/KERNELS.md is in step with the registry", || kernels(true));
     on_adapter(&mut steps, &lavapipe);
     conformance(&mut steps, &lavapipe);
+    let drawn = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "draw", "--cases", "3"]);
+    steps.command("drawn cases of kernels (lavapipe)", with(drawn, &lavapipe));
     let floor = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "test", "--floor"]);
     steps.command("kernels against their oracles (lavapipe at wgpu's default limits)", with(floor, &lavapipe));
     match driver::swiftshader() {
@@ -69,10 +71,16 @@ pub fn test() -> Result<bool, String> {
             conformance(&mut steps, &adapter);
         }
         // Where its package exists, its absence is a failure; elsewhere the run says what it did not do.
-        Err(reason) if wasm::os_release("ID").as_deref() == Some("debian") => {
+        Err(reason) if driver::apt::os_release("ID").as_deref() == Some("debian") => {
             steps.step("SwiftShader", || Err(reason));
         }
         Err(reason) => steps.skip("kernels and golden cases (swiftshader)", &reason),
+    }
+    match stack::dawn::missing() {
+        None => {
+            steps.step("every shader compiles under Tint", || stack::dawn::compile(""));
+        }
+        Some(reason) => steps.skip("every shader compiles under Tint", reason),
     }
     steps.step("the library builds for wasm32-unknown-unknown", || wasm::check(&[]));
     Ok(steps.finish())

@@ -1,6 +1,7 @@
 //! advance: rows with and without room, retired slots, full histories, ids beyond the vocabulary.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::kernels::{Advance, TensorType};
 
 fn case(rows: usize, seen_cols: usize, max_new: usize) -> Case {
@@ -40,4 +41,9 @@ pub fn cases() -> Vec<Case> {
         case(1, 4748, 512).bench(),
         case(16, 4748, 512),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (rows, seen_cols, max_new) = (d.size(200), d.size(40), d.size(20));
+    row!(case(rows, seen_cols, max_new))
 }

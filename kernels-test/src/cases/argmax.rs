@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, I32, U32};
 use omma::kernels::{Argmax, Items, TensorType};
 
@@ -56,4 +57,26 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{shape:?}"), &kernel, &[Input::f32(&shape).fill(Fill::Index(7))]));
     }
     all
+}
+
+/// One of the four.
+fn drawn(dtype: DType, shape: &[usize], axis: usize, items: Items, fill: Fill, which: usize) -> Case {
+    all_four(dtype, shape, axis, items, fill).swap_remove(which)
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (rank, which) = (d.size(3), d.below(4));
+    let (mut shape, axis) = (d.shape(rank, 3000, 20_000), d.below(rank));
+    let kinds = [(DType::F32, Items::Single), (F16, Items::Single), (I32, Items::Single), (U32, Items::Single)];
+    let pairs = [(U32, Items::PairsU64), (U32, Items::PairsI64)];
+    let (dtype, items) = d.pick(&[&kinds[..], &pairs[..]].concat());
+    if items != Items::Single {
+        shape.push(2);
+    }
+    let fill = match dtype {
+        U32 => Fill::Index(d.pick(&[3, 50, u32::MAX])),
+        I32 => Fill::Uniform(-9.0, 9.0),
+        _ => d.pick(&[Fill::Uniform(-1.0, 1.0), Fill::Index(6), Fill::Zeros]),
+    };
+    row!(drawn(dtype, &shape, axis, items, fill, which))
 }

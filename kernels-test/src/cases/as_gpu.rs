@@ -65,3 +65,13 @@ pub fn small_as_gpu(cases: &[Case], most: usize) -> Vec<Case> {
         })
         .collect()
 }
+
+impl Case {
+    /// The case as a GPU would run it, with or without subgroups.
+    #[must_use]
+    pub fn as_gpu(mut self, subgroup: bool) -> Self {
+        self.name += if subgroup { " as on a GPU with subgroups" } else { " as on a GPU" };
+        self.kernel = Arc::new(AsGpu { kernel: self.kernel, subgroup });
+        self
+    }
+}

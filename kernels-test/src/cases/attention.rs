@@ -1,7 +1,10 @@
 //! attention: head sizes of ViT, CLIP, SigLIP, Phi, LLaMA and odd ones; every mask; ragged batches, caches, empty
 //! sequences, huge logits, many rows.
 
+mod drawn;
 mod scores;
+
+pub use drawn::draw;
 
 use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};

@@ -2,6 +2,7 @@
 
 use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{AttentionDecode, TensorType};
 
@@ -46,4 +47,16 @@ pub fn cases() -> Vec<Case> {
     ]);
     list.extend(small_as_gpu(&list, 200_000));
     list
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (kv_heads, group, dim) = (d.size(3), d.size(4), d.size(128));
+    let max_len = d.size(700);
+    let mut kernel = kernel(kv_heads * group, kv_heads, dim, max_len, d.size(4));
+    kernel.window = d.flag().then(|| d.size(max_len + 9) as u32);
+    kernel.q_offset = d.below(6);
+    kernel.scale *= d.pick(&[1.0, 30.0]);
+    let lens: Vec<u32> = (0..d.size(4)).map(|_| d.below(max_len + 2) as u32).collect();
+    let (dtype, fill) = (d.float(), Fill::Uniform(-1.0, 1.0));
+    row!(case_as("drawn", kernel, &lens, dtype, fill))
 }

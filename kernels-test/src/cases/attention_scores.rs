@@ -1,6 +1,7 @@
 //! attention_scores: every stage, with and without what is done to scores; more keys than lanes, ragged, blocks.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Attention, AttentionScores, Mask, ScoreBias, ScoreStage, TensorType};
 
@@ -90,4 +91,21 @@ pub fn cases() -> Vec<Case> {
     let inputs = vec![rows(), rows(), Input::u32(&[1, 4], &[0, 577, 0, 577])];
     cases.push(Case::new("16x577x64 weights", clip, inputs).bench_only());
     cases
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (kv_heads, group, dim) = (d.size(3), d.size(3), d.size(140));
+    let stage = d.pick(&STAGES);
+    let of = Attention {
+        causal: d.flag(),
+        window: d.maybe(&[1, 17]),
+        shift: d.below(9) as i32 - 4,
+        softcap: if stage == ScoreStage::Capped { Some(1.5) } else { d.maybe(&[1.5]) },
+        mask: d.pick(&[Mask::None, Mask::Flags { off: None }, Mask::Flags { off: Some(-3.0) }]),
+        bias: d.pick(&[ScoreBias::None, ScoreBias::Dense, ScoreBias::Table, ScoreBias::Alibi]),
+        sinks: d.flag(),
+        ..Attention::apart(kv_heads * group, kv_heads, dim)
+    };
+    let dtype = d.float();
+    row!(case("drawn", of, stage, dtype))
 }

@@ -1,6 +1,7 @@
 //! batch_matmul: broadcasting in every form, transposed operands, tile edges, residuals of every shape, many pairs.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32};
 use omma::kernels::{BatchMatMul, Strides};
 
@@ -55,4 +56,21 @@ pub fn cases() -> Vec<Case> {
     cases.push(case(&[12, 197, 64], &[12, 197, 64], [false, true], F32).bench_only());
     cases.push(plain(&[12, 197, 197], &[12, 197, 64]).bench_only());
     cases
+}
+
+/// Batches of either operand: an axis is that of the product, or 1, or not there.
+fn batch(d: &mut Draw, of: &[usize]) -> Vec<usize> {
+    let from = d.below(of.len() + 1);
+    of[from..].iter().map(|extent| if d.flag() { 1 } else { *extent }).collect()
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (m, k, n) = (d.size(80), d.size(200), d.size(80));
+    let rank = d.below(4);
+    let both = d.shape(rank, 7, 30);
+    let (mut a, mut b) = (batch(d, &both), batch(d, &both));
+    let (across, dtype) = ([d.flag(), d.flag()], d.float());
+    a.extend(if across[0] { [k, m] } else { [m, k] });
+    b.extend(if across[1] { [n, k] } else { [k, n] });
+    row!(case(&a, &b, across, dtype)).filled(0, d.fill_of(dtype))
 }

@@ -1,6 +1,7 @@
 //! batch_norm: planes of one cell, odd planes, large means, many channels.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32};
 use omma::kernels::BatchNorm;
 
@@ -29,4 +30,11 @@ pub fn cases() -> Vec<Case> {
         case(F32, &[1, 65_537, 3], uniform()),
         case(F32, &[1, 64, 112, 112], uniform()).bench(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, axes) = (d.float(), 2 + d.below(4));
+    let shape = d.shape(axes, 300, 20_000);
+    let fill = d.fill_of(dtype);
+    row!(case(dtype, &shape, fill))
 }

@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Binary, BinaryOp};
 
@@ -62,4 +63,16 @@ pub fn cases() -> Vec<Case> {
     let inputs = [Input::f32(&[5, 1028]), Input::f32(&[5, 1])];
     all.extend(as_gpu("Mul 5x1028 by column", &Binary { op: Mul }, &inputs));
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    use BinaryOp::{Add, Div, Max, Min, Mod, Mul, Pow, Prelu, Rem, Sub};
+    let (op, dtype) = (d.pick(&[Add, Sub, Mul, Div, Max, Min, Prelu, Rem, Mod, Pow]), d.float());
+    let (cols, outer) = (d.size(1100), d.size(3));
+    let rows = d.size(60);
+    let x = [outer, rows, cols];
+    let of_rows = [outer, rows, 1];
+    let b = d.pick(&[&x[..], &of_rows[..], &x[2..], &[1][..]]);
+    let b = if cols == 1 && b.len() == 1 { &[1][..] } else { b };
+    row!(case(op, dtype, &x[..], b))
 }

@@ -1,6 +1,7 @@
 //! cache_places: one query and many, ragged, before the cache and beyond it, wrapping, lengths that no sequence has.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{CachePlaces, TensorType};
 
@@ -24,4 +25,12 @@ pub fn cases() -> Vec<Case> {
         Case::new("signed", chunk.clone(), vec![signed]),
         Case::new("70000 slots", CachePlaces { queries: 20, heads: 5, rows: 300, ..chunk }, vec![many]),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (queries, heads, rows) = (d.size(40), d.size(9), d.size(60));
+    let kernel =
+        CachePlaces { queries, heads, rows, q_step: queries * d.size(3), plus: d.below(20) as i32 - 9, wrap: d.flag() };
+    let lens: Vec<u32> = (0..d.size(20)).map(|_| d.pick(&[0, 1, 7, 20, 59, 60, 61, 1 << 31, u32::MAX])).collect();
+    row!(case("drawn", kernel, &lens))
 }

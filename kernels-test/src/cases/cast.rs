@@ -1,6 +1,7 @@
 //! cast: every format to and from f32, at the ends of its range, between its values, and integers cut to other widths.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::kernels::{Cast, Number, PowerRounding, SmallFloat, TensorType};
 
 const SMALL: [SmallFloat; 6] = [
@@ -76,6 +77,9 @@ pub fn cases() -> Vec<Case> {
         all.push(case(Number::F32, to, &[1001], Fill::Uniform(-2.0, 2.0)));
         all.push(case(Number::F32, to, &[3, 384], steps()));
         all.push(case(Number::F32, to, &[130], Fill::Huge));
+        // Ties of both halves, and what is just beside them.
+        let beside = [2048.0, 2048.0 * 8.0].map(|tie| [tie - 1.0, tie, tie + 1.0].map(|n| 1.0 + 2.0 * n / 8_388_608.0));
+        all.push(case(Number::F32, to, &[2, 3], Fill::Values(beside.concat())));
         let ends = [65_504.0, 65_519.0, 65_520.0, 1e38, -1e38, 3.4e38, f64::INFINITY, 0.0, 1.0];
         all.push(case(Number::F32, to, &[9], Fill::Values(ends.to_vec())));
     }
@@ -93,4 +97,20 @@ pub fn cases() -> Vec<Case> {
     all.push(case(Number::F32, Number::F16, &[65_537, 3], Fill::Uniform(-1.0, 1.0)));
     all.push(case(Number::F32, Number::Small(SmallFloat::E4M3FN), &[577, 4096], Fill::Uniform(-6.0, 6.0)).bench());
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let mut formats = vec![Number::F32, Number::F16, Number::BF16];
+    formats.extend(SMALL.map(Number::Small));
+    formats.extend([(2, true), (4, false), (8, true), (8, false), (16, true), (32, true)].map(|(b, s)| int(b, s)));
+    let (to, saturate) = (d.pick(&formats), d.flag());
+    let rounding = d.pick(&[PowerRounding::Up, PowerRounding::Down, PowerRounding::Nearest]);
+    let rank = d.below(4);
+    let shape = d.shape(rank, 3000, 20_000);
+    let far = d.pick(&[2.0, 300.0, 1e4]);
+    row!(from_f32(to, saturate, rounding, &shape, far))
+}
+
+fn from_f32(to: Number, saturate: bool, rounding: PowerRounding, shape: &[usize], far: f64) -> Case {
+    with(Cast { from: Number::F32, to, saturate, rounding }, shape, Fill::Uniform(-far, far))
 }

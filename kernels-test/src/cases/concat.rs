@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Concat, TensorType};
 
@@ -35,4 +36,13 @@ pub fn cases() -> Vec<Case> {
     ];
     all.extend(as_gpu("1 [65, 7] [65, 9]", &Concat { axis: 1 }, &inputs(F32, &[65, 7], &[65, 9])));
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, rank) = (d.pick(&[DType::F32, DType::U32, DType::F16]), d.size(4));
+    let mut a = d.shape(rank, 90, 5000);
+    let mut b = a.clone();
+    let axis = d.below(rank);
+    (a[axis], b[axis]) = (d.size_or_none(60), d.size_or_none(60));
+    row!(case(dtype, axis, &a, &b))
 }

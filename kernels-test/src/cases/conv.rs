@@ -3,6 +3,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, BF16, F16, F32};
 use omma::kernels::{Act, Conv, Convolution, TensorType, Window};
 
@@ -84,4 +85,53 @@ pub fn cases() -> Vec<Case> {
     let (name, inputs) = parts(F32, &[2, 6, 19, 21], Input::panels(F32, 140, 27), 140, &kernel);
     all.extend(as_gpu(&name, &Conv(kernel), &inputs));
     all
+}
+
+/// A window that fits planes of these extents (z, y, x), with padding.
+pub(super) fn window(d: &mut Draw, extents: [usize; 3]) -> Window {
+    let mut window = Window::default();
+    for axis in (0..3).filter(|axis| extents[*axis] > 1) {
+        (window.pad[axis], window.pad_end[axis]) = (d.below(4), d.below(4));
+        let room = extents[axis] + window.pad[axis] + window.pad_end[axis];
+        window.size[axis] = d.size(room.min(7));
+        window.dilation[axis] = d.size(((room - 1) / (window.size[axis] - 1).max(1)).clamp(1, 4));
+        window.stride[axis] = d.size(4);
+    }
+    window
+}
+
+/// One to three axes: as a shape, and (z, y, x).
+pub(super) fn planes(d: &mut Draw) -> (Vec<usize>, [usize; 3]) {
+    let axes = d.pick(&[2, 2, 1, 3]);
+    let shape = d.shape(axes, 40, 600);
+    let mut extents = [1; 3];
+    extents[3 - axes..].copy_from_slice(&shape);
+    (shape, extents)
+}
+
+/// A convolution, also transposed, that leaves something of planes of these extents.
+pub(super) fn drawn(d: &mut Draw, groups: usize, extents: [usize; 3]) -> Convolution {
+    let mut window = window(d, extents);
+    let mut transposed = None;
+    if d.below(3) == 2 {
+        transposed = Some([0; 3]);
+        // What padding cuts off is less than the window spans.
+        for axis in 0..3 {
+            let reach = (window.size[axis] - 1) * window.dilation[axis];
+            window.pad[axis] = window.pad[axis].min(reach / 2);
+            window.pad_end[axis] = window.pad_end[axis].min(reach / 2);
+        }
+    }
+    let act = d.maybe(&[Act::Silu, Act::Gelu]);
+    Convolution { window, groups, bias: d.flag(), act, transposed }
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (x, w, groups) = (d.float(), d.pick(&[F32, F16, BF16]), d.size(4));
+    let (planes, extents) = planes(d);
+    let mut shape = vec![d.size(3), groups * d.size(20)];
+    shape.extend(planes);
+    let cols = groups * d.size(40);
+    let kernel = drawn(d, groups, extents);
+    row!(case(x, w, &shape, cols, kernel)).filled(0, d.fill_of(x))
 }

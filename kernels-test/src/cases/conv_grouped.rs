@@ -1,7 +1,8 @@
 //! conv_grouped: depthwise windows of 3, 5 and 7, groups of a few channels, widths around a quad, one and three axes, transposed.
 
-use super::conv::{convolution, parts, transposed};
+use super::conv::{convolution, drawn, parts, planes, transposed};
 use crate::case::{Case, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32};
 use omma::kernels::{Act, ConvGrouped, Convolution, Window};
 
@@ -35,4 +36,14 @@ pub fn cases() -> Vec<Case> {
         case(F32, &[1, 96, 56, 56], 96, with_bias(Window::planar(7, 7).pad(3), 96)).bench(),
         case(F32, &[1, 144, 56, 56], 144, with_bias(k3.pad(1), 144)).bench(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (x, groups) = (d.float(), d.size(40));
+    let (planes, extents) = planes(d);
+    let mut shape = vec![d.size(3), groups * d.size(3)];
+    shape.extend(planes);
+    let cols = groups * d.size(3);
+    let kernel = drawn(d, groups, extents);
+    row!(case(x, &shape, cols, kernel)).filled(0, d.fill_of(x))
 }

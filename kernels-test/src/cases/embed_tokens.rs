@@ -1,6 +1,7 @@
 //! embed_tokens: every table type, odd widths, ids beyond the vocabulary.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{EmbedTokens, TensorType};
 
@@ -28,4 +29,10 @@ pub fn cases() -> Vec<Case> {
         case(512, 32_000, 4096, F16, F32).bench_only(),
         case(1, 32_000, 4096, F16, F32).bench_only(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (tokens, vocab, cols) = (d.size(200), d.size(300), d.size(200));
+    let (table, dtype) = (d.pick(&[DType::F32, DType::F16, DType::BF16]), d.float());
+    row!(case(tokens, vocab, cols, table, dtype))
 }

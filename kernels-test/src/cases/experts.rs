@@ -2,18 +2,21 @@
 //! widths; layers of Mixtral and of Qwen2-MoE as bench rows.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::kernels::{
     Block, ExpertCombine, ExpertMatMul, ExpertSort, Kernel, Packing, Route, Score, Swiglu, TensorType,
 };
 
 const NOBODY: u32 = u32::MAX;
 
+fn routed(kernel: Route, rows: usize, experts: usize, fill: Fill) -> Case {
+    let name = format!("{rows}x{experts} {} {fill:?}", kernel.show());
+    Case::new(name, kernel, vec![Input::f32(&[rows, experts]).fill(fill)])
+}
+
 pub fn route() -> Vec<Case> {
     let base = Route { top: 2, score: Score::Softmax, normalise: true, scale: 1.0 };
-    let case = |kernel: Route, rows: usize, experts: usize, fill: Fill| {
-        let name = format!("{rows}x{experts} {} {fill:?}", kernel.show());
-        Case::new(name, kernel, vec![Input::f32(&[rows, experts]).fill(fill)])
-    };
+    let case = routed;
     let mut all = Vec::new();
     for score in [Score::Softmax, Score::Sigmoid] {
         for normalise in [true, false] {
@@ -32,11 +35,13 @@ pub fn route() -> Vec<Case> {
     all
 }
 
+fn sort(kernel: ExpertSort, rows: usize, top: usize, fill: Fill) -> Case {
+    let name = format!("{rows}x{top} {} {fill:?}", kernel.show());
+    Case::new(name, kernel, vec![Input::new(TensorType::u32(&[rows, top]), fill)])
+}
+
 pub fn expert_sort() -> Vec<Case> {
-    let case = |kernel: ExpertSort, rows: usize, top: usize, fill: Fill| {
-        let name = format!("{rows}x{top} {} {fill:?}", kernel.show());
-        Case::new(name, kernel, vec![Input::new(TensorType::u32(&[rows, top]), fill)])
-    };
+    let case = sort;
     let mut all = Vec::new();
     for capacity in [None, Some(3), Some(40)] {
         for (experts, rows, top) in [(1, 1, 1), (8, 7, 2), (5, 33, 3), (64, 129, 8), (300, 5, 2)] {
@@ -102,18 +107,20 @@ pub fn expert_matmul() -> Vec<Case> {
     all
 }
 
+fn combined(tokens: usize, top: usize, cols: usize) -> Case {
+    // Every fourth assignment was dropped, one place is beyond the end.
+    let place = |a: usize| if a % 4 == 3 { NOBODY } else { (a * 5 % (tokens * top + 1)) as u32 };
+    let places: Vec<u32> = (0..tokens * top).map(place).collect();
+    let inputs = vec![
+        Input::f32(&[tokens * top, cols]),
+        Input::u32(&[tokens, top], &places),
+        Input::f32(&[tokens, top]).fill(Fill::Uniform(0.0, 1.0)),
+    ];
+    Case::new(format!("{tokens}x{top} {cols}"), ExpertCombine, inputs)
+}
+
 pub fn expert_combine() -> Vec<Case> {
-    let case = |tokens: usize, top: usize, cols: usize| {
-        // Every fourth assignment was dropped, one place is beyond the end.
-        let place = |a: usize| if a % 4 == 3 { NOBODY } else { (a * 5 % (tokens * top + 1)) as u32 };
-        let places: Vec<u32> = (0..tokens * top).map(place).collect();
-        let inputs = vec![
-            Input::f32(&[tokens * top, cols]),
-            Input::u32(&[tokens, top], &places),
-            Input::f32(&[tokens, top]).fill(Fill::Uniform(0.0, 1.0)),
-        ];
-        Case::new(format!("{tokens}x{top} {cols}"), ExpertCombine, inputs)
-    };
+    let case = combined;
     vec![
         case(1, 1, 1),
         case(7, 2, 13),
@@ -124,12 +131,14 @@ pub fn expert_combine() -> Vec<Case> {
     ]
 }
 
+fn gated(kernel: Swiglu, shape: &[usize], fill: Fill) -> Case {
+    Case::new(format!("{} {shape:?} {fill:?}", kernel.show()), kernel, vec![Input::f32(shape).fill(fill)])
+}
+
 pub fn swiglu() -> Vec<Case> {
     let plain = Swiglu { interleaved: false, alpha: 1.0, beta: 0.0, limit: None };
     let gpt_oss = Swiglu { interleaved: true, alpha: 1.702, beta: 1.0, limit: Some(7.0) };
-    let case = |kernel: Swiglu, shape: &[usize], fill: Fill| {
-        Case::new(format!("{} {shape:?} {fill:?}", kernel.show()), kernel, vec![Input::f32(shape).fill(fill)])
-    };
+    let case = gated;
     let mut all = Vec::new();
     for kernel in [plain, gpt_oss, Swiglu { interleaved: true, ..plain }, Swiglu { limit: Some(0.25), ..gpt_oss }] {
         all.push(case(kernel, &[1, 2], Fill::Uniform(-1.0, 1.0)));
@@ -141,4 +150,61 @@ pub fn swiglu() -> Vec<Case> {
     all.push(case(plain, &[65_537, 2], Fill::Uniform(-1.0, 1.0)));
     all.push(case(gpt_oss, &[577, 5760], Fill::Uniform(-6.0, 6.0)).bench());
     all
+}
+
+pub fn draw_route(d: &mut Draw) -> Drawn {
+    let (experts, rows) = (d.size(300), d.size(60));
+    let kernel = Route {
+        top: d.size(experts.min(8)),
+        score: d.pick(&[Score::Softmax, Score::Sigmoid]),
+        normalise: d.flag(),
+        scale: d.pick(&[1.0, 2.5]),
+    };
+    let fill = d.pick(&[Fill::Uniform(-4.0, 4.0), Fill::Uniform(-9.0, 9.0), Fill::Zeros, Fill::Index(5)]);
+    row!(routed(kernel, rows, experts, fill))
+}
+
+pub fn draw_expert_sort(d: &mut Draw) -> Drawn {
+    let (experts, rows, top) = (d.size(300), d.size(300), d.size(8));
+    let kernel = ExpertSort { experts, capacity: d.flag().then(|| d.size(50)) };
+    // Ids beyond the last expert as well.
+    let below = experts + d.below(3);
+    row!(sort(kernel, rows, top, Fill::Index(below as u32)))
+}
+
+/// f32 rows of `experts` matrices.
+fn rows_of(kernel: ExpertMatMul, tokens: usize, top: usize, experts: usize, n: usize, k: usize) -> Case {
+    product(kernel, tokens, top, experts, Input::f32(&[experts * n, k]))
+}
+
+/// Packed ones.
+fn packed(kernel: ExpertMatMul, tokens: usize, experts: usize, block: Block, n: usize, blocks: usize) -> Case {
+    let w = Input::packed(Packing::Block(block), experts * n, blocks * block.values());
+    product(kernel, tokens, 2, experts, w)
+}
+
+pub fn draw_expert_matmul(d: &mut Draw) -> Drawn {
+    let (tokens, top, experts) = (d.size(40), d.size(3), d.size(9));
+    let (n, k) = (d.size(80), d.size(100));
+    let per = d.flag().then_some(top);
+    let capacity = d.flag().then(|| d.size(20));
+    let kernel = ExpertMatMul { per, capacity, bias: d.flag() };
+    if d.below(3) == 2 {
+        let (block, kernel) = (d.pick(&Block::ALL), ExpertMatMul { per: per.map(|_| 2), ..kernel });
+        return row!(packed(kernel, tokens, experts, block, n, 1 + k % 2));
+    }
+    row!(rows_of(kernel, tokens, top, experts, n, k))
+}
+
+pub fn draw_expert_combine(d: &mut Draw) -> Drawn {
+    let (tokens, top, cols) = (d.size(100), d.size(8), d.size(1100));
+    row!(combined(tokens, top, cols))
+}
+
+pub fn draw_swiglu(d: &mut Draw) -> Drawn {
+    let (rows, cols, interleaved) = (d.size(40), d.size(700), d.flag());
+    let (alpha, beta) = d.pick(&[(1.0, 0.0), (1.702, 1.0)]);
+    let kernel = Swiglu { interleaved, alpha, beta, limit: d.maybe(&[7.0, 0.25]) };
+    let fill = d.fill();
+    row!(gated(kernel, &[rows, 2 * cols][..], fill))
 }

@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Gather, Picks, TensorType};
 
@@ -52,4 +53,12 @@ pub fn cases() -> Vec<Case> {
     all.push(Case::new("far out", kernel.clone(), vec![Input::f32(&[4, 3]), far.clone()]));
     all.extend(as_gpu("5 of 4x3", &kernel, &[Input::f32(&[4, 3]), far]));
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let sizes = [d.size(4), d.size(60), d.size(60), d.size(80)];
+    let by = [d.flag(), true, d.flag()];
+    let (wide, dtype) = (d.flag(), d.pick(&[DType::F32, DType::U32, DType::F16]));
+    let dtype = if wide { DType::U32 } else { dtype };
+    row!(case(dtype, sizes, by, wide))
 }

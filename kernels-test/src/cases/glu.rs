@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Act, Glu};
 
@@ -32,4 +33,11 @@ pub fn cases() -> Vec<Case> {
     let inputs = [Input::f32(&[5, 2 * 1028])];
     all.extend(as_gpu("silu packed 5x1028", &Glu { act: Act::Silu, packed: true }, &inputs));
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (act, packed, dtype) = (d.pick(&Act::ALL), d.flag(), d.float());
+    let (cols, rows) = (d.size(2000), d.size(30));
+    let fill = d.fill_of(dtype);
+    row!(case(act, packed, dtype, rows, cols, fill))
 }

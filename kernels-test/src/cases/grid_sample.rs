@@ -1,6 +1,7 @@
 //! grid_sample: every mode, padding and alignment, places far outside, planes of one cell, three axes.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32};
 use omma::kernels::{GridMode, GridPadding, GridSample};
 
@@ -31,4 +32,21 @@ pub fn cases() -> Vec<Case> {
     all.push(case(F32, &[1, 3, 16, 16], &[1, 257, 257, 2], GridSample::default(), 1.0));
     all.push(case(F32, &[1, 64, 56, 56], &[1, 56, 56, 2], GridSample::default(), 1.0).bench());
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let dtype = d.float();
+    let cubes = d.below(3) == 2;
+    let axes = if cubes { 3 } else { 2 };
+    let images = d.size(3);
+    let (mut x, mut grid) = (vec![images, d.size(4)], vec![images]);
+    x.extend(d.shape(axes, 30, 600));
+    grid.extend(d.shape(axes, 30, 600));
+    grid.push(axes);
+    let modes = [GridMode::Linear, GridMode::Nearest, GridMode::Cubic];
+    let mode = d.pick(&modes[..if cubes { 2 } else { 3 }]);
+    let padding = d.pick(&[GridPadding::Zeros, GridPadding::Border, GridPadding::Reflection]);
+    let kernel = GridSample { mode, padding, align_corners: d.flag() };
+    let reach = d.pick(&[1.0, 1.7, 9.0]);
+    row!(case(dtype, &x, &grid, kernel, reach))
 }

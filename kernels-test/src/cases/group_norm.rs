@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32};
 use omma::kernels::GroupNorm;
 
@@ -32,4 +33,13 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{shape:?}"), &GroupNorm { groups: 3, eps: 1e-5 }, &inputs));
     }
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, groups) = (d.float(), d.size(40));
+    let (images, channels, axes) = (d.size(5), groups * d.size(6), d.below(4));
+    let mut shape = vec![images, channels];
+    shape.extend(d.shape(axes, 200, 2000));
+    let fill = d.fill_of(dtype);
+    row!(case(dtype, &shape, groups, fill))
 }

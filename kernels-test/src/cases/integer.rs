@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Integer, IntegerOp, TensorType, Whole};
 
@@ -76,4 +77,14 @@ pub fn cases() -> Vec<Case> {
     let words = || Input::new(TensorType::u32(&[1000]), Fill::Index(u32::MAX));
     all.extend(as_gpu("Add 1000", &kernel, &[words(), words()]));
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (op, count) = (d.pick(&OPS), d.size(4000));
+    if d.flag() {
+        let whole = Whole::Pair { signed: d.flag() };
+        return row!(case(op, DType::U32, whole, 64, count));
+    }
+    let (bits, dtype) = (d.pick(&[32, 16, 8, 4, 12]), d.pick(&[DType::I32, DType::U32]));
+    row!(case(op, dtype, Whole::Word { bits }, bits, count))
 }

@@ -1,6 +1,8 @@
 //! Integer kernels: odd sizes in every axis, every sign and zero point, the largest sums, the shapes of int8 models.
 
+use super::conv::{planes, window};
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{ConvInt, Each, Kernel, MatMulInt, PackBytes, QuantizeRange, TensorType, Window};
 
@@ -19,16 +21,14 @@ fn words(shape: &[usize]) -> Input {
 }
 
 pub fn pack_bytes() -> Vec<Case> {
-    let case =
-        |signed: bool, shape: &[usize]| Case::new(format!("{signed} {shape:?}"), PackBytes, vec![bytes(signed, shape)]);
     vec![
-        case(true, &[1]),
-        case(false, &[3, 1]),
-        case(true, &[5, 4]),
-        case(true, &[7, 13]),
-        case(false, &[2, 3, 31]),
-        case(true, &[65_537, 6]),
-        case(true, &[1024, 4096]).bench(),
+        pack(true, &[1]),
+        pack(false, &[3, 1]),
+        pack(true, &[5, 4]),
+        pack(true, &[7, 13]),
+        pack(false, &[2, 3, 31]),
+        pack(true, &[65_537, 6]),
+        pack(true, &[1024, 4096]).bench(),
     ]
 }
 
@@ -131,16 +131,60 @@ pub fn quantize_range() -> Vec<Case> {
             (&[3, 64], Fill::Huge),
             (&[3, 500], Fill::Outlier),
             (&[65_537, 3], Fill::Uniform(-1.0, 1.0)),
+            (&[1, 1], Fill::Tiny),
+            (&[33, 5], Fill::Tiny),
+            (&[33, 5], Fill::Uniform(-1e-37, 1e-37)),
+            (&[33, 5], Fill::Uniform(-3e-36, 3e-36)),
         ] {
-            let kernel = QuantizeRange { symmetric, levels };
-            all.push(Case::new(
-                format!("{} {shape:?} {fill:?}", kernel.show()),
-                kernel,
-                vec![Input::f32(shape).fill(fill)],
-            ));
+            all.push(range(QuantizeRange { symmetric, levels }, shape, fill));
         }
     }
     let kernel = QuantizeRange { symmetric: true, levels: 127.0 };
     all.push(Case::new("577x4096", kernel, vec![Input::f32(&[577, 4096])]).bench());
     all
+}
+
+pub fn draw_matmul_int(d: &mut Draw) -> Drawn {
+    let (m, n, inner) = (d.size(80), d.size(80), d.size(300));
+    let batch = d.maybe(&[2, 3, 5]);
+    let w_batch = batch.is_some() && d.flag();
+    let mut each = |batched: bool| {
+        let all = [Each::One, Each::Line, Each::BatchLine];
+        d.pick(&all[..if batched { 3 } else { 2 }])
+    };
+    let (x_zero, w_zero) = (each(batch.is_some()), each(w_batch));
+    // Scales are as many as zero points.
+    let scaled = d.flag() && (x_zero == Each::One) == (w_zero == Each::One);
+    let kernel = MatMulInt { inner, x_signed: d.flag(), w_signed: d.flag(), x_zero, w_zero, scaled };
+    row!(product(kernel, batch, w_batch, m, n))
+}
+
+pub fn draw_conv_int(d: &mut Draw) -> Drawn {
+    let (groups, (planes, extents)) = (d.size(4), planes(d));
+    let mut x = vec![d.size(3), groups * d.size(20)];
+    x.extend(planes);
+    let (cols, window) = (groups * d.size(20), window(d, extents));
+    let (bias, zeros) = (d.flag(), d.flag());
+    row!(conv(window, groups, bias, &x, cols, zeros))
+}
+
+fn pack(signed: bool, shape: &[usize]) -> Case {
+    Case::new(format!("{signed} {shape:?}"), PackBytes, vec![bytes(signed, shape)])
+}
+
+pub fn draw_pack_bytes(d: &mut Draw) -> Drawn {
+    let (signed, rank) = (d.flag(), d.size(4));
+    let shape = d.shape(rank, 3000, 20_000);
+    row!(pack(signed, &shape))
+}
+
+fn range(kernel: QuantizeRange, shape: &[usize], fill: Fill) -> Case {
+    Case::new(format!("{} {shape:?} {fill:?}", kernel.show()), kernel, vec![Input::f32(shape).fill(fill)])
+}
+
+pub fn draw_quantize_range(d: &mut Draw) -> Drawn {
+    let (symmetric, levels) = d.pick(&[(false, 255.0), (true, 127.0), (false, 15.0), (true, 7.0)]);
+    let cols = d.size(5000);
+    let (rows, fill) = (d.size(40_000 / cols), d.fill());
+    row!(range(QuantizeRange { symmetric, levels }, &[rows, cols][..], fill))
 }

@@ -1,6 +1,7 @@
 //! interpolate_rows: 1, 4 and 16 taps, cancelling weights, indices beyond the table.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::kernels::{InterpolateRows, TensorType};
 
 fn case(tokens: usize, cols: usize, rows: usize, taps: usize) -> Case {
@@ -17,6 +18,8 @@ pub fn cases() -> Vec<Case> {
         case(7, 65, 31, 16),
         case(7, 1028, 31, 16),
         case(65_537, 3, 11, 2),
+        case(1, 1, 1, 4).filled(0, Fill::Tiny).seeded(0),
+        case(5, 67, 31, 16).filled(0, Fill::Tiny),
         Case::new(
             "indices beyond",
             InterpolateRows { taps: 3 },
@@ -24,4 +27,9 @@ pub fn cases() -> Vec<Case> {
         ),
         case(1024, 1152, 729, 16).bench(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (tokens, cols, rows, taps) = (d.size(80), d.size(300), d.size(60), d.size(20));
+    row!(case(tokens, cols, rows, taps)).filled(0, d.fill())
 }

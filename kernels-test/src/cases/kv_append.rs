@@ -1,6 +1,7 @@
 //! kv_append: scattered slots, padding rows, slots beyond the cache, columns out of a fused matrix.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{KvAppend, TensorType};
 
@@ -36,4 +37,17 @@ pub fn cases() -> Vec<Case> {
         )
         .bench(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (tokens, cols, rows) = (d.size(60), d.size(300), d.size(90));
+    let append = KvAppend { x_offset: d.below(9), cols };
+    let x = [tokens, append.x_offset + cols + d.below(5)];
+    // Every slot once at most; what is beyond the cache is padding.
+    let mut free: Vec<u32> = (0..rows as u32 + 3).chain([u32::MAX]).collect();
+    let slots: Vec<u32> = (0..tokens)
+        .map(|_| if free.len() > 1 { free.swap_remove(d.below(free.len() - 1)) } else { u32::MAX })
+        .collect();
+    let dtype = d.float();
+    row!(case("drawn", append, &x, &slots, rows, dtype))
 }

@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::L2Norm;
 
@@ -38,4 +39,10 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{rows}x{cols}"), &L2Norm { eps: 1e-12 }, &inputs));
     }
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, cols) = (d.float(), d.size(5000));
+    let (rows, fill) = (d.size(40_000 / cols), d.fill_of(dtype));
+    row!(typed(dtype, rows, cols, fill))
 }

@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::LayerNorm;
 
@@ -39,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         case(4, 100, Fill::Const(1000.0)),
         with(DType::F32, false, 31, 768, uniform()),
         with(DType::F32, false, 32, 769, uniform()),
+        with(DType::F32, false, 2, 3, Fill::Tiny).as_gpu(true).seeded(0),
         with(DType::F16, true, 35, 768, uniform()),
         with(DType::F16, false, 3, 77, uniform()),
         case(65_537, 3, uniform()),
@@ -57,4 +59,14 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{rows}x{cols}"), &LayerNorm { eps: 1e-5, bias: true, stats: false }, &inputs));
     }
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, cols) = (d.float(), d.size(5000));
+    let (rows, fill) = (d.size(40_000 / cols), d.fill_of(dtype));
+    if d.flag() {
+        return row!(stats(dtype, rows, cols, fill));
+    }
+    let bias = d.flag();
+    row!(with(dtype, bias, rows, cols, fill))
 }

@@ -1,6 +1,7 @@
 //! linear_attention: each rule, decay by head and by dimension, groups of query heads, one token and many, f16.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32};
 use omma::kernels::{LinearAttention, TensorType};
 
@@ -36,4 +37,12 @@ pub fn cases() -> Vec<Case> {
         case("70000 columns", [1, 2, 2, 2, 2, 35_000], [Some(2), None], F32),
         case("16x128x128, 64 tokens", [1, 64, 16, 16, 128, 128], [Some(16), Some(16)], F32).bench_only(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (kv_heads, dtype) = (d.size(4), d.float());
+    let sizes = [d.size(3), d.size(20), kv_heads * d.size(3), kv_heads, d.size(40), d.size(40)];
+    let decay = d.maybe(&[kv_heads, kv_heads * sizes[4]]);
+    let delta = d.maybe(&[kv_heads, 1]);
+    row!(case("drawn", sizes, [decay, delta], dtype))
 }

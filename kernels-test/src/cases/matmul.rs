@@ -3,7 +3,8 @@
 
 use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
-use crate::packed::layouts;
+use crate::draw::{Draw, Drawn, row};
+use crate::packed::{layouts, step_of_rows};
 use omma::DType::{self, BF16, F16, F32};
 use omma::kernels::{Act, Block, MatMul, Packing, TensorType};
 
@@ -103,4 +104,21 @@ fn bench() -> Vec<Case> {
         packed(Packing::Block(Block::Q4_0), 577, 1024, 4096).bench_only(),
         packed(Packing::Block(Block::Q4K), 577, 1024, 4096).bench_only(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (m, k, n) = (d.size(140), d.size(400), d.size(140));
+    let kernel = MatMul { bias: d.flag(), act: d.maybe(&Act::ALL), residual: d.flag() };
+    match d.below(4) {
+        3 => row!(rows(m, k, n)),
+        2 => {
+            let (packing, step) = d.pick(&layouts());
+            let (k, n) = (k.next_multiple_of(step), n.next_multiple_of(step_of_rows(packing)));
+            row!(packed(packing, m, k, n))
+        }
+        _ => {
+            let (x, w) = (d.float(), d.pick(&[F32, F16, BF16]));
+            row!(case(x, w, m, k, n, kernel)).filled(0, d.fill_of(x))
+        }
+    }
 }

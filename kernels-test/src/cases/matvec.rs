@@ -3,7 +3,8 @@
 
 use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
-use crate::packed::layouts;
+use crate::draw::{Draw, Drawn, row};
+use crate::packed::{layouts, step_of_rows};
 use omma::DType::{self, BF16, F16, F32};
 use omma::kernels::{Act, Block, MatVec, Packing, TensorType};
 
@@ -68,4 +69,16 @@ pub fn cases() -> Vec<Case> {
     cases.push(case(F32, F16, 1, 4096, 11_008, MatVec::default()).bench_only());
     cases.push(case(F32, F16, 4, 4096, 4096, MatVec::default()).bench_only());
     cases
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (m, k, n) = (d.size(8), d.size(1200), d.size(300));
+    if d.below(3) == 2 {
+        let (packing, step) = d.pick(&layouts());
+        let (k, n) = (k.next_multiple_of(step), n.next_multiple_of(step_of_rows(packing)));
+        return row!(packed(packing, m, k, n));
+    }
+    let (x, w) = (d.float(), d.pick(&[F32, F16, BF16]));
+    let kernel = MatVec { bias: d.flag(), act: d.maybe(&Act::ALL), residual: d.flag() };
+    row!(case(x, w, m, k, n, kernel)).filled(0, d.fill_of(x))
 }

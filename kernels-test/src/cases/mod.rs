@@ -18,6 +18,7 @@ mod concat;
 mod conv;
 mod conv_grouped;
 mod convert;
+pub mod draws;
 mod embed_tokens;
 mod experts;
 mod gather;

@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Border, Pad, TensorType};
 
@@ -52,4 +53,24 @@ pub fn cases() -> Vec<Case> {
     let kernel = Pad { before: vec![1, 2], after: vec![3, 4], border: Border::Reflect };
     all.extend(as_gpu("reflect 33x65", &kernel, &[Input::f32(&[33, 65])]));
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, rank) = (d.pick(&[DType::F32, DType::U32, DType::F16]), d.size(5));
+    let shape = d.shape(rank, 60, 2000);
+    if d.below(4) == 3 {
+        let repeats = d.shape(rank, 5, 12);
+        return row!(tile(dtype, &shape, &repeats));
+    }
+    let half = u32::from(half::f16::from_f32(0.5).to_bits());
+    let fill = if dtype == DType::F16 { Border::word(half | half << 16) } else { Border::f32(0.5) };
+    let border = d.pick(&[fill, Border::Edge, Border::Reflect, Border::Wrap]);
+    // A cut leaves a cell or more of each axis.
+    let mut side = |most: i64| d.below(10) as i64 - most.min(4);
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for extent in &shape {
+        before.push(side((*extent as i64 - 1) / 2));
+        after.push(side((*extent as i64 - 1) / 2));
+    }
+    row!(case(dtype, &shape, &before, &after, border))
 }

@@ -2,6 +2,7 @@
 //! with CLIP's normalising; ViT-B/16 at 224 and CLIP ViT-L/14 at 336 as bench rows.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, BF16, F16, F32};
 use omma::kernels::{PatchEmbed, Pixels, TensorType};
 
@@ -44,4 +45,16 @@ pub fn cases() -> Vec<Case> {
         planes(F32, F32, [1, 3, 336, 336], 14, 1024, false).bench_only(),
         rgba8([1, 336, 336], 14, 1024, F32, F32).bench_only(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (patch, dim, images) = (d.size(16), d.size(140), d.size(3));
+    // At least one patch; pictures are not whole ones.
+    let (height, width) = (patch + d.below(40), patch + d.below(60));
+    let (x, w) = (d.float(), d.pick(&[F32, F16, BF16]));
+    if d.flag() {
+        return row!(rgba8([images, height, width], patch, dim, x, w));
+    }
+    let (channels, bias) = (d.size(5), d.flag());
+    row!(planes(x, w, [images, channels, height, width], patch, dim, bias))
 }

@@ -1,7 +1,9 @@
 //! pool: averages with and without padding, dilation, windows cut at the end, places of maxima, norms, integers, adaptive
 //! windows that overlap, one and three axes.
 
+use super::conv::{planes, window};
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32, I32, U32};
 use omma::kernels::{Places, Pool, PoolOp, Window, Windows};
 
@@ -54,4 +56,36 @@ pub fn cases() -> Vec<Case> {
         max(floor(k3.stride(2).pad(1)), F32, &[1, 64, 112, 112], Places::None, uniform()).bench(),
     ]);
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (planes, extents) = planes(d);
+    let mut shape = vec![d.size(3), d.size(9)];
+    shape.extend(planes);
+    let windows = match d.below(3) {
+        2 => Windows::Adaptive(extents.map(|extent| if extent > 1 { d.size(extent + 3) } else { 1 })),
+        _ => {
+            let mut window = window(d, extents);
+            // Every window meets a cell of x.
+            for (axis, extent) in extents.into_iter().enumerate() {
+                window.pad[axis] = window.pad[axis].min(window.size[axis] / 2);
+                window.pad_end[axis] = window.pad_end[axis].min(window.size[axis] / 2);
+                let room = extent + window.pad[axis] + window.pad_end[axis];
+                window.dilation[axis] = window.dilation[axis].min(((room - 1) / window.size[axis]).max(1));
+                window.size[axis] = window.size[axis].min(room);
+            }
+            Windows::Sliding { window, ceil: d.flag() }
+        }
+    };
+    let average = |count_padding| PoolOp::Average { count_padding };
+    let ops = [PoolOp::Max, average(false), average(true), PoolOp::Norm { power: 2 }, PoolOp::Norm { power: 3 }];
+    let op = d.pick(&ops);
+    if op == PoolOp::Max && d.flag() {
+        let places = d.pick(&[Places::Rows, Places::Columns, Places::None]);
+        let (dtype, fill) = d.pick(&[(F32, Fill::Index(3)), (I32, Fill::Uniform(-2e9, 2e9)), (U32, Fill::Index(9))]);
+        return row!(case(op, windows, dtype, &shape, places, fill));
+    }
+    let dtype = d.float();
+    let fill = d.fill_of(dtype);
+    row!(case(op, windows, dtype, &shape, Places::None, fill))
 }

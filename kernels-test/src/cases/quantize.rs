@@ -1,6 +1,7 @@
 //! quantize and dequantize: every kind of code, scales for the tensor, along an axis and in blocks, ties, what saturates.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::kernels::{Dequantize, Granularity, Kernel, Number, Quantize, SmallFloat, TensorType};
 
 fn int(bits: u32, signed: bool) -> Number {
@@ -116,4 +117,32 @@ pub fn dequantize() -> Vec<Case> {
     all.push(back(int(8, true), Granularity::Axis(0), true, &[65_537, 5]));
     all.push(back(int(8, true), Granularity::Axis(0), false, &[577, 4096]).bench());
     all
+}
+
+/// Codes, a shape, what shares a scale, and whether there are zero points.
+fn drawn(d: &mut Draw) -> (Number, Granularity, bool, Vec<usize>) {
+    let ints = [(8, true), (8, false), (4, true), (4, false), (2, true), (2, false), (16, true), (16, false)];
+    let mut codes = ints.map(|(bits, signed)| int(bits, signed)).to_vec();
+    codes.extend([SmallFloat::E4M3FN, SmallFloat::E5M2, SmallFloat::E2M1].map(Number::Small));
+    let (codes, rank) = (d.pick(&codes), d.size(4));
+    let shape = d.shape(rank, 300, 8000);
+    let axis = d.below(rank);
+    let by = match d.below(3) {
+        0 => Granularity::Tensor,
+        1 => Granularity::Axis(axis),
+        _ => Granularity::Blocks { axis, size: d.size(40) },
+    };
+    let zero = matches!(codes, Number::Int { .. }) && d.flag();
+    (codes, by, zero, shape)
+}
+
+pub fn draw_quantize(d: &mut Draw) -> Drawn {
+    let (codes, by, zero, shape) = drawn(d);
+    let fill = d.pick(&[Fill::Uniform(-2.0, 2.0), Fill::Uniform(-9.0, 9.0), Fill::Huge, Fill::Zeros]);
+    row!(to(codes, by, zero, &shape, fill))
+}
+
+pub fn draw_dequantize(d: &mut Draw) -> Drawn {
+    let (codes, by, zero, shape) = drawn(d);
+    row!(back(codes, by, zero, &shape))
 }

@@ -1,7 +1,8 @@
 //! read_weight: every layout with every code, odd sizes, picked rows with ids beyond the end, chunks.
 
 use crate::case::{Case, Fill, Input};
-use crate::packed::layouts;
+use crate::draw::{Draw, Drawn, row};
+use crate::packed::{layouts, step_of_rows};
 use omma::DType;
 use omma::kernels::{Block, Packing, ReadWeight, TensorType};
 
@@ -37,4 +38,23 @@ pub fn cases() -> Vec<Case> {
     cases.push(picked("wide q4_0", 3, Input::packed(q4, 2, 32 * 65)));
     cases.push(picked("q4_k", 32, Input::packed(Packing::Block(Block::Q4K), 4096, 896 / 256 * 256)).bench());
     cases
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (n, k, rows) = (d.size(60), d.size(300), d.size(40));
+    if d.below(3) == 2 {
+        let dtype = d.pick(&[DType::F32, DType::F16, DType::BF16]);
+        return row!(panels(dtype, rows, n, k));
+    }
+    let (packing, step) = d.pick(&layouts());
+    let (n, k) = (n.next_multiple_of(step_of_rows(packing)), k.next_multiple_of(step));
+    if d.flag() { row!(picked_packed(packing, rows, n, k)) } else { row!(all_rows(packing, n, k)) }
+}
+
+fn panels(dtype: DType, rows: usize, n: usize, k: usize) -> Case {
+    picked(dtype.name(), rows, Input::panels(dtype, n, k))
+}
+
+fn picked_packed(packing: Packing, rows: usize, n: usize, k: usize) -> Case {
+    picked(&packing.name(), rows, Input::packed(packing, n, k))
 }

@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Axis, Rearrange, TensorType};
 
@@ -78,4 +79,43 @@ pub fn cases() -> Vec<Case> {
     let turn = Rearrange::transpose(&[33, 4, 20], &[1, 2, 0]).expect("three axes");
     list.extend(as_gpu("transpose [1, 2, 0]", &turn, &[Input::f32(&[33, 4, 20])]));
     list
+}
+
+/// Slices of every axis, some backwards: `(start, step, count)` each.
+fn slices(shape: &[usize], slices: &[(usize, i64, usize)]) -> Case {
+    let sliced = |view: Rearrange, (axis, (start, step, count)): (usize, &(usize, i64, usize))| {
+        view.slice(axis, *start, *step, *count).expect("inside")
+    };
+    let view = slices.iter().enumerate().fold(Rearrange::all(shape), sliced);
+    case(&format!("{slices:?}"), DType::F32, shape, view)
+}
+
+fn expand(from: &[usize], to: &[usize]) -> Case {
+    case(&format!("to {to:?}"), DType::F32, from, Rearrange::expand(from, to).expect("repeats"))
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (rank, dtype) = (d.size(6), d.pick(&[DType::F32, DType::I32, DType::U32, DType::F16]));
+    let shape = d.shape(rank, 200, 20_000);
+    match d.below(4) {
+        3 => {
+            let from: Vec<usize> = shape.iter().map(|extent| if d.flag() { 1 } else { *extent }).collect();
+            row!(expand(&from, &shape))
+        }
+        2 => {
+            let cut = |extent: &usize| {
+                let (step, count) = (d.size(*extent), d.below(*extent + 1));
+                let count = count.min((extent - 1) / step + 1);
+                let last = count.saturating_sub(1) * step;
+                let first = d.below(extent - last);
+                if d.flag() { (first + last, -(step as i64), count) } else { (first, step as i64, count) }
+            };
+            let list: Vec<(usize, i64, usize)> = shape.iter().map(cut).collect();
+            row!(slices(&shape, &list))
+        }
+        _ => {
+            let perm = d.permutation(rank);
+            row!(transpose(dtype, &shape, &perm))
+        }
+    }
 }

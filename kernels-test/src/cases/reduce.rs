@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32, I32, U32};
 use omma::kernels::{Reduce, ReduceOp};
 
@@ -53,4 +54,20 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{op:?} {shape:?} axis {axis}"), &Reduce { op, axis }, &inputs));
     }
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    use ReduceOp::{L1, L2, LogSum, LogSumExp, Max, Mean, Min, Product, Sum, SumSquares};
+    let rank = d.size(4);
+    let (shape, axis) = (d.shape(rank, 3000, 20_000), d.below(rank));
+    if d.below(3) == 2 {
+        let (dtype, fill) = d.pick(&[(I32, Fill::Uniform(-1e5, 1e5)), (U32, Fill::Index(u32::MAX))]);
+        let op = d.pick(&[Sum, Mean, SumSquares, L1, Max, Min, Product]);
+        return row!(case(op, dtype, &shape, axis, fill));
+    }
+    let op = d.pick(&[Sum, Mean, SumSquares, L1, L2, LogSumExp, Max, Min, LogSum, Product]);
+    let dtype = d.float();
+    let positive = matches!(op, LogSum | Product);
+    let fill = if positive { Fill::Uniform(0.5, 1.5) } else { d.fill_of(dtype) };
+    row!(case(op, dtype, &shape, axis, fill))
 }

@@ -1,6 +1,7 @@
 //! resample: plans of every interpolation, up and down, every axis, places outside; pictures and position tables.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32};
 use omma::image::{Coordinates, Interpolation, Rounding, Sampling};
 use omma::kernels::Resample;
@@ -49,4 +50,26 @@ pub fn cases() -> Vec<Case> {
         case(F32, &[3, 672, 504], 2, 336, pillow(Interpolation::Cubic(-0.5)), uniform()).bench(),
         case(F32, &[3, 672, 336], 1, 336, pillow(Interpolation::Cubic(-0.5)), uniform()).bench(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, rank) = (d.float(), d.size(4));
+    let shape = d.shape(rank, 300, 6000);
+    let (axis, to) = (d.below(rank), d.size(300));
+    let interpolations = [
+        Interpolation::Linear,
+        Interpolation::Cubic(-0.75),
+        Interpolation::Cubic(-0.5),
+        Interpolation::Nearest(Rounding::Floor),
+    ];
+    let crop = Coordinates::Crop { start: -0.25, end: 1.5 };
+    let coordinates = [Coordinates::HalfPixel, Coordinates::AlignCorners, Coordinates::Asymmetric, crop];
+    let sampling = Sampling {
+        interpolation: d.pick(&interpolations),
+        coordinates: d.pick(&coordinates),
+        antialias: d.flag(),
+        exclude_outside: d.flag(),
+    };
+    let fill = d.fill_of(dtype);
+    row!(case(dtype, &shape, axis, to, sampling, fill))
 }

@@ -3,6 +3,7 @@
 
 use super::resize_rows::{pass, pixels, tables, whole};
 use crate::case::{Case, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::image::{Resample, Taps};
 use omma::kernels::{ResizeColumns, ResizePass};
 
@@ -10,12 +11,13 @@ fn case(name: &str, pass: ResizePass, x: Input, taps: &Taps) -> Case {
     Case::new(name, ResizeColumns(pass), [vec![x], tables(taps)].concat())
 }
 
+fn plain(filter: Resample, cols: u32, from: u32, to: u32) -> Case {
+    let name = format!("{cols} columns {from}->{to} {filter:?}");
+    case(&name, pass(from, cols), pixels(from as usize, cols as usize), &whole(filter, from, to))
+}
+
 pub fn cases() -> Vec<Case> {
     use Resample::{Bicubic, Bilinear, Box, Hamming, Lanczos, Nearest};
-    let plain = |filter: Resample, cols: u32, from: u32, to: u32| {
-        let name = format!("{cols} columns {from}->{to} {filter:?}");
-        case(&name, pass(from, cols), pixels(from as usize, cols as usize), &whole(filter, from, to))
-    };
     let mut cases = vec![
         plain(Bicubic, 1, 1, 1),
         plain(Bicubic, 65, 1, 7),
@@ -44,4 +46,11 @@ pub fn cases() -> Vec<Case> {
     let first = ResizePass { lines: (5, 80), inside: (0, 80), bgra: true, ..pass(300, 80) };
     cases.push(case("columns 5..85 of a pitched bgra source", first, pixels(300, 128), &whole(Bicubic, 300, 56)));
     cases
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    use Resample::{Bicubic, Bilinear, Box, Hamming, Lanczos, Nearest};
+    let filter = d.pick(&[Bilinear, Bicubic, Nearest, Lanczos, Box, Hamming]);
+    let (lines, from, to) = (d.size(150), d.size(300), d.size(300));
+    row!(plain(filter, lines as u32, from as u32, to as u32))
 }

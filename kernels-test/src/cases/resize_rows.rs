@@ -1,6 +1,7 @@
 //! resize_rows: every filter, up and down, padded pictures, pitched BGRA sources, lines that are cut or black.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::image::{Resample, Taps};
 use omma::kernels::{ResizePass, ResizeRows, TensorType};
@@ -35,12 +36,13 @@ fn case(name: &str, pass: ResizePass, x: Input, taps: &Taps) -> Case {
     Case::new(name, ResizeRows(pass), [vec![x], tables(taps)].concat())
 }
 
+fn plain(filter: Resample, rows: u32, from: u32, to: u32) -> Case {
+    let name = format!("{rows} rows {from}->{to} {filter:?}");
+    case(&name, pass(from, rows), pixels(rows as usize, from as usize), &whole(filter, from, to))
+}
+
 pub fn cases() -> Vec<Case> {
     use Resample::{Bicubic, Bilinear, Box, Hamming, Lanczos, Nearest};
-    let plain = |filter: Resample, rows: u32, from: u32, to: u32| {
-        let name = format!("{rows} rows {from}->{to} {filter:?}");
-        case(&name, pass(from, rows), pixels(rows as usize, from as usize), &whole(filter, from, to))
-    };
     let mut cases = vec![
         plain(Bicubic, 1, 1, 1),
         plain(Bicubic, 3, 1, 7),
@@ -69,4 +71,11 @@ pub fn cases() -> Vec<Case> {
     let strips = ResizePass { lines: (4090, 12), inside: (0, 12), ..pass(8190, 1) };
     cases.push(case("8190x4108 in strips", strips, pixels(4108, 8190), &whole(Bicubic, 8190, 31)));
     cases
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    use Resample::{Bicubic, Bilinear, Box, Hamming, Lanczos, Nearest};
+    let filter = d.pick(&[Bilinear, Bicubic, Nearest, Lanczos, Box, Hamming]);
+    let (lines, from, to) = (d.size(150), d.size(300), d.size(300));
+    row!(plain(filter, lines as u32, from as u32, to as u32))
 }

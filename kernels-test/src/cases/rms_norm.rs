@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::RmsNorm;
 
@@ -39,4 +40,10 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{rows}x{cols}"), &RmsNorm { eps: 1e-6 }, &inputs));
     }
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, cols) = (d.float(), d.size(5000));
+    let (rows, fill) = (d.size(40_000 / cols), d.fill_of(dtype));
+    row!(typed(dtype, rows, cols, fill))
 }

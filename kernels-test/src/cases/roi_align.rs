@@ -1,6 +1,7 @@
 //! roi_align: both alignments, averages and maxima, regions outside, thin and reversed, batch indices out of range.
 
 use crate::case::{Case, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32};
 use omma::kernels::RoiAlign;
 
@@ -38,4 +39,13 @@ pub fn cases() -> Vec<Case> {
     all.push(case(F16, &[2, 3, 10, 11], seven.clone()));
     all.push(case(F32, &[2, 256, 50, 68], seven).bench());
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let dtype = d.float();
+    let x = [2, d.size(9), d.size(30), d.size(30)];
+    let size = [d.size(8), d.size(8)];
+    let (samples, scale) = (d.below(4), d.pick(&[1.0, 0.5, 0.25]));
+    let kernel = RoiAlign { size, samples, scale, aligned: d.flag(), max: d.flag() };
+    row!(case(dtype, &x[..], kernel))
 }

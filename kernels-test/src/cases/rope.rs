@@ -1,6 +1,7 @@
 //! rope: half-split and interleaved, partial, out of a fused q, k, v matrix, positions beyond the table.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Rope, TensorType};
 
@@ -92,4 +93,26 @@ fn one_axis() -> Vec<Case> {
         )
         .bench(),
     ]
+}
+
+fn on_axes(rope: Rope, tokens: usize) -> Case {
+    let count = rope.axes.unwrap_or(1) as u32;
+    axes("drawn", rope, tokens, |pair| pair as u32 * 7 % (count + 1))
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (heads, head_dim, tokens) = (d.size(9), 1 + d.size(130), d.size(70));
+    let rotary_dim = 2 * d.below(head_dim / 2 + 1);
+    let mut rope = Rope { rotary_dim, interleaved: d.flag(), ..rope(heads, head_dim) };
+    if rotary_dim > 0 && d.flag() {
+        rope.axes = d.flag().then(|| d.size(4));
+        rope.block = d.flag().then(|| d.size(9));
+        let tokens = tokens.next_multiple_of(rope.block.unwrap_or(1));
+        return row!(on_axes(rope, tokens));
+    }
+    // A table has at least a column.
+    rope.rotary_dim = rotary_dim.max(2);
+    rope.x_offset = d.below(20);
+    let (cols, dtype) = (rope.x_offset + heads * head_dim + d.below(5), d.float());
+    row!(case("drawn", rope, tokens, cols, dtype))
 }

@@ -1,6 +1,7 @@
 //! row_index: one to six axes, negative and hostile coordinates, 64 bits.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{RowIndex, TensorType};
 
@@ -51,4 +52,10 @@ pub fn cases() -> Vec<Case> {
         values("wide far out", U32, &[7], wide.as_flattened()),
         values("wide many", U32, &[8], &long),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, tuples, rank) = (d.pick(&[DType::I32, DType::U32]), d.size(3000), d.size(6));
+    let extents = d.shape(rank, 12, 1 << 20);
+    row!(narrow(dtype, tuples, &extents))
 }

@@ -1,6 +1,7 @@
 //! sample: greedy and drawn, every cut alone and together, ties, penalties, extreme settings, real vocabularies.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Sample, SampleSettings, TensorType};
 
@@ -76,4 +77,22 @@ pub fn cases() -> Vec<Case> {
     ];
     cases.extend(settings_cases());
     cases
+}
+
+fn sampled(rows: usize, vocab: usize, fill: Fill, settings: &SampleSettings) -> Case {
+    case(&format!("{settings:?}"), Input::f32(&[rows, vocab]).fill(fill), settings)
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (rows, vocab) = (d.size(16), d.size(5000));
+    let settings = SampleSettings {
+        temperature: d.pick(&[0.0, 1.0, 0.7, 0.01, 1e30]),
+        top_k: d.pick(&[0, 1, 3, 50, u32::MAX]),
+        top_p: d.pick(&[1.0, 0.9, 0.5, 1e-9]),
+        min_p: d.pick(&[0.0, 0.05, 1.0]),
+        repetition_penalty: d.pick(&[1.0, 1.3]),
+        seed: d.below(1 << 16) as u64,
+    };
+    let fill = d.pick(&[Fill::Uniform(-10.0, 10.0), Fill::Uniform(-0.1, 0.1), Fill::Zeros, Fill::Index(4), Fill::Huge]);
+    row!(sampled(rows, vocab, fill, &settings))
 }

@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32, I32, U32};
 use omma::kernels::{Scan, ScanOp};
 
@@ -35,4 +36,22 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{shape:?}"), &kernel, &[Input::f32(&shape)]));
     }
     all
+}
+
+/// One of the four.
+fn drawn(op: ScanOp, dtype: DType, shape: &[usize], axis: usize, fill: Fill, which: usize) -> Case {
+    case(op, dtype, shape, axis, fill).swap_remove(which)
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (rank, which) = (d.size(4), d.below(4));
+    let (shape, axis) = (d.shape(rank, 3000, 20_000), d.below(rank));
+    let dtype = d.pick(&[F32, I32, U32, F16]);
+    let op = if dtype == F32 || dtype == F16 { ScanOp::Sum } else { d.pick(&[ScanOp::Sum, ScanOp::Product]) };
+    let fill = match dtype {
+        I32 => Fill::Uniform(-2e9, 2e9),
+        U32 => Fill::Index(u32::MAX),
+        _ => d.fill_of(dtype),
+    };
+    row!(drawn(op, dtype, &shape, axis, fill, which))
 }

@@ -1,6 +1,7 @@
 //! scatter: every way to combine, the same row many times, rows that are skipped, 64-bit cells.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Combine, IntegerOp, Picks, Scatter, TensorType, Whole};
 
@@ -77,4 +78,19 @@ pub fn cases() -> Vec<Case> {
     all.push(case(F32, [1, 577, 1154, 1024], rows, Add).bench());
     all.push(case(F32, [1, 4096, 64, 1024], rows, Replace).bench());
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    if d.below(4) == 3 {
+        let op = d.pick(&[IntegerOp::Add, IntegerOp::Mul, IntegerOp::Max, IntegerOp::Min]);
+        let word = Whole::Word { bits: 8 };
+        let wholes = [(DType::I32, word), (DType::U32, word), (DType::U32, Whole::Pair { signed: true })];
+        let (dtype, whole) = d.pick(&wholes);
+        return row!(integers(op, dtype, whole));
+    }
+    let sizes = [d.size(4), d.size(60), d.size(60), d.size(80)];
+    let by = [d.flag(), true, d.flag()];
+    let combine = d.pick(&[Combine::Replace, Combine::Add, Combine::Mul, Combine::Max, Combine::Min]);
+    let dtype = d.pick(&[DType::F32, DType::I32, DType::U32, DType::F16]);
+    row!(case(dtype, sizes, by, combine))
 }

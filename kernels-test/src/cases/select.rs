@@ -1,6 +1,7 @@
 //! select: words and pairs of words, NaN and denormals on either side, many cells.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::kernels::{Select, TensorType};
 
 fn case(shape: &[usize], pair: bool) -> Case {
@@ -27,4 +28,11 @@ pub fn cases() -> Vec<Case> {
         Case::new("ends", Select { pair: false }, vec![condition, x, b]),
         case(&[577, 1024], false).bench(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (pair, rank) = (d.flag(), d.size(4));
+    let mut shape = d.shape(rank, 3000, 20_000);
+    shape.extend(pair.then_some(2));
+    row!(case(&shape, pair))
 }

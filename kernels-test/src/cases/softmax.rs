@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::Softmax;
 
@@ -68,4 +69,14 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{rows}x{cols}"), &Softmax::default(), &inputs));
     }
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, cols) = (d.float(), d.size(5000));
+    let (rows, fill) = (d.size(40_000 / cols), d.fill_of(dtype));
+    match d.below(3) {
+        2 if dtype == DType::F32 => row!(masked(rows, cols, f64::from(f32::MIN))),
+        1 => row!(log(dtype, rows, cols, fill)),
+        _ => row!(typed(dtype, rows, cols, fill)),
+    }
 }

@@ -1,6 +1,7 @@
 //! splice_rows: gathers, splices, added position rows; indices beyond the sources.
 
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{SpliceRows, TensorType};
 
@@ -44,4 +45,12 @@ pub fn cases() -> Vec<Case> {
         case(640, 4096, &[64, 576], None, F32).bench(),
         case(577, 1024, &[1, 576], Some(577), F32).bench(),
     ]
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (tokens, cols) = (d.size(200), d.size(300));
+    let rows = [d.size(40), d.size(40)];
+    let rows = &rows[..if d.flag() { 2 } else { 1 }];
+    let (extra, dtype) = (d.flag().then(|| d.size(40)), d.float());
+    row!(case(tokens, cols, rows, extra, dtype))
 }

@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType::{self, F16, F32, I32, U32};
 use omma::kernels::{Items, TopK};
 
@@ -45,4 +46,23 @@ pub fn cases() -> Vec<Case> {
         all.extend(as_gpu(&format!("{k} of {shape:?}"), &TopK { smallest: false, ..smallest(1, k) }, &inputs));
     }
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let rank = d.size(3);
+    let (mut shape, axis) = (d.shape(rank, 2000, 8000), d.below(rank));
+    let k = d.size(shape[axis]);
+    let kinds = [(F32, Items::Single), (F16, Items::Single), (I32, Items::Single), (U32, Items::Single)];
+    let pairs = [(U32, Items::PairsU64), (U32, Items::PairsI64)];
+    let (dtype, items) = d.pick(&[&kinds[..], &pairs[..]].concat());
+    if items != Items::Single {
+        shape.push(2);
+    }
+    let kernel = TopK { axis, k, smallest: d.flag(), items };
+    let fill = match dtype {
+        U32 => Fill::Index(d.pick(&[3, 50, u32::MAX])),
+        I32 => Fill::Uniform(-9.0, 9.0),
+        _ => d.pick(&[Fill::Uniform(-1.0, 1.0), Fill::Index(6), Fill::Zeros]),
+    };
+    row!(typed(dtype, &shape, items, kernel, fill))
 }

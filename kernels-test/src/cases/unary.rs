@@ -2,6 +2,7 @@
 
 use super::as_gpu::as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::{Act, Unary, UnaryOp};
 
@@ -65,4 +66,13 @@ pub fn cases() -> Vec<Case> {
     let inputs = [Input::f32(&[5, 1001]).fill(Fill::Uniform(-12.0, 12.0))];
     all.extend(as_gpu("gelu 5x1001", &Unary { op: UnaryOp::Act(Act::Gelu) }, &inputs));
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (op, dtype, rank) = (d.pick(&ops()), d.float(), d.below(5));
+    let shape = d.shape(rank, 3000, 20_000);
+    let turns = matches!(op, UnaryOp::Sin | UnaryOp::Cos);
+    let f32s = [1.0, 12.0, if turns { 1e5 } else { 104.0 }].map(|far| Fill::Uniform(-far, far));
+    let fill = if dtype == DType::F16 { Fill::Uniform(-4.0, 4.0) } else { d.pick(&f32s) };
+    row!(case(op, dtype, &shape, fill))
 }

@@ -1,23 +1,34 @@
-//! `omma bisect CASE_DIR or MODEL_DIR`: every step's real inputs through its oracle; names the first step that is off.
+//! `omma bisect CASE_DIR or MODEL_DIR`: every step's real inputs through its oracle; names the first step that is off,
+//! and writes a folder that runs it again. `omma bisect --replay DIR` does.
 
-use super::common::{Common, out, print_json};
+use super::common::{Common, out, print_json, read_file};
 use super::run::case::Case;
 use super::run::inputs::Inputs;
 use omma::checkpoint::open_model;
 use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels, Sequence, Session, SessionOptions};
-use omma::graph::BadCell;
+use omma::graph::{BadCell, ReplayShaders, StepRecord};
 use omma::image::{Picture, Policy};
 use omma::kernels::SampleSettings;
 use omma::{DType, Error, Result};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder of a golden case (its first sample is run), or of a model (with a made-up picture and prompt).
-    folder: String,
+    #[arg(required_unless_present = "replay")]
+    folder: Option<String>,
+    /// Writes the first step outside its bound into this folder, with all that it takes to run it again.
+    #[arg(long, conflicts_with = "replay")]
+    out: Option<PathBuf>,
+    /// Runs the step in this folder, which `--out` wrote.
+    #[arg(long, conflicts_with = "folder")]
+    replay: Option<PathBuf>,
+    /// Shaders of a replay: those recorded in the folder, or those built into this `omma`.
+    #[arg(long, default_value = "recorded", value_parser = ["recorded", "built"], requires = "replay")]
+    shaders: String,
     /// Tokens of the made-up prompt.
     #[arg(long, default_value_t = 12)]
     prompt_tokens: usize,
@@ -41,14 +52,23 @@ struct Request {
     texts: Vec<Vec<u32>>,
 }
 
-/// Runs the command.
-pub async fn run(common: &Common, args: &Args) -> Result<()> {
+/// Runs the command; whether every step was within its bound.
+pub async fn run(common: &Common, args: &Args) -> Result<bool> {
     let device = common.device().await?;
-    let files = open_model(&args.folder)?;
+    if let Some(folder) = &args.replay {
+        let built = args.shaders == "built";
+        let shaders = if built { ReplayShaders::Built } else { ReplayShaders::Recorded };
+        let record = StepRecord::from_files(|name| read_file(&folder.join(name)))?;
+        let bad = record.replay(&device, shaders).await?;
+        report(args, bad.as_ref());
+        return Ok(bad.is_none());
+    }
+    let folder = args.folder.as_deref().unwrap_or_default();
+    let files = open_model(folder)?;
     let compute = if args.compute == "f16" { DType::F16 } else { DType::F32 };
     let open = OpenModel { compute, ..Default::default() };
     let model = Arc::new(Model::load(&device, &*files, open, LoadOptions::default()).await?);
-    let folder = Path::new(&args.folder);
+    let folder = Path::new(folder);
     let is_case = folder.join("case.json").exists();
     let request = if is_case { of_case(folder, &model)? } else { made_up(&model, args.prompt_tokens)? };
     let longest = request.texts.iter().map(Vec::len).max().unwrap_or(0);
@@ -61,7 +81,21 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     };
     let mut session = Session::new(model, options);
     let bad = search(&mut session, &request).await?;
-    report(args, bad.as_ref());
+    report(args, bad.as_ref().map(|record| &record.cell));
+    if let (Some(out), Some(record)) = (&args.out, &bad) {
+        write(out, record)?;
+    }
+    Ok(bad.is_none())
+}
+
+fn write(folder: &Path, record: &StepRecord) -> Result<()> {
+    let failed = |path: &Path, e: &std::io::Error| Error::io(path.display().to_string(), e);
+    std::fs::create_dir_all(folder).map_err(|e| failed(folder, &e))?;
+    for (name, bytes) in record.to_files()? {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).map_err(|e| failed(&path, &e))?;
+    }
+    eprintln!("notice: `omma bisect --replay {}` runs this step again", folder.display());
     Ok(())
 }
 
@@ -115,7 +149,7 @@ fn made_up(model: &Model, tokens: usize) -> Result<Request> {
 }
 
 /// Runs the request's programs, each once more under its oracles.
-async fn search(session: &mut Session, request: &Request) -> Result<Option<BadCell>> {
+async fn search(session: &mut Session, request: &Request) -> Result<Option<Box<StepRecord>>> {
     let mut encoded = None;
     if let Some((shape, values)) = &request.planes {
         let [pictures, _, height, width] = shape[..] else {

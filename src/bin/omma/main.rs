@@ -1,6 +1,7 @@
 //! The `omma` command.
 //!
-//! Exit codes: 0 done, 1 failed with one clear line on stderr, 2 wrong usage.
+//! Exit codes: 0 done, 1 failed with one clear line on stderr, 2 wrong usage. `bisect` ends with 1 as well when a step
+//! is outside its bound.
 
 mod bench;
 mod bisect;
@@ -53,18 +54,20 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.start_log();
     let result = pollster::block_on(async {
-        match &cli.command {
+        let done = match &cli.command {
             Command::Plan(args) => plan::run(&cli.common, args).await,
             Command::Doctor(args) => doctor::run(&cli.common, args).await,
             Command::Bench(args) => bench::run(&cli.common, args).await,
-            Command::Bisect(args) => bisect::run(&cli.common, args).await,
+            Command::Bisect(args) => return bisect::run(&cli.common, args).await,
             Command::Describe(args) => describe::run(&cli.common, args).await,
             Command::Embed(args) => embed::run(&cli.common, args).await,
             Command::Run(args) => run::run(&cli.common, args).await,
-        }
+        };
+        done.map(|()| true)
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {}", error.to_string().replace('\n', " "));
             ExitCode::FAILURE
