@@ -1,9 +1,10 @@
 //! Checkpoints by hub id: fetched by crate `hf-hub` into the cache that other tools share, and read from there.
 //!
 //! Small files (configuration, tokenizer, templates) are fetched when the repository is opened, weights when somebody
-//! opens them: a plan needs no weights, and weights that are there twice are fetched once. Every file must have the
-//! size that the hub lists; one that has not is removed. Without network the copy in the cache is used, with a
-//! warning. The crate runs a thread of its own while it downloads. What errors say is in `hub_error`.
+//! opens them: what needs the configuration alone costs no download of weights, and weights that are there twice are
+//! fetched once. Every file must have the size that the hub lists; one that has not is removed. Without network the
+//! copy in the cache is used, with a warning. The crate runs a thread of its own while it downloads. What errors say
+//! is in `hub_error`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
