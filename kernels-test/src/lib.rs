@@ -6,6 +6,7 @@ pub mod conformance;
 pub mod docs;
 pub mod draw;
 pub mod lint;
+pub mod measured;
 pub mod packed;
 pub mod planted;
 pub mod report;
