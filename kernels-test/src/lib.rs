@@ -8,6 +8,7 @@ pub mod draw;
 pub mod fuzz;
 pub mod jobs;
 pub mod lint;
+pub mod measured;
 pub mod packed;
 pub mod planted;
 pub mod report;

@@ -1,7 +1,7 @@
 //! `kernels-test test|draw|perf|support|conformance|lint|fuzz|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, draw, fuzz, jobs, lint, report, translate, wgsl_dump};
+use kernels_test::{conformance, draw, fuzz, jobs, lint, measured, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +16,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Mode {
     /// Compares every case with its f64 oracle, between canaries, twice.
-    Test(Options),
+    Test {
+        #[command(flatten)]
+        common: Options,
+        /// Writes the worst errors into kernels-test/measured/NAME.tsv, from which docs/KERNELS.md is made.
+        #[arg(long)]
+        record: Option<String>,
+    },
     /// Times the bench rows, with their share of the adapter's measured ceilings.
     Perf(Options),
     /// Tells which cases the adapter can run, without running them.
@@ -164,7 +170,7 @@ fn main() -> ExitCode {
 /// Writes docs/KERNELS.md, or tells whether it is up to date.
 fn docs(check: bool) -> Result<bool, Box<dyn std::error::Error>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/KERNELS.md");
-    let page = kernels_test::docs::page();
+    let page = kernels_test::docs::page()?;
     if !check {
         std::fs::write(path, page)?;
         return Ok(true);
@@ -173,7 +179,12 @@ fn docs(check: bool) -> Result<bool, Box<dyn std::error::Error>> {
     if !same {
         eprintln!("error: docs/KERNELS.md is not up to date: run `cargo xtask kernels`");
     }
-    Ok(same)
+    let findings = kernels_test::docs::findings()?;
+    findings.iter().for_each(|finding| eprintln!("error: {finding}"));
+    if !findings.is_empty() {
+        eprintln!("error: `kernels-test test --filter KERNEL/ --record NAME` measures on the adapter of that name");
+    }
+    Ok(same && findings.is_empty())
 }
 
 /// Prints how many inputs ran, and the finding; true if there is none.
@@ -283,7 +294,7 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         Mode::Fuzz { seconds, seed, first } => return Ok(fuzzed(*seed, *first, *seconds)),
         Mode::Conformance(options) => return conform(options).await,
         Mode::Draw(options) => return drawn(options).await,
-        Mode::Test(o) | Mode::Support(o) => (o, false),
+        Mode::Test { common: o, .. } | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),
     };
     let device = open(&options.adapter, options.floor).await?;
@@ -292,6 +303,9 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         _ if perf => report::perf(&device, &options.filter).await?,
         _ => report::test(&device, &options.filter).await?,
     };
+    if let Mode::Test { record: Some(name), .. } = &mode {
+        measured::record(name, device.title(), &rows)?;
+    }
     write_rows(options.json.as_deref(), &rows)?;
     Ok(report::summary(&rows))
 }

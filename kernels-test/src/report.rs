@@ -2,6 +2,7 @@
 
 use crate::case::Case;
 use crate::cases::CASES;
+use crate::measured::kind;
 use crate::run::{Outcome, Prepared, check};
 use omma::Result;
 use omma::gpu::Device;
@@ -10,12 +11,17 @@ use omma::measure::{ceilings, time};
 use serde::Serialize;
 
 /// One row of a report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Row {
     /// `kernel/case`
     pub name: String,
     /// Kernel.
     pub kernel: String,
+    /// Element type.
+    pub elements: String,
+    /// Weight format, where there is a weight in panels or packed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub weights: String,
     /// pass, fail or unsupported.
     pub status: &'static str,
     /// Why it failed or is unsupported, or the worst cell's share of its bound.
@@ -43,8 +49,8 @@ fn title(case: &Case) -> String {
 }
 
 fn row(case: &Case, status: &'static str, note: String) -> Row {
-    let kernel = case.kernel.name().to_owned();
-    Row { name: title(case), kernel, status, note, worst: None, ms: None, of_ceiling: None }
+    let (kernel, (elements, weights)) = (case.kernel.name().to_owned(), kind(case));
+    Row { name: title(case), kernel, elements, weights, status, note, ..Row::default() }
 }
 
 /// Tests every selected case and prints what is not a pass.

@@ -69,11 +69,11 @@ fn row(kernel: &str, found: &Found) -> Row {
             let note = format!("{} cases, {} unsupported", found.ran, found.unsupported);
             let worst = Some(found.worst);
             let kernel = kernel.to_owned();
-            return Row { name: kernel.clone(), kernel, status, note, worst, ms: None, of_ceiling: None };
+            return Row { name: kernel.clone(), kernel, status, note, worst, ..Row::default() };
         }
     };
     let note = format!("{}: {}", note.row, note.reason);
-    Row { name, kernel: kernel.into(), status, note, worst: None, ms: None, of_ceiling: None }
+    Row { name, kernel: kernel.into(), status, note, ..Row::default() }
 }
 
 /// The case of `kernel:1.0.7`.
@@ -98,5 +98,5 @@ fn again(device: &Device, replay: &str) -> Result<Row> {
         Err(error) => ("fail", error.to_string(), None),
     };
     println!("{status:5} {kernel}: {note}\n      row:    {},", drawn.row);
-    Ok(Row { name: replay.into(), kernel: kernel.into(), status, note, worst, ms: None, of_ceiling: None })
+    Ok(Row { name: replay.into(), kernel: kernel.into(), status, note, worst, ..Row::default() })
 }
