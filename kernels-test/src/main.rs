@@ -1,9 +1,9 @@
-//! `kernels-test test|perf|support|conformance|lint|fuzz|wgsl`: the conformance harness of omma's kernels.
+//! `kernels-test test|perf|support|conformance|lint|fuzz|translate|export|verdict|docs|wgsl`: the conformance harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, fuzz, lint, report, wgsl_dump};
+use kernels_test::{conformance, fuzz, jobs, lint, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -46,6 +46,37 @@ enum Mode {
         /// The first input that is tried: a finding names its own, which repeats it.
         #[arg(long, default_value_t = 0)]
         first: u64,
+    },
+    /// Translates every shader that the cases launch to MSL, HLSL, GLSL and SPIR-V.
+    Translate {
+        /// Only kernels whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// Writes the translations into this folder.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Writes shaders and cases as files, for a runner on another WebGPU.
+    Export {
+        /// Folder that is written.
+        dir: PathBuf,
+        /// Only kernels whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// No cases, only every shader.
+        #[arg(long)]
+        shaders: bool,
+        /// The runner has f16.
+        #[arg(long)]
+        f16: bool,
+        /// The runner has subgroups: the smallest and the largest size.
+        #[arg(long, num_args = 2, value_names = ["MIN", "MAX"])]
+        subgroup: Vec<u32>,
+    },
+    /// Compares what the runner of an exported folder left there with the oracles.
+    Verdict {
+        /// The folder.
+        dir: PathBuf,
     },
     /// Prints the linked WGSL of a kernel's cases.
     Wgsl {
@@ -97,6 +128,9 @@ struct ConformanceOptions {
     /// Writes the page with counts by operator.
     #[arg(long)]
     table: Option<PathBuf>,
+    /// A run on another adapter, as `--json` wrote it, for the page; may be given several times.
+    #[arg(long, requires = "table")]
+    beside: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -145,6 +179,13 @@ fn lints(filter: &str) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(found.is_empty())
 }
 
+/// Prints what did not translate and how many variants did; true if all did that should.
+fn translations(filter: &str, out: Option<&Path>) -> Result<bool, Box<dyn std::error::Error>> {
+    let summary = translate::run(filter, out)?;
+    summary.lines().iter().for_each(|line| println!("{line}"));
+    Ok(summary.failed.is_empty())
+}
+
 async fn open(adapter: &str, floor: bool) -> omma::Result<Device> {
     let device =
         Device::open(&OpenOptions { adapter: AdapterChoice::from(adapter), floor, ..Default::default() }).await?;
@@ -159,14 +200,19 @@ async fn conform(options: &ConformanceOptions) -> Result<bool, Box<dyn std::erro
         filter: options.filter.clone(),
         dump: options.dump.clone(),
     };
+    // Read first: a wrong path must not cost a run.
+    let read = |path: &PathBuf| Ok(serde_json::from_slice(&std::fs::read(path)?)?);
+    let beside =
+        options.beside.iter().map(read).collect::<Result<Vec<conformance::Run>, Box<dyn std::error::Error>>>()?;
     let rows = conformance::run(&device, &options.dir, &wanted).await?;
+    let run = conformance::Run { format: 1, adapter: device.title(), rows };
     if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "format": 1, "rows": rows }))?)?;
+        std::fs::write(path, serde_json::to_string_pretty(&run)?)?;
     }
     if let Some(path) = &options.table {
-        std::fs::write(path, conformance::table(&rows, &device.title()))?;
+        std::fs::write(path, conformance::table(&run, &beside))?;
     }
-    Ok(conformance::summary(&rows))
+    Ok(conformance::summary(&run.rows))
 }
 
 async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
@@ -178,6 +224,20 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         Mode::Docs { check } => return docs(*check),
         Mode::Lint { filter } => return lints(filter),
         Mode::Fuzz { seconds, seed, first } => return Ok(fuzzed(*seed, *first, *seconds)),
+        Mode::Export { dir, filter, shaders, f16, subgroup } => {
+            let subgroup = subgroup.first().copied().zip(subgroup.get(1).copied());
+            let extras = (!shaders).then_some(jobs::Extras { f16: *f16, subgroup });
+            let (written, cases) = jobs::export(filter, extras, dir)?;
+            println!("export: {written} shaders, {cases} jobs");
+            return Ok(written > 0);
+        }
+        Mode::Verdict { dir } => {
+            let verdict = jobs::verdict(dir)?;
+            verdict.lines.iter().for_each(|line| println!("{line}"));
+            println!("{}", verdict.summary());
+            return Ok(verdict.good());
+        }
+        Mode::Translate { filter, out } => return translations(filter, out.as_deref()),
         Mode::Conformance(options) => return conform(options).await,
         Mode::Test(o) | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),
