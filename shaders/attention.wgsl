@@ -13,7 +13,7 @@
 // Rows of q outside every span are left unwritten. Spans are clamped to the tensors.
 //
 // Parts: elem (Elem), sight (Tile, keys_from, keys_to, sight_score), mask, score (for sight), sink (sink_score),
-// attend (attend), octet (octet_k, octet_v; for attend_lanes only)
+// attend (attend, KvCell), run (run_k, run_v, KvCell; for attend_lanes only)
 
 struct Params {
     q_rows: u32, // of head 0
@@ -53,8 +53,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 // Element d of head h in row r: [r * stride + offset + h * head + d]
 @group(0) @binding(1) var<storage, read> q: array<Elem>; // rows of q_stride
-@group(0) @binding(2) var<storage, read> k: array<Elem>; // rows of k_stride
-@group(0) @binding(3) var<storage, read> v: array<Elem>; // rows of v_stride
+@group(0) @binding(2) var<storage, read> k: array<KvCell>; // rows of k_stride
+@group(0) @binding(3) var<storage, read> v: array<KvCell>; // rows of v_stride
 @group(0) @binding(4) var<storage, read> spans: array<u32>; // [sequences, 4] = q_start, q_len, k_start, k_len
 @group(0) @binding(5) var<storage, read_write> y: array<Elem>; // rows of y_stride, as those of q
 

@@ -7,7 +7,7 @@
 // quad of each stream, twice: once for the statistics, once to scale.
 //
 // Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4),
-// moments (row_moments), bias (bias_quad), stats (stats_put)
+// moments (row_moments), gain (gain_quad), bias (bias_quad), stats (stats_put)
 
 struct Params {
     rows: u32,
@@ -17,13 +17,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<XCell>; // [rows, cols]
-@group(0) @binding(2) var<storage, read> gain: array<f32>; // [cols]
+// gain: 2, bias: 3, each in its part
 @group(0) @binding(4) var<storage, read_write> y: array<YCell>; // [rows, cols]
-
-fn gain_quad(i: u32) -> vec4<f32> {
-    let c = min(vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.cols - 1u));
-    return vec4<f32>(gain[c.x], gain[c.y], gain[c.z], gain[c.w]);
-}
 
 fn finish(v: vec4<f32>, i: u32) -> vec4<f32> {
     return v * gain_quad(i) + bias_quad(4u * i);

@@ -5,7 +5,8 @@
 // The part `rows` says which rows a workgroup takes, as four streams of quads: each lane strides over blocks, one
 // quad of each stream, twice: once to sum squares in f32, once to scale.
 //
-// Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4)
+// Parts: elem (Elem, the activation type), xy (quads of a row), rows (blocks of four streams), reduce (group_sum4),
+// gain (gain_quad)
 
 struct Params {
     rows: u32,
@@ -15,13 +16,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<XCell>; // [rows, cols]
-@group(0) @binding(2) var<storage, read> gain: array<f32>; // [cols]
+// gain: 2, in its part
 @group(0) @binding(3) var<storage, read_write> y: array<YCell>; // [rows, cols]
-
-fn gain_quad(i: u32) -> vec4<f32> {
-    let c = min(vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.cols - 1u));
-    return vec4<f32>(gain[c.x], gain[c.y], gain[c.z], gain[c.w]);
-}
 
 // Of each stream, the sum of the squares of a block.
 fn block_squares(v: mat4x4<f32>, w: mat4x4<f32>) -> vec4<f32> {

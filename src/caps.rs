@@ -11,6 +11,9 @@ pub struct Caps {
     pub f16: bool,
     /// Smallest and largest subgroup size, if subgroup operations work.
     pub subgroup: Option<(u32, u32)>,
+    /// Shaders can use 64-bit integers. Asked for on software adapters only, where a load of 64 bits costs as much as one
+    /// of 32.
+    pub int64: bool,
     /// Timestamps can be written into query sets.
     pub timestamps: bool,
     /// Largest binding of a storage buffer, in bytes.
@@ -32,6 +35,11 @@ pub struct Caps {
 }
 
 impl Caps {
+    /// Loads and stores go faster 64 bits at a time: a CPU does them lane by lane, component by component.
+    pub(crate) fn by_pairs(&self) -> bool {
+        self.software && self.int64
+    }
+
     /// The floor that every kernel must run at: `wgpu::Limits::default()` without any optional feature.
     pub fn floor() -> Self {
         Self {
@@ -39,6 +47,7 @@ impl Caps {
             software: false,
             f16: false,
             subgroup: None,
+            int64: false,
             timestamps: false,
             max_binding: 128 << 20,
             max_buffer: 256 << 20,

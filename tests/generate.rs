@@ -1,7 +1,7 @@
 //! Answers against golden cases: greedy tokens, turns that keep their cache, batches, ends, sampling, cancelling.
 //!
-//! The cases lie in the folder that OMMA_SHARED names, or in `../shared` beside the repository; without it, or without
-//! an adapter, the tests say so on stderr and pass.
+//! The cases are those of `kernels-test/goldens`; an adapter has to be there. Chat templates, stop strings, penalties
+//! and padded batches against transformers are in `chat.rs`.
 
 use omma::checkpoint::{Checkpoint, Directory, MemoryFile};
 use omma::generate::{
@@ -21,25 +21,13 @@ struct Case {
     model: Arc<Model>,
 }
 
-fn case(name: &str) -> Option<Case> {
-    let base = std::env::var_os("OMMA_SHARED").map(PathBuf::from);
-    let base = base.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let folder = base.join(name);
-    if !folder.is_dir() {
-        eprintln!("skipped: {} is not there", folder.display());
-        return None;
-    }
+fn case(name: &str) -> Case {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("kernels-test/goldens").join(name);
     let options = OpenOptions { adapter: AdapterChoice::Best, ..Default::default() };
-    let device = match block_on(Device::open(&options)) {
-        Ok(device) => device,
-        Err(error) => {
-            eprintln!("skipped: {error}");
-            return None;
-        }
-    };
+    let device = block_on(Device::open(&options)).unwrap();
     let files = Directory::open(&folder).unwrap();
     let model = block_on(Model::load(&device, &files, OpenModel::default(), LoadOptions::default())).unwrap();
-    Some(Case { folder, model: Arc::new(model) })
+    Case { folder, model: Arc::new(model) }
 }
 
 impl Case {
@@ -76,23 +64,21 @@ const TWO: &str = "USER: <image>\nread the text. <image>\nwhich one has a dog? A
 
 #[test]
 fn streams_the_golden_tokens() {
-    for name in ["cases/llama_gqa", "cases/qwen2_bias"] {
-        let Some(case) = case(name) else { return };
-        let mut streamed = String::new();
-        let mut session = case.session(1, 64);
-        let request = Request::new(Vec::new(), FOX);
-        let answer = block_on(session.answer(&request, &case.options(16), |text| streamed.push_str(text))).unwrap();
-        let golden = case.golden("expected.safetensors");
-        assert_eq!(answer.ids, golden, "{name}");
-        assert_eq!(answer.text, case.text(&golden));
-        assert_eq!(streamed, answer.text);
-        assert_eq!((answer.finish, answer.tiles, answer.image_tokens), (Finish::Length, 0, 0));
-    }
+    let case = case("llama_gqa");
+    let mut streamed = String::new();
+    let mut session = case.session(1, 64);
+    let request = Request::new(Vec::new(), FOX);
+    let answer = block_on(session.answer(&request, &case.options(16), |text| streamed.push_str(text))).unwrap();
+    let golden = case.golden("expected.safetensors");
+    assert_eq!(answer.ids, golden);
+    assert_eq!(answer.text, case.text(&golden));
+    assert_eq!(streamed, answer.text);
+    assert_eq!((answer.finish, answer.tiles, answer.image_tokens), (Finish::Length, 0, 0));
 }
 
 #[test]
 fn two_pictures_stand_where_the_prompt_has_them() {
-    let Some(case) = case("cases/llava15_gqa") else { return };
+    let case = case("llava15_gqa");
     let pictures = vec![case.picture("image_1_a.png"), case.picture("image_1_b.png")];
     let mut session = case.session(1, 256);
     let exact = Request::exact(pictures.clone(), TWO);
@@ -115,7 +101,7 @@ fn two_pictures_stand_where_the_prompt_has_them() {
 
 #[test]
 fn two_turns_equal_one_conversation() {
-    let Some(case) = case("cases/llava15_gqa") else { return };
+    let case = case("llava15_gqa");
     let options = case.options(7);
     let first = Request::new(vec![case.picture("image_1_a.png")], "read the text.");
     let second = Request::new(vec![case.picture("image_1_b.png")], "which one has a dog?");
@@ -144,7 +130,7 @@ fn two_turns_equal_one_conversation() {
 /// Prompts that are appended as they are keep every token, that of the answer included.
 #[test]
 fn exact_turns_are_appended() {
-    let Some(case) = case("cases/llama_gqa") else { return };
+    let case = case("llama_gqa");
     let options = case.options(5);
     let mut session = case.session(1, 128);
     let one = answer(&mut session, &Request::exact(Vec::new(), FOX), &options).unwrap();
@@ -161,7 +147,7 @@ fn exact_turns_are_appended() {
 
 #[test]
 fn batches_equal_single_prompts() {
-    let Some(case) = case("cases/llama_gqa") else { return };
+    let case = case("llama_gqa");
     let prompts = [FOX, "yes", ""];
     let singles: Vec<Answer> = prompts
         .iter()
@@ -191,7 +177,7 @@ fn batches_equal_single_prompts() {
 
 #[test]
 fn any_end_id_ends_an_answer() {
-    let Some(mut case) = case("cases/llama_gqa") else { return };
+    let mut case = case("llama_gqa");
     let golden = case.golden("expected.safetensors");
     let ends = format!(r#"{{"eos_token_id": [2, {}, {}]}}"#, golden[9], golden[4]);
     let config = omma::checkpoint::Config::parse("generation_config.json", ends.as_bytes()).unwrap();
@@ -206,7 +192,7 @@ fn any_end_id_ends_an_answer() {
 
 #[test]
 fn a_stop_string_cuts_the_text() {
-    let Some(case) = case("cases/llama_gqa") else { return };
+    let case = case("llama_gqa");
     let whole = case.text(&case.golden("expected.safetensors"));
     let stop = "gep";
     let at = whole.find(stop).unwrap();
@@ -224,7 +210,7 @@ fn a_stop_string_cuts_the_text() {
 
 #[test]
 fn a_seed_gives_the_same_tokens_twice() {
-    let Some(case) = case("cases/llama_gqa") else { return };
+    let case = case("llama_gqa");
     let sampled = |seed| {
         let options = GenerateOptions { temperature: 1.5, top_k: 50, seed, ..case.options(16) };
         answer(&mut case.session(1, 64), &Request::new(Vec::new(), FOX), &options).unwrap().ids
@@ -238,7 +224,7 @@ fn a_seed_gives_the_same_tokens_twice() {
 
 #[test]
 fn special_tokens_of_a_user_stay_text() {
-    let Some(case) = case("cases/llava15_gqa") else { return };
+    let case = case("llava15_gqa");
     let count = |text: &str| case.model.prompt_tokens(&Request::new(vec![case.picture("image.png")], text)).unwrap();
     let (none, end, image) = (count("a b"), count("a</s> b"), count("a<image> b"));
     assert!(end > none + 1, "</s> is characters");
@@ -251,7 +237,7 @@ fn special_tokens_of_a_user_stay_text() {
 
 #[test]
 fn cancelling_keeps_what_there_is() {
-    let Some(case) = case("cases/llama_gqa") else { return };
+    let case = case("llama_gqa");
     let golden = case.golden("expected.safetensors");
     let mut session = case.session(1, 64);
     let cancel = session.cancel().clone();
@@ -269,7 +255,7 @@ fn cancelling_keeps_what_there_is() {
 
 #[test]
 fn errors_lose_nothing() {
-    let Some(case) = case("cases/llama_gqa") else { return };
+    let case = case("llama_gqa");
     let request = Request::new(Vec::new(), FOX);
     let next = Request::new(Vec::new(), " and then");
     let options = case.options(4);
@@ -293,7 +279,7 @@ fn errors_lose_nothing() {
 /// An answer may fill the context to the last place.
 #[test]
 fn the_context_ends_an_answer() {
-    let Some(case) = case("cases/llama_gqa") else { return };
+    let case = case("llama_gqa");
     let request = Request::new(Vec::new(), FOX);
     let prompt = case.model.prompt_tokens(&request).unwrap();
     let mut session = case.session(1, prompt + 3);
@@ -304,7 +290,7 @@ fn the_context_ends_an_answer() {
 
 #[test]
 fn sessions_share_a_model() {
-    let Some(case) = case("cases/llama_gqa") else { return };
+    let case = case("llama_gqa");
     let golden = case.golden("expected.safetensors");
     let request = Request::new(Vec::new(), FOX);
     let (mut a, mut b) = (case.session(1, 64), case.session(1, 64));

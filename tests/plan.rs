@@ -154,10 +154,7 @@ async fn one_answer(device: &Device, folder: &std::path::Path, request: &PlanReq
 
 #[test]
 fn the_planned_peak_is_that_of_a_real_run() {
-    let Ok(device) = pollster::block_on(Device::open(&OpenOptions::default())) else {
-        eprintln!("skipped: no adapter");
-        return;
-    };
+    let device = pollster::block_on(Device::open(&OpenOptions::default())).unwrap();
     let folder = std::env::temp_dir().join(format!("omma-plan-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let request =

@@ -1,7 +1,7 @@
-//! `kernels-test test|draw|perf|support|conformance|wgsl`: the conformance harness of omma's kernels.
+//! `kernels-test test|draw|perf|support|conformance|lint|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, draw, lint, measured, report, wgsl_dump};
+use kernels_test::{conformance, draw, jobs, lint, measured, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,6 +42,37 @@ enum Mode {
         /// Only kernels whose name contains this.
         #[arg(long, default_value = "")]
         filter: String,
+    },
+    /// Translates every shader that the cases launch to MSL, HLSL, GLSL and SPIR-V.
+    Translate {
+        /// Only kernels whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// Writes the translations into this folder.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Writes shaders and cases as files, for a runner on another WebGPU.
+    Export {
+        /// Folder that is written.
+        dir: PathBuf,
+        /// Only kernels whose name contains this.
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// No cases, only every shader.
+        #[arg(long)]
+        shaders: bool,
+        /// The runner has f16.
+        #[arg(long)]
+        f16: bool,
+        /// The runner has subgroups: the smallest and the largest size.
+        #[arg(long, num_args = 2, value_names = ["MIN", "MAX"])]
+        subgroup: Vec<u32>,
+    },
+    /// Compares what the runner of an exported folder left there with the oracles.
+    Verdict {
+        /// The folder.
+        dir: PathBuf,
     },
     /// Prints the linked WGSL of a kernel's cases.
     Wgsl {
@@ -108,6 +139,9 @@ struct ConformanceOptions {
     /// Writes the page with counts by operator.
     #[arg(long)]
     table: Option<PathBuf>,
+    /// A run on another adapter, as `--json` wrote it, for the page; may be given several times.
+    #[arg(long, requires = "table")]
+    beside: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -151,6 +185,13 @@ fn lints(filter: &str) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(found.is_empty())
 }
 
+/// Prints what did not translate and how many variants did; true if all did that should.
+fn translations(filter: &str, out: Option<&Path>) -> Result<bool, Box<dyn std::error::Error>> {
+    let summary = translate::run(filter, out)?;
+    summary.lines().iter().for_each(|line| println!("{line}"));
+    Ok(summary.failed.is_empty())
+}
+
 async fn open(adapter: &str, floor: bool) -> omma::Result<Device> {
     let device =
         Device::open(&OpenOptions { adapter: AdapterChoice::from(adapter), floor, ..Default::default() }).await?;
@@ -165,14 +206,19 @@ async fn conform(options: &ConformanceOptions) -> Result<bool, Box<dyn std::erro
         filter: options.filter.clone(),
         dump: options.dump.clone(),
     };
+    // Read first: a wrong path must not cost a run.
+    let read = |path: &PathBuf| Ok(serde_json::from_slice(&std::fs::read(path)?)?);
+    let beside =
+        options.beside.iter().map(read).collect::<Result<Vec<conformance::Run>, Box<dyn std::error::Error>>>()?;
     let rows = conformance::run(&device, &options.dir, &wanted).await?;
+    let run = conformance::Run { format: 1, adapter: device.title(), rows };
     if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&serde_json::json!({ "format": 1, "rows": rows }))?)?;
+        std::fs::write(path, serde_json::to_string_pretty(&run)?)?;
     }
     if let Some(path) = &options.table {
-        std::fs::write(path, conformance::table(&rows, &device.title()))?;
+        std::fs::write(path, conformance::table(&run, &beside))?;
     }
-    Ok(conformance::summary(&rows))
+    Ok(conformance::summary(&run.rows))
 }
 
 async fn drawn(options: &DrawOptions) -> Result<bool, Box<dyn std::error::Error>> {
@@ -209,6 +255,20 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Mode::Docs { check } => return docs(*check),
         Mode::Lint { filter } => return lints(filter),
+        Mode::Export { dir, filter, shaders, f16, subgroup } => {
+            let subgroup = subgroup.first().copied().zip(subgroup.get(1).copied());
+            let extras = (!shaders).then_some(jobs::Extras { f16: *f16, subgroup });
+            let (written, cases) = jobs::export(filter, extras, dir)?;
+            println!("export: {written} shaders, {cases} jobs");
+            return Ok(written > 0);
+        }
+        Mode::Verdict { dir } => {
+            let verdict = jobs::verdict(dir)?;
+            verdict.lines.iter().for_each(|line| println!("{line}"));
+            println!("{}", verdict.summary());
+            return Ok(verdict.good());
+        }
+        Mode::Translate { filter, out } => return translations(filter, out.as_deref()),
         Mode::Conformance(options) => return conform(options).await,
         Mode::Draw(options) => return drawn(options).await,
         Mode::Test { common: o, .. } | Mode::Support(o) => (o, false),

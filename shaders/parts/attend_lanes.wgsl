@@ -1,7 +1,7 @@
 // Role attend: a tile of queries, for adapters that run a workgroup as one vector unit of a CPU.
 //
 // A lane owns four neighbouring queries of the tile: their q and their sums stay in registers, in blocks of 4 x 4
-// with the queries as rows and four dimensions as columns. Keys come one by one as octets that all lanes share;
+// with the queries as rows and four dimensions as columns. Keys come one by one as runs of 32 elements that all lanes share (role run);
 // after four keys the softmax state is brought up to date once. No workgroup memory, no barriers.
 // Relies on LANES = 8 = TILE / 4 and HEAD_DIM, VALUE_DIM <= 128; the lines beyond them fall away when they are set.
 
@@ -10,13 +10,13 @@ fn attend_dots(q: mat4x4<f32>, k: vec4<f32>, s: vec4<f32>) -> vec4<f32> {
     return fma(q[3], vec4<f32>(k.w), fma(q[2], vec4<f32>(k.z), fma(q[1], vec4<f32>(k.y), fma(q[0], vec4<f32>(k.x), s))));
 }
 
-// The sums of four queries over four dimensions, scaled, plus a value with their weights.
-fn attend_add(sum: mat4x4<f32>, scale: vec4<f32>, weights: vec4<f32>, v: vec4<f32>) -> mat4x4<f32> {
+// The sums of four queries over four dimensions, scaled, plus two values with their weights.
+fn attend_add(sum: mat4x4<f32>, scale: vec4<f32>, w: mat2x4<f32>, v: vec4<f32>, u: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
-        fma(weights, vec4<f32>(v.x), sum[0] * scale),
-        fma(weights, vec4<f32>(v.y), sum[1] * scale),
-        fma(weights, vec4<f32>(v.z), sum[2] * scale),
-        fma(weights, vec4<f32>(v.w), sum[3] * scale),
+        fma(w[1], u.xxxx, fma(w[0], v.xxxx, sum[0] * scale)),
+        fma(w[1], u.yyyy, fma(w[0], v.yyyy, sum[1] * scale)),
+        fma(w[1], u.zzzz, fma(w[0], v.zzzz, sum[2] * scale)),
+        fma(w[1], u.wwww, fma(w[0], v.wwww, sum[3] * scale)),
     );
 }
 
@@ -91,25 +91,37 @@ fn attend(tile: Tile, lane: u32) {
         for (var n = 0; n < 4; n++) {
             let key = min(first + n, tile.k_len - 1);
             let at = k_at + u32(key) * params.k_stride;
-            var s = vec4<f32>();
-            if HEAD_DIM > 0u { let x = octet_k(at, 0u, lane); s = attend_dots(q1, x[1], attend_dots(q0, x[0], s)); }
-            if HEAD_DIM > 8u { let x = octet_k(at, 8u, lane); s = attend_dots(q3, x[1], attend_dots(q2, x[0], s)); }
-            if HEAD_DIM > 16u { let x = octet_k(at, 16u, lane); s = attend_dots(q5, x[1], attend_dots(q4, x[0], s)); }
-            if HEAD_DIM > 24u { let x = octet_k(at, 24u, lane); s = attend_dots(q7, x[1], attend_dots(q6, x[0], s)); }
-            if HEAD_DIM > 32u { let x = octet_k(at, 32u, lane); s = attend_dots(q9, x[1], attend_dots(q8, x[0], s)); }
-            if HEAD_DIM > 40u { let x = octet_k(at, 40u, lane); s = attend_dots(q11, x[1], attend_dots(q10, x[0], s)); }
-            if HEAD_DIM > 48u { let x = octet_k(at, 48u, lane); s = attend_dots(q13, x[1], attend_dots(q12, x[0], s)); }
-            if HEAD_DIM > 56u { let x = octet_k(at, 56u, lane); s = attend_dots(q15, x[1], attend_dots(q14, x[0], s)); }
-            if HEAD_DIM > 64u { let x = octet_k(at, 64u, lane); s = attend_dots(q17, x[1], attend_dots(q16, x[0], s)); }
-            if HEAD_DIM > 72u { let x = octet_k(at, 72u, lane); s = attend_dots(q19, x[1], attend_dots(q18, x[0], s)); }
-            if HEAD_DIM > 80u { let x = octet_k(at, 80u, lane); s = attend_dots(q21, x[1], attend_dots(q20, x[0], s)); }
-            if HEAD_DIM > 88u { let x = octet_k(at, 88u, lane); s = attend_dots(q23, x[1], attend_dots(q22, x[0], s)); }
-            if HEAD_DIM > 96u { let x = octet_k(at, 96u, lane); s = attend_dots(q25, x[1], attend_dots(q24, x[0], s)); }
-            if HEAD_DIM > 104u { let x = octet_k(at, 104u, lane); s = attend_dots(q27, x[1], attend_dots(q26, x[0], s)); }
-            if HEAD_DIM > 112u { let x = octet_k(at, 112u, lane); s = attend_dots(q29, x[1], attend_dots(q28, x[0], s)); }
-            if HEAD_DIM > 120u { let x = octet_k(at, 120u, lane); s = attend_dots(q31, x[1], attend_dots(q30, x[0], s)); }
-            let inside = vec4<i32>(first + n) >= key_from & vec4<i32>(first + n) < key_to;
-            s = select(vec4<f32>(MASKED), sight_score(tile, i, u32(key), s), inside);
+            var even = vec4<f32>(); var odd = even;
+            if HEAD_DIM > 0u {
+                let x = run_k(at, 0u, lane);
+                even = attend_dots(q0, x.a[0], even); odd = attend_dots(q1, x.a[1], odd);
+                if HEAD_DIM > 8u { even = attend_dots(q2, x.b[0], even); odd = attend_dots(q3, x.b[1], odd); }
+                if HEAD_DIM > 16u { even = attend_dots(q4, x.c[0], even); odd = attend_dots(q5, x.c[1], odd); }
+                if HEAD_DIM > 24u { even = attend_dots(q6, x.d[0], even); odd = attend_dots(q7, x.d[1], odd); }
+            }
+            if HEAD_DIM > 32u {
+                let x = run_k(at, 32u, lane);
+                even = attend_dots(q8, x.a[0], even); odd = attend_dots(q9, x.a[1], odd);
+                if HEAD_DIM > 40u { even = attend_dots(q10, x.b[0], even); odd = attend_dots(q11, x.b[1], odd); }
+                if HEAD_DIM > 48u { even = attend_dots(q12, x.c[0], even); odd = attend_dots(q13, x.c[1], odd); }
+                if HEAD_DIM > 56u { even = attend_dots(q14, x.d[0], even); odd = attend_dots(q15, x.d[1], odd); }
+            }
+            if HEAD_DIM > 64u {
+                let x = run_k(at, 64u, lane);
+                even = attend_dots(q16, x.a[0], even); odd = attend_dots(q17, x.a[1], odd);
+                if HEAD_DIM > 72u { even = attend_dots(q18, x.b[0], even); odd = attend_dots(q19, x.b[1], odd); }
+                if HEAD_DIM > 80u { even = attend_dots(q20, x.c[0], even); odd = attend_dots(q21, x.c[1], odd); }
+                if HEAD_DIM > 88u { even = attend_dots(q22, x.d[0], even); odd = attend_dots(q23, x.d[1], odd); }
+            }
+            if HEAD_DIM > 96u {
+                let x = run_k(at, 96u, lane);
+                even = attend_dots(q24, x.a[0], even); odd = attend_dots(q25, x.a[1], odd);
+                if HEAD_DIM > 104u { even = attend_dots(q26, x.b[0], even); odd = attend_dots(q27, x.b[1], odd); }
+                if HEAD_DIM > 112u { even = attend_dots(q28, x.c[0], even); odd = attend_dots(q29, x.c[1], odd); }
+                if HEAD_DIM > 120u { even = attend_dots(q30, x.d[0], even); odd = attend_dots(q31, x.d[1], odd); }
+            }
+            let inside = (vec4<i32>(first + n) >= key_from) & (vec4<i32>(first + n) < key_to);
+            let s = select(vec4<f32>(MASKED), sight_score(tile, i, u32(key), even + odd), inside);
             s0 = select(s0, s, n == 0); s1 = select(s1, s, n == 1); s2 = select(s2, s, n == 2); s3 = select(s3, s, n == 3);
         }
         let new_peak = max(max(peak, max(s0, s1)), max(s2, s3));
@@ -117,25 +129,42 @@ fn attend(tile: Tile, lane: u32) {
         peak = new_peak;
         s0 = exp2(s0 - peak); s1 = exp2(s1 - peak); s2 = exp2(s2 - peak); s3 = exp2(s3 - peak);
         total = fma(total, scale, (s0 + s1) + (s2 + s3));
-        for (var n = 0; n < 4; n++) {
-            let at = v_at + u32(min(first + n, tile.k_len - 1)) * params.v_stride;
-            let w = select(select(s0, s1, n == 1), select(s2, s3, n == 3), n >= 2);
-            if VALUE_DIM > 0u { let x = octet_v(at, 0u, lane); sums[0] = attend_add(sums[0], scale, w, x[0]); sums[1] = attend_add(sums[1], scale, w, x[1]); }
-            if VALUE_DIM > 8u { let x = octet_v(at, 8u, lane); sums[2] = attend_add(sums[2], scale, w, x[0]); sums[3] = attend_add(sums[3], scale, w, x[1]); }
-            if VALUE_DIM > 16u { let x = octet_v(at, 16u, lane); sums[4] = attend_add(sums[4], scale, w, x[0]); sums[5] = attend_add(sums[5], scale, w, x[1]); }
-            if VALUE_DIM > 24u { let x = octet_v(at, 24u, lane); sums[6] = attend_add(sums[6], scale, w, x[0]); sums[7] = attend_add(sums[7], scale, w, x[1]); }
-            if VALUE_DIM > 32u { let x = octet_v(at, 32u, lane); sums[8] = attend_add(sums[8], scale, w, x[0]); sums[9] = attend_add(sums[9], scale, w, x[1]); }
-            if VALUE_DIM > 40u { let x = octet_v(at, 40u, lane); sums[10] = attend_add(sums[10], scale, w, x[0]); sums[11] = attend_add(sums[11], scale, w, x[1]); }
-            if VALUE_DIM > 48u { let x = octet_v(at, 48u, lane); sums[12] = attend_add(sums[12], scale, w, x[0]); sums[13] = attend_add(sums[13], scale, w, x[1]); }
-            if VALUE_DIM > 56u { let x = octet_v(at, 56u, lane); sums[14] = attend_add(sums[14], scale, w, x[0]); sums[15] = attend_add(sums[15], scale, w, x[1]); }
-            if VALUE_DIM > 64u { let x = octet_v(at, 64u, lane); sums[16] = attend_add(sums[16], scale, w, x[0]); sums[17] = attend_add(sums[17], scale, w, x[1]); }
-            if VALUE_DIM > 72u { let x = octet_v(at, 72u, lane); sums[18] = attend_add(sums[18], scale, w, x[0]); sums[19] = attend_add(sums[19], scale, w, x[1]); }
-            if VALUE_DIM > 80u { let x = octet_v(at, 80u, lane); sums[20] = attend_add(sums[20], scale, w, x[0]); sums[21] = attend_add(sums[21], scale, w, x[1]); }
-            if VALUE_DIM > 88u { let x = octet_v(at, 88u, lane); sums[22] = attend_add(sums[22], scale, w, x[0]); sums[23] = attend_add(sums[23], scale, w, x[1]); }
-            if VALUE_DIM > 96u { let x = octet_v(at, 96u, lane); sums[24] = attend_add(sums[24], scale, w, x[0]); sums[25] = attend_add(sums[25], scale, w, x[1]); }
-            if VALUE_DIM > 104u { let x = octet_v(at, 104u, lane); sums[26] = attend_add(sums[26], scale, w, x[0]); sums[27] = attend_add(sums[27], scale, w, x[1]); }
-            if VALUE_DIM > 112u { let x = octet_v(at, 112u, lane); sums[28] = attend_add(sums[28], scale, w, x[0]); sums[29] = attend_add(sums[29], scale, w, x[1]); }
-            if VALUE_DIM > 120u { let x = octet_v(at, 120u, lane); sums[30] = attend_add(sums[30], scale, w, x[0]); sums[31] = attend_add(sums[31], scale, w, x[1]); }
+        for (var n = 0; n < 4; n += 2) {
+            let last = tile.k_len - 1;
+            let at = v_at + vec2<u32>(min(vec2<i32>(first + n) + vec2<i32>(0, 1), vec2<i32>(last))) * params.v_stride;
+            let w = mat2x4<f32>(select(s0, s2, n == 2), select(s1, s3, n == 2));
+            if VALUE_DIM > 0u {
+                let x = run_v(at.x, 0u, lane);
+                let z = run_v(at.y, 0u, lane);
+                sums[0] = attend_add(sums[0], scale, w, x.a[0], z.a[0]); sums[1] = attend_add(sums[1], scale, w, x.a[1], z.a[1]);
+                if VALUE_DIM > 8u { sums[2] = attend_add(sums[2], scale, w, x.b[0], z.b[0]); sums[3] = attend_add(sums[3], scale, w, x.b[1], z.b[1]); }
+                if VALUE_DIM > 16u { sums[4] = attend_add(sums[4], scale, w, x.c[0], z.c[0]); sums[5] = attend_add(sums[5], scale, w, x.c[1], z.c[1]); }
+                if VALUE_DIM > 24u { sums[6] = attend_add(sums[6], scale, w, x.d[0], z.d[0]); sums[7] = attend_add(sums[7], scale, w, x.d[1], z.d[1]); }
+            }
+            if VALUE_DIM > 32u {
+                let x = run_v(at.x, 32u, lane);
+                let z = run_v(at.y, 32u, lane);
+                sums[8] = attend_add(sums[8], scale, w, x.a[0], z.a[0]); sums[9] = attend_add(sums[9], scale, w, x.a[1], z.a[1]);
+                if VALUE_DIM > 40u { sums[10] = attend_add(sums[10], scale, w, x.b[0], z.b[0]); sums[11] = attend_add(sums[11], scale, w, x.b[1], z.b[1]); }
+                if VALUE_DIM > 48u { sums[12] = attend_add(sums[12], scale, w, x.c[0], z.c[0]); sums[13] = attend_add(sums[13], scale, w, x.c[1], z.c[1]); }
+                if VALUE_DIM > 56u { sums[14] = attend_add(sums[14], scale, w, x.d[0], z.d[0]); sums[15] = attend_add(sums[15], scale, w, x.d[1], z.d[1]); }
+            }
+            if VALUE_DIM > 64u {
+                let x = run_v(at.x, 64u, lane);
+                let z = run_v(at.y, 64u, lane);
+                sums[16] = attend_add(sums[16], scale, w, x.a[0], z.a[0]); sums[17] = attend_add(sums[17], scale, w, x.a[1], z.a[1]);
+                if VALUE_DIM > 72u { sums[18] = attend_add(sums[18], scale, w, x.b[0], z.b[0]); sums[19] = attend_add(sums[19], scale, w, x.b[1], z.b[1]); }
+                if VALUE_DIM > 80u { sums[20] = attend_add(sums[20], scale, w, x.c[0], z.c[0]); sums[21] = attend_add(sums[21], scale, w, x.c[1], z.c[1]); }
+                if VALUE_DIM > 88u { sums[22] = attend_add(sums[22], scale, w, x.d[0], z.d[0]); sums[23] = attend_add(sums[23], scale, w, x.d[1], z.d[1]); }
+            }
+            if VALUE_DIM > 96u {
+                let x = run_v(at.x, 96u, lane);
+                let z = run_v(at.y, 96u, lane);
+                sums[24] = attend_add(sums[24], scale, w, x.a[0], z.a[0]); sums[25] = attend_add(sums[25], scale, w, x.a[1], z.a[1]);
+                if VALUE_DIM > 104u { sums[26] = attend_add(sums[26], scale, w, x.b[0], z.b[0]); sums[27] = attend_add(sums[27], scale, w, x.b[1], z.b[1]); }
+                if VALUE_DIM > 112u { sums[28] = attend_add(sums[28], scale, w, x.c[0], z.c[0]); sums[29] = attend_add(sums[29], scale, w, x.c[1], z.c[1]); }
+                if VALUE_DIM > 120u { sums[30] = attend_add(sums[30], scale, w, x.d[0], z.d[0]); sums[31] = attend_add(sums[31], scale, w, x.d[1], z.d[1]); }
+            }
             scale = vec4<f32>(1.0);
         }
     }

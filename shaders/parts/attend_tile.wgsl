@@ -8,6 +8,8 @@
 //   3. the sums: weights go to workgroup memory, values follow in slices of 16 keys, and are multiplied.
 // 13 KiB of workgroup memory. Relies on TILE = 32 and HEAD_DIM, VALUE_DIM <= 128.
 
+alias KvCell = Elem;
+
 var<workgroup> attend_stage: array<vec4<f32>, 512>;
 var<workgroup> attend_weights: array<vec4<f32>, 256>; // [32 keys, 8], queries 4b .. 4b + 3
 var<workgroup> attend_peaks: array<vec4<f32>, 64>; // [8 b, 8 a]
@@ -97,7 +99,7 @@ fn attend(tile: Tile, lane: u32) {
         var block_peak = vec4<f32>(LOWEST);
         for (var c = 0u; c < 4u; c++) {
             let key = u32(first) + 4u * a + c;
-            let inside = vec4<i32>(i32(key)) >= key_from & vec4<i32>(i32(key)) < key_to;
+            let inside = (vec4<i32>(i32(key)) >= key_from) & (vec4<i32>(i32(key)) < key_to);
             scores[c] = select(vec4<f32>(MASKED), sight_score(tile, i, min(key, last), scores[c]), inside);
             block_peak = max(block_peak, scores[c]);
         }

@@ -5,6 +5,8 @@
 // staged: this is for heads that the other parts cannot hold. 2 KiB of workgroup memory and 16 bytes a
 // dimension of a value: VALUE_DIM <= 896. Relies on LANES = 64.
 
+alias KvCell = Elem;
+
 var<workgroup> attend_sums: array<vec4<f32>, VALUE_DIM>; // dimension d belongs to lane d % 64
 var<workgroup> attend_peaks: array<vec4<f32>, 64>;
 var<workgroup> attend_weights: array<vec4<f32>, 64>;
@@ -37,7 +39,7 @@ fn attend_four(tile: Tile, four: u32, lane: u32) {
     for (var first = begin; first < end; first += 64) {
         let key = min(first + i32(lane), end - 1);
         let at = first + i32(lane);
-        let inside = vec4<i32>(at) >= key_from & vec4<i32>(at) < key_to & vec4<bool>(at < end);
+        let inside = (vec4<i32>(at) >= key_from) & (vec4<i32>(at) < key_to) & vec4<bool>(at < end);
         let raw = attend_scores(q_at, (tile.k_first + u32(key)) * params.k_stride + k_column);
         let scores = select(vec4<f32>(MASKED), sight_score(tile, i, u32(key), raw), inside);
         workgroupBarrier();

@@ -10,7 +10,7 @@ fn pixels_at(corner: vec3<u32>, k: u32) -> f32 {
     let py = i / PATCH % PATCH;
     let px = i % PATCH;
     let word = pixels[(corner.x * params.height + corner.y + py) * params.width + corner.z + px];
-    let value = f32(word >> (8u * c) & 255u);
+    let value = f32((word >> (8u * c)) & 255u);
     let mean = select(select(params.mean_b, params.mean_g, c == 1u), params.mean_r, c == 0u);
     let spread = select(select(params.std_b, params.std_g, c == 1u), params.std_r, c == 0u);
     return select(0.0, (value * params.rescale - mean) / spread, k < params.inner);

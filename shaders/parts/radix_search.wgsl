@@ -88,7 +88,7 @@ fn search(row: Row, limit: u32, goal: vec2<u32>, counting: bool, last: bool, lan
             let z = depth_of(row, token);
             let bits = select(z, token, by_index);
             let known = select(at.z, at.index, by_index);
-            if z <= limit && (!by_index || z == at.z) && (bits >> shift >> 7u) == (known >> shift >> 7u) {
+            if z <= limit && (!by_index || z == at.z) && ((bits >> shift) >> 7u) == ((known >> shift) >> 7u) {
                 wide_tally((bits >> shift) % WIDE_BINS, vec2<u32>(select(weight(z), 1u, counting), 0u));
             }
         }

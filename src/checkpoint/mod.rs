@@ -16,6 +16,8 @@ mod entry;
 mod header;
 #[cfg(all(feature = "hub", not(target_arch = "wasm32")))]
 pub mod hub;
+#[cfg(all(feature = "hub", not(target_arch = "wasm32")))]
+mod hub_error;
 mod near;
 mod open;
 pub mod read;

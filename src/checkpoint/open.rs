@@ -37,7 +37,7 @@ impl Checkpoint {
             return open_shards(files, &bytes).await;
         }
         let list = files.list().await?;
-        let name = refuse::only_weights(&files.describe(), &list)?;
+        let name = refuse::only_weights(&files.describe(), &list, files.copy_command().as_deref())?;
         match files.open(name).await? {
             Some(source) => Self::of_sources(files.describe(), vec![source]).await,
             None => Err(Error::Io { path: files.describe(), reason: format!("{name} has disappeared") }),

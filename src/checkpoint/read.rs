@@ -75,6 +75,11 @@ pub trait Files: MaybeSendSync {
     /// [`Error::Io`] from the system.
     fn list(&self) -> Pending<'_, Result<Vec<String>>>;
 
+    /// The command that brings the files into a folder of the user, where they are in none.
+    fn copy_command(&self) -> Option<String> {
+        None
+    }
+
     /// Reads the file `name` whole, up to [`MAX_WHOLE_FILE`] bytes; `None` if there is none of that name.
     ///
     /// # Errors

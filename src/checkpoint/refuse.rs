@@ -9,11 +9,12 @@ const FOREIGN: [&str; 9] = [".bin", ".pth", ".pt", ".ckpt", ".pkl", ".pickle", "
 /// Files with such endings that hold no weights.
 const NO_WEIGHTS: [&str; 5] = ["training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "scheduler.bin"];
 
-/// The only safetensors file in `list`.
+/// The only safetensors file in `list`. `copy` is the command that brings the files into a folder of the user, where
+/// they are in none.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for weights in another format or an adapter; [`Error::Io`] if there is nothing to open.
-pub(super) fn only_weights<'a>(place: &str, list: &'a [String]) -> Result<&'a str> {
+pub(super) fn only_weights<'a>(place: &str, list: &'a [String], copy: Option<&str>) -> Result<&'a str> {
     let found: Vec<&str> = list.iter().map(String::as_str).filter(|name| name.ends_with(".safetensors")).collect();
     match found[..] {
         ["adapter_model.safetensors"] => {
@@ -41,7 +42,7 @@ pub(super) fn only_weights<'a>(place: &str, list: &'a [String]) -> Result<&'a st
         return Err(Error::unsupported(format!("{place}/{}", clip(name)), reason));
     }
     if let Some(name) = list.iter().find(|name| is_foreign(name)) {
-        return Err(foreign(place, name, list));
+        return Err(foreign(place, name, list, copy));
     }
     let reason = "no weights here: neither model.safetensors nor model.safetensors.index.json";
     Err(Error::Io { path: place.into(), reason: reason.into() })
@@ -51,13 +52,14 @@ fn is_foreign(name: &str) -> bool {
     FOREIGN.iter().any(|ending| name.ends_with(ending)) && !NO_WEIGHTS.contains(&name)
 }
 
-fn foreign(place: &str, name: &str, list: &[String]) -> Error {
+fn foreign(place: &str, name: &str, list: &[String], copy: Option<&str>) -> Error {
     let what = format!("{place}/{}", clip(name));
     if [".msgpack", ".h5", ".npz"].iter().any(|ending| name.ends_with(ending)) {
         return Error::unsupported(what, "weights of another framework; save them as safetensors with that framework");
     }
+    let first = copy.map(|command| format!("run `{command}`, then ")).unwrap_or_default();
     let reason = format!(
-        "pickled weights can run code when they are loaded; convert them to safetensors, in that folder: {}",
+        "pickled weights can run code when they are loaded; {first}convert them to safetensors, in that folder: {}",
         convert_command(&pattern(name, list))
     );
     Error::unsupported(what, reason)

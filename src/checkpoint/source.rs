@@ -45,7 +45,7 @@ pub fn is_hub_id(text: &str) -> bool {
 
 #[cfg(feature = "hub")]
 fn open_hub(id: &str) -> Result<Arc<dyn Files>> {
-    Ok(Arc::new(super::hub::download(id)?))
+    Ok(Arc::new(super::hub::Hub::from_env().open(id)?))
 }
 
 #[cfg(not(feature = "hub"))]

@@ -92,11 +92,12 @@ pub fn choose(all: Vec<AdapterDescription>, choice: &AdapterChoice) -> Result<Ad
 
 /// Features and limits that the engine makes use of on this adapter: everything it can have.
 pub(super) fn wanted(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) {
-    let features = wgpu::Features::SHADER_F16
+    let mut features = wgpu::Features::SHADER_F16
         | wgpu::Features::SUBGROUP
         | wgpu::Features::TIMESTAMP_QUERY
         | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
         | wgpu::Features::PIPELINE_CACHE;
+    features.set(wgpu::Features::SHADER_INT64, adapter.get_info().device_type == wgpu::DeviceType::Cpu);
     (adapter.features() & features, adapter.limits())
 }
 

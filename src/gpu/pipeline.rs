@@ -116,9 +116,10 @@ impl Device {
         let reflection = wgsl::reflect(linked, overrides)?;
         reflection.check(linked.name(), self.caps())?;
         let name = linked.name().to_owned();
+        let text = if cfg!(target_arch = "wasm32") { wgsl::for_browsers(&linked)? } else { linked.text.clone() };
         let groups = reflection.bindings.iter().map(|b| b.group + 1).max().unwrap_or(0);
         let make = || {
-            let source = wgpu::ShaderSource::Wgsl(linked.text.as_str().into());
+            let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
             let descriptor = wgpu::ShaderModuleDescriptor { label: Some(&name), source };
             let module = self.module(descriptor, checked);
             let raw = self.wgpu().create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

@@ -172,16 +172,27 @@ impl Attention {
         self.check_sight(kernel, spans.rows(), k.rows(), more)
     }
 
+    /// Every row of every head of k and v is f32 and begins and ends with a whole quad.
+    fn whole_quads(&self, io: &Io<'_>) -> bool {
+        let (k, v) = (&io.inputs[1], &io.inputs[2]);
+        let sizes = [self.head_dim, self.value_dim, self.k_offset, self.v_offset, k.cols(), v.cols()];
+        k.dtype == DType::F32 && sizes.iter().all(|n| n.is_multiple_of(4))
+    }
+
     /// The part that attends, its own helpers, and its lanes.
-    fn attend_parts(&self, caps: &Caps) -> (Vec<&'static str>, f64) {
+    fn attend_parts(&self, io: &Io<'_>, caps: &Caps) -> (Vec<&'static str>, f64) {
         if self.head_dim.max(self.value_dim) > MAX_HEAD_DIM {
             return (vec!["parts/attend_wide"], 64.0);
         }
         if !caps.software {
             return (vec!["parts/attend_tile"], 64.0);
         }
-        let shared = caps.subgroup.is_some_and(|(least, _)| least >= 8);
-        (vec!["parts/attend_lanes", if shared { "parts/octet_subgroup" } else { "parts/octet_plain" }], 8.0)
+        let run = match caps.subgroup {
+            Some((8, 8)) if caps.by_pairs() && self.whole_quads(io) => "parts/run_pairs",
+            Some((8.., _)) => "parts/run_subgroup",
+            _ => "parts/run_plain",
+        };
+        (vec!["parts/attend_lanes", run], 8.0)
     }
 }
 
@@ -220,7 +231,7 @@ impl Kernel for Attention {
         let tiles = tokens / TILE + sequences;
         let groups = tiles.checked_mul(self.heads).filter(|n| u32::try_from(*n).is_ok());
         let groups = groups.ok_or_else(|| Error::graph(ENTRY.name, format!("{tiles} tiles are too many")))?;
-        let (attend, lanes) = self.attend_parts(caps);
+        let (attend, lanes) = self.attend_parts(io, caps);
         let mut files = vec!["attention", elem_part(q.dtype, caps)?];
         files.extend(self.sight_parts());
         files.extend(attend);

@@ -139,7 +139,7 @@ impl Kernel for Conv {
         let y = self.0.output(self, inputs, w.rows())?;
         let inner = self.0.inner(self, &inputs[0])?;
         require(self, w.shape.len() == 2 && w.cols() == inner, || format!("w {w} must be [cols, {inner}]"))?;
-        weight_part(w)?;
+        weight_part(w, &Caps::floor())?;
         Ok(vec![y])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
@@ -177,7 +177,7 @@ impl Kernel for Conv {
                 ENTRY.name,
                 elem_part(io.inputs[0].dtype, caps)?,
                 window_part,
-                weight_part(w)?,
+                weight_part(w, caps)?,
                 bias,
                 ACT_PART,
                 tile.part,

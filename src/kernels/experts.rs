@@ -183,7 +183,7 @@ impl Kernel for ExpertMatMul {
         if let Layout::Packed(packing) = w.layout {
             packing.check(self, w.rows(), w.cols())?;
         }
-        weight_files(w)?;
+        weight_files(w, &Caps::floor())?;
         let listed = order.dtype == DType::U32 && spans.dtype == DType::U32 && order.elements() > 0;
         require(self, listed, || format!("order {order} and spans {spans} are not u32, or empty"))?;
         let places = self.capacity.is_none_or(|c| c > 0 && order.elements() == c * experts);
@@ -206,7 +206,7 @@ impl Kernel for ExpertMatMul {
             });
         }
         let (places, experts, width) = (y.rows(), io.inputs[3].elements() / 2, y.cols());
-        let (weight, mut overrides) = weight_files(w)?;
+        let (weight, mut overrides) = weight_files(w, caps)?;
         let bias = if self.bias { "parts/bias_cols" } else { "parts/bias_none" };
         let mut files = vec![MATMUL.name, "parts/elem_f32", x_part(x.cols()), bias];
         files.extend(weight);

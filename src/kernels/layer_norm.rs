@@ -1,6 +1,6 @@
 //! Layer normalisation (Ba, Kiros & Hinton 2016): `y = (x - mean) / sqrt(variance + eps) * gain + bias`, row by row.
 
-use super::rows::{activation, arity, by_row, column_vector};
+use super::rows::{activation, arity, by_row, column_parts, column_vector};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
@@ -44,9 +44,10 @@ impl Kernel for LayerNorm {
         Ok(outputs)
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        let bias = if self.bias { "parts/bias_cols" } else { "parts/bias_none" };
+        let [gain, bias] = column_parts(&io.inputs[0], caps);
+        let bias = if self.bias { bias } else { "parts/bias_none" };
         let stats = if self.stats { "parts/stats_rows" } else { "parts/stats_none" };
-        let parts = ["parts/moments_welford", bias, stats];
+        let parts = ["parts/moments_welford", gain, bias, stats];
         by_row(self, &io.inputs[0], caps, &parts, &[("eps", self.eps.to_bits())])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {

@@ -64,7 +64,7 @@ impl MatMul {
         let (rows, inner) = (x.rows(), x.cols());
         let pieces = chunks(w, caps);
         whole_or_divisible(w, pieces.len(), caps)?;
-        let (weight, weight_overrides) = weight_files(w)?;
+        let (weight, weight_overrides) = weight_files(w, caps)?;
         let mut files = vec![file, elem_part(x.dtype, caps)?, x_part(inner), tile.part];
         files.extend(weight);
         files.extend(self.epilogue_parts(pieces.iter().all(|p| p.first % 4 == 0 && p.rows % 4 == 0)));
@@ -98,7 +98,7 @@ impl MatMul {
         })?;
         match w.layout {
             Layout::Packed(packing) => packing.check(kernel, w.rows(), w.cols())?,
-            _ => weight_part(w).map(|_| ())?,
+            _ => weight_part(w, &Caps::floor()).map(|_| ())?,
         }
         let mut shape = x.shape.clone();
         if let Some(last) = shape.last_mut() {
@@ -157,8 +157,9 @@ pub(super) fn x_part(inner: usize) -> &'static str {
 }
 
 /// The part of role weight that reads `w`.
-pub(super) fn weight_part(w: &TensorType) -> Result<&'static str> {
+pub(super) fn weight_part(w: &TensorType, caps: &Caps) -> Result<&'static str> {
     match (w.layout, w.dtype) {
+        (Layout::Panels, DType::F32) if caps.by_pairs() => Ok("parts/weight_f32_pairs"),
         (Layout::Panels, DType::F32) => Ok("parts/weight_f32"),
         (Layout::Panels, DType::F16) => Ok("parts/weight_f16"),
         (Layout::Panels, DType::BF16) => Ok("parts/weight_bf16"),
@@ -256,7 +257,8 @@ mod tests {
 
     fn every_caps() -> Vec<Caps> {
         let software = Caps { software: true, ..Caps::floor() };
-        vec![Caps::floor(), Caps { subgroup: Some((8, 8)), ..software.clone() }, software]
+        let eight = Caps { subgroup: Some((8, 8)), ..software.clone() };
+        vec![Caps::floor(), Caps { int64: true, ..eight.clone() }, eight, software]
     }
 
     #[test]

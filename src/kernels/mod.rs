@@ -33,6 +33,7 @@ mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod layer_scale;
 mod linear_attention;
 mod matmul;
 mod matmul_int;
@@ -95,6 +96,7 @@ pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
+pub use layer_scale::LayerScale;
 pub use linear_attention::LinearAttention;
 pub use matmul::MatMul;
 pub use matmul_int::{Each, MatMulInt, PackBytes};
@@ -352,6 +354,7 @@ pub static KERNELS: &[Entry] = &[
     kv_append::ENTRY,
     l2_norm::ENTRY,
     layer_norm::ENTRY,
+    layer_scale::ENTRY,
     linear_attention::ENTRY,
     matmul::ENTRY,
     matmul_int::MATMUL,

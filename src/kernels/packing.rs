@@ -6,7 +6,7 @@
 
 use super::{Kernel, matmul::weight_part};
 use super::{Layout, TensorType, require};
-use crate::{DType, Result};
+use crate::{Caps, DType, Result};
 
 /// How the scales of a layout are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -321,10 +321,10 @@ impl Packing {
 pub(super) type Parts = (Vec<&'static str>, Vec<(&'static str, f64)>);
 
 /// What reads `w`: role weight, and what that part names.
-pub(super) fn weight_files(w: &TensorType) -> Result<Parts> {
+pub(super) fn weight_files(w: &TensorType, caps: &Caps) -> Result<Parts> {
     match w.layout {
         Layout::Packed(packing) => Ok((packing.files(), packing.overrides(w.cols()))),
-        _ => Ok((vec![weight_part(w)?], Vec::new())),
+        _ => Ok((vec![weight_part(w, caps)?], Vec::new())),
     }
 }
 
@@ -339,7 +339,6 @@ impl TensorType {
 mod tests {
     use super::super::{Io, MatMul, ReadWeight, chunks};
     use super::*;
-    use crate::Caps;
 
     fn infer(w: &TensorType) -> Result<Vec<TensorType>> {
         ReadWeight { picked: false }.infer(std::slice::from_ref(w))

@@ -99,7 +99,7 @@ impl Kernel for PatchEmbed {
             format!("w {w} must be [dim, {} * {patch} * {patch}]", sizes.channels)
         })?;
         require(self, w.layout == Layout::Panels, || format!("w {w} must be in panels"))?;
-        weight_part(w)?;
+        weight_part(w, &Caps::floor())?;
         if self.bias {
             require(self, inputs[2].dtype == DType::F32 && inputs[2].elements() == w.rows(), || {
                 format!("bias {} must be f32[{}]", inputs[2], w.rows())
@@ -116,7 +116,7 @@ impl Kernel for PatchEmbed {
         let tile = Tile::pick(y.rows(), caps);
         let pieces = chunks(w, caps);
         let source = if self.source == Pixels::Planes { "parts/pixels_planes" } else { "parts/pixels_rgba8" };
-        let mut files = vec![ENTRY.name, elem_part(y.dtype, caps)?, source, weight_part(w)?, tile.part];
+        let mut files = vec![ENTRY.name, elem_part(y.dtype, caps)?, source, weight_part(w, caps)?, tile.part];
         let quads = pieces.iter().all(|p| p.first % 4 == 0 && p.rows % 4 == 0);
         let [bias, _, _, io_part] = MatMul { bias: self.bias, ..MatMul::default() }.epilogue_parts(quads);
         files.extend([bias, io_part]);

@@ -36,7 +36,7 @@ impl Kernel for ReadWeight {
         if let Layout::Packed(packing) = w.layout {
             packing.check(self, w.rows(), w.cols())?;
         }
-        weight_files(w)?;
+        weight_files(w, &Caps::floor())?;
         let rows = if self.picked { inputs[0].elements() } else { w.rows() };
         let listed = !self.picked || inputs[0].dtype == DType::U32;
         require(self, listed, || format!("ids {} are not u32", inputs[0]))?;
@@ -48,7 +48,7 @@ impl Kernel for ReadWeight {
         let (w, rows) = (&io.inputs[port], io.outputs[0].rows());
         let pieces = chunks(w, caps);
         whole_or_divisible(w, pieces.len(), caps)?;
-        let (weight, mut overrides) = weight_files(w)?;
+        let (weight, mut overrides) = weight_files(w, caps)?;
         let mut files = vec![ENTRY.name, if self.picked { "parts/ids_list" } else { "parts/ids_all" }];
         files.extend(weight);
         overrides.push(("LANES", LANES.into()));

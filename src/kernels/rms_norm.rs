@@ -1,6 +1,6 @@
 //! Root-mean-square normalisation (Zhang & Sennrich 2019): `y = x / sqrt(mean(x^2) + eps) * gain`, row by row.
 
-use super::rows::{activation, arity, by_row, column_vector};
+use super::rows::{activation, arity, by_row, column_parts, column_vector};
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
@@ -31,7 +31,7 @@ impl Kernel for RmsNorm {
         Ok(vec![inputs[0].clone()])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        by_row(self, &io.inputs[0], caps, &[], &[("eps", self.eps.to_bits())])
+        by_row(self, &io.inputs[0], caps, &column_parts(&io.inputs[0], caps)[..1], &[("eps", self.eps.to_bits())])
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         Cost::traffic(io)

@@ -5,7 +5,7 @@
 //! row and as many lanes as the row has blocks.
 
 use super::{Kernel, Launch, TensorType, elem_part, grid_2d, require};
-use crate::{Caps, Result};
+use crate::{Caps, DType, Result};
 
 /// From here on a software adapter has enough groups of four rows for its threads.
 const FOUR_FROM: usize = 32;
@@ -17,9 +17,13 @@ const STEPS: u32 = 4;
 /// Blocks of a row that a lane holds at most: as many as `sweep_held` has names for.
 const HELD: usize = 8;
 
-/// Part that reads rows of `cols` cells.
-fn xy_part(cols: usize) -> &'static str {
-    if cols.is_multiple_of(4) { "parts/xy_quads" } else { "parts/xy_cells" }
+/// Part that reads rows of `cols` cells of `dtype`.
+fn xy_part(cols: usize, dtype: DType, caps: &Caps) -> &'static str {
+    match cols.is_multiple_of(4) {
+        true if dtype == DType::F32 && caps.by_pairs() => "parts/xy_pairs",
+        true => "parts/xy_quads",
+        false => "parts/xy_cells",
+    }
 }
 
 /// The reduce part and the lanes for rows of `blocks` blocks.
@@ -37,6 +41,14 @@ pub(super) fn reduce_part(blocks: usize, caps: &Caps) -> (&'static str, u32) {
     }
 }
 
+/// The parts of roles gain and bias for rows of `x`.
+pub(super) fn column_parts(x: &TensorType, caps: &Caps) -> [&'static str; 2] {
+    match caps.by_pairs() && x.cols().is_multiple_of(4) {
+        true => ["parts/gain_pairs", "parts/bias_pairs"],
+        false => ["parts/gain_cols", "parts/bias_cols"],
+    }
+}
+
 /// A run of rows that one dispatch takes, and the part that reads them.
 struct Span {
     first: usize,
@@ -46,11 +58,11 @@ struct Span {
 
 /// Spans of rows for a kernel without operands by column, whose quads need not begin where rows begin. Rows of no
 /// whole quads are read by aligned quads; that needs an extent of whole quads, so up to three rows are left over.
-fn spans(rows: usize, cols: usize) -> Vec<Span> {
+fn spans(rows: usize, cols: usize, dtype: DType, caps: &Caps) -> Vec<Span> {
     let whole = rows / whole_quads(cols) * whole_quads(cols);
     if whole == rows || cols < 4 || whole == 0 {
-        let xy = if cols < 4 || cols.is_multiple_of(4) { xy_part(cols) } else { "parts/xy_ragged" };
-        let xy = if whole == rows { xy } else { xy_part(cols) };
+        let xy = if cols < 4 || cols.is_multiple_of(4) { xy_part(cols, dtype, caps) } else { "parts/xy_ragged" };
+        let xy = if whole == rows { xy } else { xy_part(cols, dtype, caps) };
         return vec![Span { first: 0, end: rows, xy }];
     }
     vec![Span { first: 0, end: whole, xy: "parts/xy_ragged" }, Span { first: whole, end: rows, xy: "parts/xy_cells" }]
@@ -73,7 +85,7 @@ pub(super) fn by_whole_row(
         let grid = grid_2d((span.end - span.first).div_ceil(step), caps)?;
         Ok(Launch { files, overrides: vec![("LANES", lanes.into())], params: all, grid, chunk: None })
     };
-    spans(rows, cols).iter().map(launch).collect()
+    spans(rows, cols, x.dtype, caps).iter().map(launch).collect()
 }
 
 /// Launches of softmax: as [`by_whole_row`], but a software adapter holds rows that fit in registers.
@@ -130,7 +142,7 @@ pub(super) fn by_row(
     let (rows, cols) = extents(kernel, x)?;
     let (reduce, lanes) = reduce_part(cols.div_ceil(16), caps);
     let (rows_part, step) = rows_part(rows, caps);
-    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, xy_part(cols), rows_part, reduce];
+    let mut files = vec![kernel.name(), elem_part(x.dtype, caps)?, xy_part(cols, x.dtype, caps), rows_part, reduce];
     files.extend(parts);
     let mut all = vec![("rows", rows as u32), ("cols", cols as u32)];
     all.extend(params);
@@ -153,7 +165,7 @@ pub(super) fn by_cell(
 ) -> Result<Launch> {
     extents(kernel, y)?;
     let (lanes, steps) = if caps.software { (SOFTWARE_LANES, SOFTWARE_STEPS) } else { (64.min(caps.max_lanes), STEPS) };
-    let mut files = vec![kernel.name(), elem_part(y.dtype, caps)?, xy_part(cols)];
+    let mut files = vec![kernel.name(), elem_part(y.dtype, caps)?, xy_part(cols, y.dtype, caps)];
     files.extend(parts);
     let spans = cols.div_ceil(4).div_ceil((lanes * steps) as usize);
     Ok(Launch {
@@ -211,10 +223,14 @@ mod tests {
         let software = Caps { software: true, subgroup: Some((8, 8)), ..Caps::floor() };
         let norm = RmsNorm { eps: 1e-6 };
         let on_gpu = launch(&norm, 577, 1024, &gpu);
-        assert!(on_gpu.files.ends_with(&["parts/xy_quads", "parts/rows_one", "parts/reduce_subgroup"]));
+        let gain = "parts/gain_cols";
+        assert!(on_gpu.files.ends_with(&["parts/xy_quads", "parts/rows_one", "parts/reduce_subgroup", gain]));
         assert_eq!((on_gpu.grid, on_gpu.overrides[0]), ([577, 1, 1], ("LANES", 64.0)));
         let here = launch(&norm, 577, 1023, &software);
-        assert!(here.files.ends_with(&["parts/xy_cells", "parts/rows_four", "parts/reduce_single"]));
+        assert!(here.files.ends_with(&["parts/xy_cells", "parts/rows_four", "parts/reduce_single", gain]));
+        let pairs = launch(&norm, 577, 1024, &Caps { int64: true, ..software.clone() });
+        assert!(pairs.files.contains(&"parts/xy_pairs") && pairs.files.ends_with(&["parts/gain_pairs"]));
+        assert!(!launch(&norm, 577, 1024, &Caps { int64: true, ..gpu.clone() }).files.contains(&"parts/xy_pairs"));
         assert_eq!((here.grid, here.overrides[0]), ([145, 1, 1], ("LANES", 8.0)));
         assert!(launch(&L2Norm { eps: 1e-6 }, 4, 1023, &gpu).files.contains(&"parts/xy_ragged"));
         assert!(launch(&norm, 4, 1023, &gpu).files.contains(&"parts/xy_cells"), "gain is read by column");

@@ -53,6 +53,22 @@ fn floored(v: f64, b: f64) -> (f64, f64) {
     (want, if other { want.abs() * F32_EPS } else { 0.0 })
 }
 
+/// Row `row` of `residual + gain * x`.
+///
+/// Bound: half an ulp for the product, which a fused multiply-add saves, and half an ulp for the sum. An operand that is
+/// denormal may be flushed, and so may the product.
+pub fn layer_scale(x: &Array, gain: &Array, residual: &Array, row: usize) -> Vec<Cell> {
+    let tiny = f64::from(f32::MIN_POSITIVE);
+    let around = residual.row(row);
+    let cell = |(col, v): (usize, &f64)| {
+        let g = gain.data[col];
+        let want = around[col] + g * v;
+        let flushed = tiny * (2.0 + v.abs() + g.abs());
+        computed(overflow(want), ((g * v).abs() + want.abs()) * F32_EPS + flushed, x.dtype)
+    };
+    x.row(row).iter().enumerate().map(cell).collect()
+}
+
 /// Row `row` of `act(gate) * up`: `x` holds gate and up side by side, or `up` is a matrix of its own.
 ///
 /// Bound: that of the activation times `up`, and the product's rounding.

@@ -35,7 +35,7 @@ pub use axis::{argmax, reduce, scan, top_k};
 pub use cache_places::cache_places;
 pub use ceilings::fma_chain;
 pub use conv::{conv, pool};
-pub use elementwise::{binary, glu};
+pub use elementwise::{binary, glu, layer_scale};
 pub use experts::{expert_combine, expert_matmul, expert_sort, route, swiglu};
 pub use integer_products::{conv_int, matmul_int, pack_bytes, quantize_range};
 pub use layout::{concat, pad, rearrange};

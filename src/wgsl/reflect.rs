@@ -98,12 +98,17 @@ impl Prepared {
     }
 }
 
+/// Parses a linked shader; an error names file and line.
+pub(super) fn parse(linked: &Linked) -> Result<Module> {
+    naga::front::wgsl::parse_str(&linked.text).map_err(|e| {
+        let place = e.location(&linked.text).map_or_else(String::new, |l| linked.place(l.line_number as usize));
+        Error::Shader { name: linked.name().into(), reason: format!("{place}: {}", e.message()) }
+    })
+}
+
 pub(super) fn prepare(linked: &Linked, overrides: &[(&str, f64)]) -> Result<Prepared> {
     let fail = |reason: String| Error::Shader { name: linked.name().into(), reason };
-    let module = naga::front::wgsl::parse_str(&linked.text).map_err(|e| {
-        let place = e.location(&linked.text).map_or_else(String::new, |l| linked.place(l.line_number as usize));
-        fail(format!("{place}: {}", e.message()))
-    })?;
+    let module = parse(linked)?;
     let info = Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module).map_err(|e| {
         let place = e.location(&linked.text).map_or_else(String::new, |l| linked.place(l.line_number as usize));
         fail(format!("{place}: {}", chain(&e.into_inner())))
@@ -179,7 +184,7 @@ fn words(module: &Module, ty: naga::Handle<naga::Type>) -> Result<Vec<(String, W
 }
 
 /// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -13,6 +13,7 @@ mod repo;
 mod rust;
 mod shaders;
 mod size;
+mod stack;
 mod steps;
 mod tasks;
 mod wasm;
@@ -49,6 +50,8 @@ fn dispatch(matches: &ArgMatches) -> Result<bool, String> {
         "bless" => tasks::bless(),
         "bench" => tasks::bench(&rest(args)),
         "goldens" => goldens::command(args),
+        "hub" => tasks::hub(),
+        "stack" => stack::command(args),
         "wasm" => wasm::check(&rest(args)),
         "driver" => tasks::driver(args.get_flag("swiftshader"), args.get_flag("private")),
         "probe" => driver::probe::print(),
@@ -62,6 +65,7 @@ fn rest(args: &ArgMatches) -> Vec<String> {
 
 fn cli() -> Command {
     let args = |help| Arg::new("args").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).help(help);
+    let filter = || Arg::new("filter").long("filter").help("only kernels or cases whose name contains this");
     let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let command = |name, about| Command::new(name).about(about);
     Command::new("cargo xtask")
@@ -92,6 +96,22 @@ fn cli() -> Command {
                         .value_parser(["lavapipe", "swiftshader", "default"])
                         .help("one adapter instead of lavapipe and SwiftShader"),
                 ),
+            command("hub", "Test the feature `hub` against a hub on this machine (a build of its own, some minutes)"),
+            command("stack", "Shaders on other compilers and drivers, one command each; not part of `test`")
+                .subcommand_required(true)
+                .subcommands([
+                    command("translate", "MSL, HLSL, GLSL, SPIR-V; the last two through glslang and SPIRV-Tools")
+                        .arg(filter()),
+                    command("dawn", "Dawn and Tint, from npm: compile every variant, run the smallest case of each")
+                        .arg(filter())
+                        .arg(flag("compile", "only compile, without a driver: the step that `test` has"))
+                        .arg(flag("swiftshader", "on SwiftShader instead of lavapipe")),
+                    command("mesa26", "lavapipe of Mesa 26, in a Debian of its own in a folder; as root")
+                        .arg(filter())
+                        .arg(flag("validation", "under the validation layer of that Debian")),
+                    command("validate", "kernels and integration tests under the validation layer of this system")
+                        .arg(filter()),
+                ]),
             command("wasm", "Check that the library builds for wasm32-unknown-unknown").arg(args("arguments of cargo")),
             command("driver", "Get a software Vulkan driver if there is no adapter")
                 .arg(flag("swiftshader", "get SwiftShader, the second adapter of the tests"))

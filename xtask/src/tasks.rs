@@ -2,7 +2,7 @@
 
 use crate::driver::{self, Adapter};
 use crate::steps::{self, Steps, cargo, run};
-use crate::{checks, deps, goldens, parts, repo, size, wasm};
+use crate::{checks, deps, goldens, parts, repo, size, stack, wasm};
 use std::process::Command;
 
 /// The checkpoint in the repository that the demo runs.
@@ -68,12 +68,19 @@ pub fn test() -> Result<bool, String> {
         Ok(adapter) => {
             announce(&adapter);
             on_adapter(&mut steps, &adapter);
+            conformance(&mut steps, &adapter);
         }
         // Where its package exists, its absence is a failure; elsewhere the run says what it did not do.
-        Err(reason) if wasm::os_release("ID").as_deref() == Some("debian") => {
+        Err(reason) if driver::apt::os_release("ID").as_deref() == Some("debian") => {
             steps.step("SwiftShader", || Err(reason));
         }
         Err(reason) => steps.skip("kernels and golden cases (swiftshader)", &reason),
+    }
+    match stack::dawn::missing() {
+        None => {
+            steps.step("every shader compiles under Tint", || stack::dawn::compile(""));
+        }
+        Some(reason) => steps.skip("every shader compiles under Tint", reason),
     }
     steps.step("the library builds for wasm32-unknown-unknown", || wasm::check(&[]));
     Ok(steps.finish())
@@ -151,6 +158,19 @@ pub fn bench(args: &[String]) -> Result<bool, String> {
     let adapter = driver::any()?;
     announce(&adapter);
     run(with(cargo(&["bench"]), &adapter).args(args))
+}
+
+/// `hub`: the feature that downloads, which the other commands leave out because its dependencies take minutes to build.
+pub fn hub() -> Result<bool, String> {
+    let adapter = driver::any()?;
+    announce(&adapter);
+    let mut steps = Steps::default();
+    let features = ["--package", "omma", "--features", "hub"];
+    let lints = ["clippy", "--all-targets"].iter().chain(&features).chain(&["--", "-D", "warnings"]);
+    steps.command("clippy with feature hub", cargo(&lints.copied().collect::<Vec<_>>()));
+    let tests = ["test"].iter().chain(&features).chain(&["--test", "hub"]);
+    steps.command("checkpoints by hub id", with(cargo(&tests.copied().collect::<Vec<_>>()), &adapter));
+    Ok(steps.finish())
 }
 
 /// `driver [--swiftshader] [--private]`: fetches a driver and prints the variables that select it.

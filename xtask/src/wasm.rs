@@ -52,7 +52,7 @@ fn source(sysroot: &Path) -> Result<PathBuf, String> {
     apt::available().map_err(|e| format!("{missing}: {e}"))?;
     std::fs::create_dir_all(&fetched).map_err(|e| format!("{}: {e}", fetched.display()))?;
     let list = fetched.join("backports.list");
-    std::fs::write(&list, backports()?).map_err(|e| format!("{}: {e}", list.display()))?;
+    std::fs::write(&list, apt::sources(&["trixie-backports"])?).map_err(|e| format!("{}: {e}", list.display()))?;
     let private = apt::Private::with_sources(&fetched.join("apt"), Some(list))?;
     let debs = private.download(&[format!("rust-src={version}*")]).map_err(|e| format!("{missing}: {e}"))?;
     for deb in debs {
@@ -60,25 +60,4 @@ fn source(sysroot: &Path) -> Result<PathBuf, String> {
         std::fs::remove_file(&deb).map_err(|e| format!("{}: {e}", deb.display()))?;
     }
     if unpacked.is_dir() { Ok(unpacked) } else { Err(format!("{missing}: the package has another layout")) }
-}
-
-/// A sources list of the backports that carry new compilers, on the mirror that this Debian system uses.
-fn backports() -> Result<String, String> {
-    let codename = os_release("VERSION_CODENAME").ok_or("not a Debian system")?;
-    let format = "$(RELEASE) $(REPO_URI)";
-    let targets = output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
-    let lines = targets.lines().filter_map(|l| l.split_once(' '));
-    let mut mirrors = lines.filter(|(release, _)| *release == codename).map(|(_, uri)| uri);
-    let mirror =
-        mirrors.find(|uri| uri.trim_end_matches('/').ends_with("debian")).ok_or("no mirror of Debian is set up")?;
-    let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
-    let signed = if Path::new(keys).is_file() { format!("[signed-by={keys}] ") } else { String::new() };
-    Ok(format!("deb {signed}{mirror} trixie-backports main\n"))
-}
-
-/// A field of /etc/os-release.
-pub fn os_release(field: &str) -> Option<String> {
-    let text = std::fs::read_to_string("/etc/os-release").ok()?;
-    let value = text.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix('=').map(String::from))?;
-    Some(value.trim_matches('"').to_string())
 }

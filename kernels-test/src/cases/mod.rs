@@ -31,6 +31,7 @@ mod interpolate_rows;
 mod kv_append;
 mod l2_norm;
 mod layer_norm;
+mod layer_scale;
 mod linear_attention;
 mod matmul;
 mod matvec;
@@ -98,6 +99,7 @@ pub static CASES: &[CaseList] = &[
     ("kv_append", kv_append::cases),
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
+    ("layer_scale", layer_scale::cases),
     ("linear_attention", linear_attention::cases),
     ("matmul", matmul::cases),
     ("matmul_int", integer_products::matmul_int),

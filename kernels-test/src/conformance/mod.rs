@@ -19,7 +19,7 @@ pub use builder::{Builder, Mapped, Mapping, Section, Stop};
 pub use compare::Worst;
 pub use dtype::Logical;
 pub use pack::OpCase;
-pub use report::{Row, Status, summary, table};
+pub use report::{Row, Run, Status, summary, table};
 pub use tensor::Tensor;
 
 use compare::{Got, compare};
@@ -27,6 +27,7 @@ use execute::{Raw, execute, values};
 use omma::gpu::Device;
 use pack::{Expect, Pack, decode};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// A pack that does not follow its format: where, and what is wrong.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -81,10 +82,12 @@ pub async fn run(device: &Device, dir: &Path, options: &Options) -> Result<Vec<R
         let data = pack.tensors()?;
         for raw in pack.cases.iter().filter(|c| c.id.contains(&options.filter)) {
             let mut row = Row::new(&pack, raw);
+            let start = Instant::now();
             match decode(&pack.family, raw, &data) {
                 Ok((case, expects)) => one(device, &case, &expects, options, &mut row).await?,
                 Err(error) => row.fail(format!("the pack: {error}")),
             }
+            row.ms = start.elapsed().as_secs_f64() * 1e3;
             row.print();
             rows.push(row);
             device.check_lost()?;

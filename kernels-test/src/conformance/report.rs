@@ -8,13 +8,13 @@ use super::pack::{Expect, Pack, RawCase};
 use omma::gpu::Device;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize_to_file};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// What became of a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Every output within its tolerance.
@@ -26,7 +26,7 @@ pub enum Status {
 }
 
 /// One case of a report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     /// Name of the case.
     pub id: String,
@@ -34,7 +34,8 @@ pub struct Row {
     pub op: String,
     /// pass, fail or unsupported.
     pub status: Status,
-    /// Cell with the largest error over its tolerance.
+    /// Cell with the largest error over its tolerance. Not read back: JSON has no infinity.
+    #[serde(skip_deserializing)]
     pub worst: Option<Worst>,
     /// Why it failed or is unsupported.
     pub reason: Option<String>,
@@ -46,6 +47,8 @@ pub struct Row {
     pub tier: String,
     /// The expected values are disputed: a failure does not count.
     pub contested: bool,
+    /// What the case took, compiling and reading back included, in milliseconds.
+    pub ms: f64,
 }
 
 impl Row {
@@ -60,6 +63,7 @@ impl Row {
             group: pack.group.clone(),
             tier: raw.tier.clone(),
             contested: raw.contested(),
+            ms: 0.0,
         }
     }
     /// Marks a failure; the first reason stays.
@@ -79,6 +83,17 @@ impl Row {
         };
         println!("{status:11} {} ({}): {}", self.id, self.tier, self.reason.as_deref().unwrap_or_default());
     }
+}
+
+/// A whole run, as `--json` writes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Run {
+    /// Version of the format.
+    pub format: u32,
+    /// Adapter.
+    pub adapter: String,
+    /// Cases.
+    pub rows: Vec<Row>,
 }
 
 /// Cases, passes, failures (of which contested), unsupported.
@@ -137,10 +152,14 @@ pub fn summary(rows: &[Row]) -> bool {
     all.fail == 0 && all.pass > 0
 }
 
-/// The page `docs/CONFORMANCE.md`: a table a family, core and extra apart, and the reasons of what is not a pass.
-pub fn table(rows: &[Row], adapter: &str) -> String {
-    let mut page = String::from("# Conformance\n\nWritten by `kernels-test conformance DIR --table FILE`. ");
-    let _ = writeln!(page, "Adapter: {adapter}.\n\nA cell is `passed of cases`. What is not a pass is listed below.");
+/// The page `docs/CONFORMANCE.md`: the adapters side by side; of the first a table a family, core and extra apart, and the
+/// reasons of what is not a pass.
+pub fn table(run: &Run, beside: &[Run]) -> String {
+    let rows = &run.rows;
+    let mut page =
+        String::from("# Conformance\n\nWritten by `kernels-test conformance DIR --table FILE --beside RUN.json`. ");
+    page.push_str("A cell is `passed of cases`. What is not a pass is listed below.\n");
+    adapters(&mut page, run, beside);
     let mut families: Vec<&str> = rows.iter().map(|r| r.family.as_str()).collect();
     families.sort_unstable();
     families.dedup();
@@ -160,6 +179,42 @@ pub fn table(rows: &[Row], adapter: &str) -> String {
         reasons(&mut page, &rows);
     }
     page
+}
+
+/// A line an adapter, and every case that ends otherwise than on the first.
+fn adapters(page: &mut String, first: &Run, beside: &[Run]) {
+    page.push_str("\n## Adapters\n\n| adapter | core | extra | seconds | the slowest case |\n|---|---|---|---|---|\n");
+    for run in std::iter::once(first).chain(beside) {
+        let tier = |tier: &str| Counts::of(run.rows.iter().filter(|r| r.tier == tier)).show();
+        let seconds = run.rows.iter().map(|r| r.ms).sum::<f64>() / 1e3;
+        let slowest = run.rows.iter().max_by(|a, b| a.ms.total_cmp(&b.ms));
+        let slowest = slowest.map_or("-".into(), |r| format!("{}, {:.1} s", r.id, r.ms / 1e3));
+        let _ = writeln!(page, "| {} | {} | {} | {seconds:.0} | {slowest} |", run.adapter, tier("core"), tier("extra"));
+    }
+    page.push_str("\nSeconds hold compiling and reading back. The families below are those of the first adapter. ");
+    let other: Vec<String> = beside.iter().flat_map(|run| differences(first, run)).collect();
+    match other.is_empty() {
+        true => page.push_str("No case ends otherwise on another.\n"),
+        false => {
+            page.push_str("On another these cases end otherwise:\n\n");
+            other.iter().for_each(|line| page.push_str(line));
+        }
+    }
+}
+
+/// Cases of `other` whose status is not that of `first`; a case that only one of them has is one as well.
+fn differences(first: &Run, other: &Run) -> Vec<String> {
+    let status: BTreeMap<&str, Status> = first.rows.iter().map(|r| (r.id.as_str(), r.status)).collect();
+    let told = |r: &&Row| status.get(r.id.as_str()) != Some(&r.status);
+    let line = |r: &Row| {
+        let reason = r.reason.as_deref().unwrap_or_default();
+        format!("* {}: {} is {}: {reason}\n", other.adapter, r.id, format!("{:?}", r.status).to_lowercase())
+    };
+    let mut lines: Vec<String> = other.rows.iter().filter(told).map(line).collect();
+    if other.rows.len() < first.rows.len() {
+        lines.push(format!("* {}: {} of {} cases were run\n", other.adapter, other.rows.len(), first.rows.len()));
+    }
+    lines
 }
 
 /// Reasons of what is not a pass, each with its operators and tiers.
@@ -240,7 +295,22 @@ mod tests {
     fn row(op: &str, tier: &str, status: Status, contested: bool) -> Row {
         let reason = (status != Status::Pass).then(|| "no such | kernel".into());
         let (id, family, group) = (format!("onnx.{op}"), "onnx".into(), "g".into());
-        Row { id, op: op.into(), status, worst: None, reason, family, group, tier: tier.into(), contested }
+        Row { id, op: op.into(), status, worst: None, reason, family, group, tier: tier.into(), contested, ms: 0.0 }
+    }
+
+    fn run(adapter: &str, rows: &[Row]) -> Run {
+        Run { format: 1, adapter: adapter.into(), rows: rows.to_vec() }
+    }
+
+    #[test]
+    fn adapters_stand_side_by_side_and_differences_are_named() {
+        let good = [row("Relu", "core", Status::Pass, false), row("Erf", "core", Status::Pass, false)];
+        let bad = [row("Relu", "core", Status::Fail, false)];
+        let same = table(&run("one", &good), &[run("two", &good)]);
+        assert!(same.contains("| two | 2 of 2 | - |") && same.contains("No case ends otherwise"), "{same}");
+        let other = table(&run("one", &good), &[run("two", &bad)]);
+        assert!(other.contains("* two: onnx.Relu is fail: no such | kernel"), "{other}");
+        assert!(other.contains("* two: 1 of 2 cases were run"), "{other}");
     }
 
     #[test]
@@ -250,7 +320,7 @@ mod tests {
             row("Relu", "core", Status::Unsupported, false),
             row("Relu", "extra", Status::Fail, true),
         ];
-        let page = table(&rows, "test");
+        let page = table(&run("test", &rows), &[]);
         assert!(page.contains("| Relu | 1 of 2, 1 unsupported | 0 of 1, 1 contested |"), "{page}");
         assert!(page.contains("| Relu | core | 1 | unsupported | no such \\| kernel |"), "{page}");
         assert!(summary(&rows), "what is contested does not fail a run");

@@ -5,10 +5,11 @@ mod kernels;
 mod model;
 
 use super::common::{Common, out, print_json};
+use super::plan::parse_dtype;
 use omma::gpu::Device;
 use omma::kernels::Cost;
 use omma::measure::{Ceilings, ceilings};
-use omma::{Error, Result};
+use omma::{DType, Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -20,6 +21,12 @@ pub struct Args {
     what: String,
     /// For `model`: its folder or hub id. Without it a ViT-B/16 at 224 with made-up weights.
     model: Option<String>,
+    /// For `model`: the folder's config.json alone, with made-up weights.
+    #[arg(long, requires = "model")]
+    made_up: bool,
+    /// Type of made-up weights: f32, f16, bf16.
+    #[arg(long, default_value = "f32", value_parser = parse_dtype)]
+    weights: DType,
     /// For `kernels`: only those whose name contains this.
     #[arg(long, default_value = "")]
     filter: String,

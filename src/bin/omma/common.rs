@@ -42,15 +42,19 @@ impl Common {
         }
         Ok(device)
     }
-    /// Sends the library's log to stderr.
+    /// Sends the library's log to stderr: without `-v` its warnings.
     pub fn start_log(&self) {
         let level = match self.verbose {
-            0 => return,
+            0 => "omma=warn",
             1 => "omma=debug",
             _ => "debug",
         };
         let filter = tracing_subscriber::EnvFilter::new(level);
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.verbose {
+            0 => log.without_time().with_target(false).init(),
+            _ => log.init(),
+        }
     }
 }
 

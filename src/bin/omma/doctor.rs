@@ -167,6 +167,13 @@ fn kind(info: &wgpu::AdapterInfo) -> &'static str {
     }
 }
 
+/// Cooperative matrices as `8x8x8 f16 -> f32`: rows, columns and inner extent, operands and sums.
+fn cooperative(adapter: &wgpu::Adapter) -> Vec<String> {
+    let all = adapter.cooperative_matrix_properties().into_iter();
+    let name = |ty: wgpu::CooperativeScalarType| format!("{ty:?}").to_lowercase();
+    all.map(|p| format!("{}x{}x{} {} -> {}", p.m_size, p.n_size, p.k_size, name(p.ab_type), name(p.cr_type))).collect()
+}
+
 fn print_finding(f: &Finding) {
     let caps = &f.description.caps;
     let mark = if f.chosen { " <- used" } else { "" };
@@ -181,6 +188,10 @@ fn print_finding(f: &Finding) {
         caps.max_lanes,
         caps.max_workgroup_bytes
     );
+    let matrices = cooperative(&f.description.adapter);
+    if !matrices.is_empty() {
+        out!("   cooperative matrices (not used yet)  {}", matrices.join(", "));
+    }
     if let Some(ceilings) = &f.ceilings {
         out!("   ceilings  {:.1} GFLOP/s, {:.1} GB/s", ceilings.gflops, ceilings.gbps);
     }
@@ -198,7 +209,8 @@ fn as_json(findings: &[Finding], general: &[String]) -> Value {
         json!({
             "index": f.index, "name": info.name, "driver": info.driver, "driver_info": info.driver_info,
             "backend": info.backend.to_string(), "kind": kind(info), "software": caps.software, "used": f.chosen,
-            "features": { "f16": caps.f16, "subgroup": caps.subgroup, "timestamps": caps.timestamps },
+            "features": { "f16": caps.f16, "subgroup": caps.subgroup, "int64": caps.int64, "timestamps": caps.timestamps,
+                "cooperative_matrices": cooperative(&f.description.adapter) },
             "limits": { "max_binding": caps.max_binding, "max_buffer": caps.max_buffer, "max_uniform": caps.max_uniform,
                 "max_storage_buffers": caps.max_storage_buffers, "max_lanes": caps.max_lanes,
                 "max_workgroup_bytes": caps.max_workgroup_bytes, "max_groups": caps.max_groups, "align": caps.align },

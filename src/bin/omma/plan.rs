@@ -200,7 +200,7 @@ fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
 }
 
 /// A type of weights, cache or activations.
-fn parse_dtype(text: &str) -> std::result::Result<DType, String> {
+pub fn parse_dtype(text: &str) -> std::result::Result<DType, String> {
     [DType::F32, DType::F16, DType::BF16]
         .into_iter()
         .find(|d| d.name() == text)

@@ -39,6 +39,8 @@ pub fn install(packages: &[&str]) -> Result<(), String> {
 pub struct Private {
     folder: PathBuf,
     sources: Option<PathBuf>,
+    /// The release that packages come from where several have them.
+    release: Option<String>,
 }
 
 impl Private {
@@ -53,10 +55,16 @@ impl Private {
             let path = folder.join(below);
             std::fs::create_dir_all(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         }
-        let private = Self { folder: folder.to_path_buf(), sources };
+        let private = Self { folder: folder.to_path_buf(), sources, release: None };
         let said = output(private.apt("apt-get").args(["-qq", "update"]));
         said.map_err(|e| format!("could not fetch the package lists (is there a network?): {e}"))?;
         Ok(private)
+    }
+
+    /// Prefers the packages of a release, such as the system's backports.
+    pub fn prefer(mut self, release: &str) -> Self {
+        self.release = Some(release.into());
+        self
     }
 
     /// `apt-get` or `apt-cache` on the private lists.
@@ -68,6 +76,7 @@ impl Private {
             options.push(format!("Dir::Etc::sourcelist={}", sources.display()));
             options.push("Dir::Etc::sourceparts=/dev/null".into());
         }
+        options.extend(self.release.iter().map(|release| format!("APT::Default-Release={release}")));
         // Root's apt would otherwise download as a user who cannot write here, and wait for the system's lock.
         options.extend(["APT::Sandbox::User=root".into(), "Debug::NoLocking=1".into()]);
         command.args(options.iter().flat_map(|o| ["-o", o.as_str()])).stdin(Stdio::null());
@@ -142,6 +151,33 @@ impl Private {
         remove(&self.folder.join("deb"))?;
         if unpacked.success() { Ok(()) } else { Err(format!("{package} could not be unpacked")) }
     }
+}
+
+/// The mirror of Debian that this system uses, and what signs its packages, as a line of a sources list wants them.
+pub fn mirror() -> Result<(String, String), String> {
+    let codename = os_release("VERSION_CODENAME").ok_or("not a Debian system")?;
+    let format = "$(RELEASE) $(REPO_URI)";
+    let targets = output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
+    let lines = targets.lines().filter_map(|l| l.split_once(' '));
+    let mut mirrors = lines.filter(|(release, _)| *release == codename).map(|(_, uri)| uri);
+    let mirror =
+        mirrors.find(|uri| uri.trim_end_matches('/').ends_with("debian")).ok_or("no mirror of Debian is set up")?;
+    let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
+    let signed = if Path::new(keys).is_file() { format!("[signed-by={keys}] ") } else { String::new() };
+    Ok((mirror.into(), signed))
+}
+
+/// A sources list of these suites on that mirror.
+pub fn sources(suites: &[&str]) -> Result<String, String> {
+    let (mirror, signed) = mirror()?;
+    Ok(suites.iter().map(|suite| format!("deb {signed}{mirror} {suite} main\n")).collect())
+}
+
+/// A field of /etc/os-release.
+pub fn os_release(field: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let value = text.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix('=').map(String::from))?;
+    Some(value.trim_matches('"').to_string())
 }
 
 /// The lists are of no use once a package is unpacked; a failure to remove them changes nothing.

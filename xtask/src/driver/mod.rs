@@ -77,6 +77,26 @@ pub fn lavapipe(private: bool) -> Result<Adapter, String> {
     find().ok_or_else(|| "lavapipe was fetched, but lists no device; please report this with `omma doctor -v`".into())
 }
 
+/// lavapipe of the system's backports, unpacked under `target/driver`: Debian 12 itself has one that Dawn refuses.
+pub fn lavapipe_of_backports() -> Result<Adapter, String> {
+    let fetched = home().join("lavapipe-backports");
+    if let Some(adapter) = unpacked_lavapipe(&fetched) {
+        return Ok(adapter);
+    }
+    apt::available()?;
+    let codename = apt::os_release("VERSION_CODENAME").ok_or("backports are known of Debian only")?;
+    let backports = format!("{codename}-backports");
+    eprintln!("Unpacking Mesa of {backports} under target/driver.");
+    std::fs::create_dir_all(home()).map_err(|e| format!("{}: {e}", home().display()))?;
+    let list = home().join("backports.list");
+    let written = std::fs::write(&list, apt::sources(&[&codename, &backports])?);
+    written.map_err(|e| format!("{}: {e}", list.display()))?;
+    let private = apt::Private::with_sources(&home().join("apt"), Some(list))?.prefer(&backports);
+    private.unpack_with_dependencies(LAVAPIPE, &fetched)?;
+    write_icd(&fetched)?;
+    unpacked_lavapipe(&fetched).ok_or_else(|| format!("Mesa of {backports} was fetched, but lists no device"))
+}
+
 /// SwiftShader, the second adapter of the tests: no f16, small subgroups, 256 lanes.
 pub fn swiftshader() -> Result<Adapter, String> {
     let fetched = home().join("swiftshader").join(SWIFTSHADER_FILES[1]);
@@ -150,7 +170,7 @@ fn write_icd(folder: &Path) -> Result<(), String> {
 }
 
 /// Folders of an unpacked tree that hold shared libraries: `usr/lib`, `lib`, and their folder of the architecture.
-fn library_folders(folder: &Path) -> Vec<PathBuf> {
+pub fn library_folders(folder: &Path) -> Vec<PathBuf> {
     let tops = ["usr/lib", "lib"].map(|l| folder.join(l));
     let below = tops.iter().filter_map(|t| std::fs::read_dir(t).ok()).flatten().filter_map(|e| Some(e.ok()?.path()));
     let mut folders: Vec<PathBuf> =

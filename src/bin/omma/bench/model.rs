@@ -20,6 +20,14 @@ const RUNS: usize = 3;
 /// Times what the model has.
 pub async fn rows(device: &Device, args: &Args) -> Result<Vec<Row>> {
     let (title, model) = match &args.model {
+        Some(folder) if args.made_up => {
+            let config = open_model(folder)?.read("config.json").await?.ok_or_else(|| Error::Io {
+                path: format!("{folder}/config.json"),
+                reason: "is not there; made-up weights take their shapes from it".into(),
+            })?;
+            let model = random_model(device, Config::parse("config.json", &config)?, args.weights, 1).await?;
+            (model.spec.model_type.clone(), model)
+        }
         Some(folder) => {
             let files = open_model(folder)?;
             let model = Model::load(device, &*files, OpenModel::default(), LoadOptions::default()).await?;
@@ -27,7 +35,7 @@ pub async fn rows(device: &Device, args: &Args) -> Result<Vec<Row>> {
         }
         None => {
             let config = Config::parse("config.json", br#"{"model_type": "vit"}"#)?;
-            ("ViT-B/16".to_owned(), random_model(device, config, DType::F32, 1).await?)
+            ("ViT-B/16".to_owned(), random_model(device, config, args.weights, 1).await?)
         }
     };
     let spec = &model.spec;
@@ -44,13 +52,19 @@ pub async fn rows(device: &Device, args: &Args) -> Result<Vec<Row>> {
     let plan = plan_memory(spec, None, device.caps(), &PlanRequest { context, ..request.clone() })?;
     let options = SessionOptions { context, max_new: request.max_new, ..Default::default() };
     let session = Session::new(Arc::new(model), options);
-    let mut bench = Bench { device, title, session, plan, side, args };
+    let dtype = match args.weights {
+        DType::F32 => "f32".into(),
+        weights => format!("f32, weights {weights}"),
+    };
+    let mut bench = Bench { device, title, dtype, session, plan, side, args };
     bench.run().await
 }
 
 struct Bench<'b> {
     device: &'b Device,
     title: String,
+    /// Types of activations and weights.
+    dtype: String,
     session: Session,
     plan: MemoryPlan,
     side: usize,
@@ -87,8 +101,9 @@ impl Bench<'_> {
         let planes = random(&TensorType::f32(&shape), 3, -1.0, 1.0);
         let planes: Vec<f32> = planes.data.iter().map(|v| *v as f32).collect();
         self.session.set_pixels(&planes, &shape).await?;
+        let dtype = self.dtype.clone();
         let (device, size, session) = (self.device, (self.side, self.side), &mut self.session);
-        let subject = Subject { name: &name, kernel: "encode", shape: shape_text, dtype: "f32".into(), cost };
+        let subject = Subject { name: &name, kernel: "encode", shape: shape_text, dtype, cost };
         let work = async || {
             session.encode(1, size, &|_| false).await?;
             device.idle().await?;
@@ -118,8 +133,9 @@ impl Bench<'_> {
     async fn prefill(&mut self) -> Result<Row> {
         let prompt = self.prompt();
         let (name, shape, cost, submits) = self.subject("prefill", format!("{} tokens", prompt.ids.len()))?;
+        let dtype = self.dtype.clone();
         let (device, size, session) = (self.device, (self.side, self.side), &mut self.session);
-        let subject = Subject { name: &name, kernel: "prefill", shape, dtype: "f32".into(), cost };
+        let subject = Subject { name: &name, kernel: "prefill", shape, dtype, cost };
         let work = async || {
             let (mut times, mut made) = (Vec::new(), 0);
             for run in 0..=RUNS {
@@ -146,8 +162,9 @@ impl Bench<'_> {
     /// After a prefill. The first step is not counted: it builds the program.
     async fn decode(&mut self) -> Result<Row> {
         let (name, shape, cost, submits) = self.subject("decode", "1 token".into())?;
+        let dtype = self.dtype.clone();
         let (device, count, session) = (self.device, self.args.tokens.max(1), &mut self.session);
-        let subject = Subject { name: &name, kernel: "decode", shape, dtype: "f32".into(), cost };
+        let subject = Subject { name: &name, kernel: "decode", shape, dtype, cost };
         let work = async || {
             session.decode().await?;
             session.arrived().await?;

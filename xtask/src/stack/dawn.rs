@@ -1,0 +1,107 @@
+//! `stack dawn`: Tint compiles every linked shader and Dawn runs it. The package `webgpu` of npm has Dawn for Node;
+//! `kernels-test` writes shaders and operands as files before, and compares the outputs after.
+
+use super::{create, has, home, kernels_test};
+use crate::driver::{self, Adapter, apt};
+use crate::steps::{output, root, run};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Dawn for Node: a version that was tried.
+const PACKAGE: &str = "webgpu@0.6.2";
+
+/// Compiles every variant whose kernel's name contains `filter`, and runs what the adapter can.
+pub fn check(filter: &str, swiftshader: bool) -> Result<bool, String> {
+    let module = module()?;
+    let (adapter, described) = adapter(&module, swiftshader)?;
+    println!("Dawn on {} ({})", described["name"].as_str().unwrap_or("?"), adapter.name);
+    let folder = home().join("dawn").join(&adapter.name);
+    apt::remove(&folder)?;
+    create(&folder)?;
+    let harness = kernels_test()?;
+    let mut export = Command::new(&harness);
+    export.arg("export").arg(&folder).args(["--filter", filter]);
+    if described["f16"] == true {
+        export.arg("--f16");
+    }
+    if let Some([min, max]) = described["subgroup"].as_array().map(Vec::as_slice) {
+        export.args(["--subgroup", &min.to_string(), &max.to_string()]);
+    }
+    if !run(&mut export)? || !run(node(&module, &adapter).arg("run").arg(&folder))? {
+        return Ok(false);
+    }
+    run(Command::new(&harness).arg("verdict").arg(&folder))
+}
+
+/// Tint alone compiles every variant: Dawn's null backend makes the pipelines, no driver is asked.
+pub fn compile(filter: &str) -> Result<bool, String> {
+    let module = module()?;
+    let folder = home().join("dawn/shaders-only");
+    apt::remove(&folder)?;
+    create(&folder)?;
+    let harness = kernels_test()?;
+    let none = Adapter { name: "null".into(), devices: Vec::new(), env: Vec::new() };
+    let mut export = Command::new(&harness);
+    export.arg("export").arg(&folder).args(["--shaders", "--filter", filter]);
+    if !run(&mut export)? || !run(node(&module, &none).arg("compile").arg(&folder))? {
+        return Ok(false);
+    }
+    run(Command::new(&harness).arg("verdict").arg(&folder))
+}
+
+/// Why this machine cannot run Dawn, if it cannot.
+pub fn missing() -> Option<&'static str> {
+    (!has("node") || !has("npm")).then_some("Dawn runs in Node.js: install node (20 or newer) and npm first")
+}
+
+/// The folder of the npm package, installed under `target`.
+fn module() -> Result<PathBuf, String> {
+    if let Some(reason) = missing() {
+        return Err(reason.into());
+    }
+    let folder = home().join("dawn");
+    let module = folder.join("node_modules/webgpu");
+    let version = || -> Option<String> {
+        let text = std::fs::read_to_string(module.join("package.json")).ok()?;
+        let package: serde_json::Value = serde_json::from_str(&text).ok()?;
+        Some(format!("webgpu@{}", package["version"].as_str()?))
+    };
+    if version().as_deref() != Some(PACKAGE) {
+        create(&folder)?;
+        eprintln!("Installing {PACKAGE} under target/stack (130 MB).");
+        // No scripts: the package carries its binaries.
+        let arguments = ["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"];
+        output(Command::new("npm").args(arguments).arg("--prefix").arg(&folder).arg(PACKAGE))?;
+    }
+    match version() {
+        Some(found) if found == PACKAGE => Ok(module),
+        found => Err(format!("{PACKAGE} was asked for, {} is there", found.unwrap_or("nothing".into()))),
+    }
+}
+
+fn node(module: &Path, adapter: &Adapter) -> Command {
+    let mut command = Command::new("node");
+    command.arg(root().join("kernels-test/dawn/run.mjs")).arg(module);
+    adapter.select(&mut command);
+    command
+}
+
+fn describe(module: &Path, adapter: &Adapter) -> Result<serde_json::Value, String> {
+    let text = output(node(module, adapter).arg("describe"))?;
+    serde_json::from_str(&text).map_err(|e| format!("what run.mjs says of the adapter: {e}"))
+}
+
+/// An adapter that Dawn accepts: the machine's lavapipe, or the newer one of its backports.
+fn adapter(module: &Path, swiftshader: bool) -> Result<(Adapter, serde_json::Value), String> {
+    if swiftshader {
+        let adapter = driver::swiftshader()?;
+        return Ok((adapter.clone(), describe(module, &adapter)?));
+    }
+    let lavapipe = driver::lavapipe(false)?;
+    if let Ok(described) = describe(module, &lavapipe) {
+        return Ok((lavapipe, described));
+    }
+    let newer = driver::lavapipe_of_backports().map_err(|e| format!("Dawn refuses the lavapipe here, and {e}"))?;
+    let described = describe(module, &newer)?;
+    Ok((newer, described))
+}
