@@ -47,6 +47,7 @@ pub static DRAWINGS: &[(&str, Drawing)] = &[
     ("kv_append", By(kv_append::draw)),
     ("l2_norm", By(l2_norm::draw)),
     ("layer_norm", By(layer_norm::draw)),
+    ("layer_scale", By(layer_scale::draw)),
     ("linear_attention", By(linear_attention::draw)),
     ("matmul", By(matmul::draw)),
     ("matmul_int", By(integer_products::draw_matmul_int)),

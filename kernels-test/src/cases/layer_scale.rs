@@ -3,6 +3,7 @@
 
 use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
+use crate::draw::{Draw, Drawn, row};
 use omma::DType;
 use omma::kernels::LayerScale;
 
@@ -41,4 +42,10 @@ pub fn cases() -> Vec<Case> {
     ];
     all.extend(small_as_gpu(&all, 20_000));
     all
+}
+
+pub fn draw(d: &mut Draw) -> Drawn {
+    let (dtype, cols) = (d.float(), d.size(5000));
+    let (rows, fill) = (d.size(40_000 / cols), d.fill_of(dtype));
+    row!(case(dtype, rows, cols, fill))
 }
