@@ -60,7 +60,7 @@ pub fn test() -> Result<bool, String> {
     steps.step("docs/KERNELS.md is in step with the registry", || kernels(true));
     on_adapter(&mut steps, &lavapipe);
     conformance(&mut steps, &lavapipe);
-    let drawn = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "draw", "--cases", "3"]);
+    let drawn = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "draw", "--cases", "20"]);
     steps.command("drawn cases of kernels (lavapipe)", with(drawn, &lavapipe));
     let floor = cargo(&["run", "--quiet", "--package", "kernels-test", "--", "test", "--floor"]);
     steps.command("kernels against their oracles (lavapipe at wgpu's default limits)", with(floor, &lavapipe));
