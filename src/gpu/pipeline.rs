@@ -116,7 +116,7 @@ impl Device {
         let reflection = wgsl::reflect(linked, overrides)?;
         reflection.check(linked.name(), self.caps())?;
         let name = linked.name().to_owned();
-        let text = if cfg!(target_arch = "wasm32") { wgsl::for_browsers(&linked)? } else { linked.text.clone() };
+        let text = if cfg!(target_arch = "wasm32") { wgsl::for_browsers(linked)? } else { linked.text.clone() };
         let groups = reflection.bindings.iter().map(|b| b.group + 1).max().unwrap_or(0);
         let make = || {
             let source = wgpu::ShaderSource::Wgsl(text.as_str().into());
