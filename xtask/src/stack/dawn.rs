@@ -12,7 +12,7 @@ const PACKAGE: &str = "webgpu@0.6.2";
 
 /// Compiles every variant whose kernel's name contains `filter`, and runs what the adapter can.
 pub fn check(filter: &str, swiftshader: bool) -> Result<bool, String> {
-    let module = module()?;
+    let module = install()?;
     let (adapter, described) = adapter(&module, swiftshader)?;
     println!("Dawn on {} ({})", described["name"].as_str().unwrap_or("?"), adapter.name);
     let folder = home().join("dawn").join(&adapter.name);
@@ -35,7 +35,7 @@ pub fn check(filter: &str, swiftshader: bool) -> Result<bool, String> {
 
 /// Tint alone compiles every variant: Dawn's null backend makes the pipelines, no driver is asked.
 pub fn compile(filter: &str) -> Result<bool, String> {
-    let module = module()?;
+    let module = install()?;
     let folder = home().join("dawn/shaders-only");
     apt::remove(&folder)?;
     create(&folder)?;
@@ -50,12 +50,12 @@ pub fn compile(filter: &str) -> Result<bool, String> {
 }
 
 /// Why this machine cannot run Dawn, if it cannot.
-pub fn missing() -> Option<&'static str> {
+fn missing() -> Option<&'static str> {
     (!has("node") || !has("npm")).then_some("Dawn runs in Node.js: install node (20 or newer) and npm first")
 }
 
 /// The folder of the npm package, installed under `target`.
-fn module() -> Result<PathBuf, String> {
+pub fn install() -> Result<PathBuf, String> {
     if let Some(reason) = missing() {
         return Err(reason.into());
     }
@@ -70,7 +70,8 @@ fn module() -> Result<PathBuf, String> {
         create(&folder)?;
         eprintln!("Installing {PACKAGE} under target/stack (130 MB).");
         // No scripts: the package carries its binaries.
-        let arguments = ["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"];
+        let arguments =
+            ["install", "--silent", "--fetch-retries=1", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"];
         output(Command::new("npm").args(arguments).arg("--prefix").arg(&folder).arg(PACKAGE))?;
     }
     match version() {
