@@ -27,30 +27,35 @@ impl Ceilings {
 
 /// Runs in a sample, after one that is not counted.
 const RUNS: usize = 5;
-/// A sample repeats the program until it takes about this long, so that a submit's overhead does not count.
+/// A sample repeats the program until it takes about this long.
 const SAMPLE_MS: f64 = 30.0;
 const MOST_REPEATS: f64 = 256.0;
+/// Runs are handed over together until they take about this long, so that a submit's overhead does not count and no
+/// submit takes long.
+const SUBMIT_MS: f64 = 5.0;
 
 /// Median milliseconds of a run of the whole program.
 pub async fn time(device: &Device, program: &Program) -> Result<f64> {
-    let first = sample(device, program, 1).await?;
-    let repeats = (SAMPLE_MS / first.max(1e-3)).clamp(1.0, MOST_REPEATS) as usize;
+    let first = sample(device, program, [1, 1]).await?.max(1e-3);
+    let together = (SUBMIT_MS / first).clamp(1.0, MOST_REPEATS) as usize;
+    let submits = (SAMPLE_MS / first).clamp(1.0, MOST_REPEATS) as usize / together;
     let mut times = Vec::new();
     for _ in 0..RUNS {
-        times.push(sample(device, program, repeats).await?);
+        times.push(sample(device, program, [submits.max(1), together]).await?);
     }
     times.sort_by(f64::total_cmp);
     Ok(times[RUNS / 2])
 }
 
-async fn sample(device: &Device, program: &Program, repeats: usize) -> Result<f64> {
+/// Milliseconds of a run, of `together` runs in each of `submits`.
+async fn sample(device: &Device, program: &Program, [submits, together]: [usize; 2]) -> Result<f64> {
     device.idle().await?;
     let start = Instant::now();
-    for _ in 0..repeats {
-        device.submit("time", |r| program.record_into(r, 0..program.steps())).await?;
+    for _ in 0..submits {
+        device.submit("time", |r| (0..together).for_each(|_| program.record_into(r, 0..program.steps()))).await?;
     }
     device.idle().await?;
-    Ok(start.elapsed().as_secs_f64() * 1e3 / repeats as f64)
+    Ok(start.elapsed().as_secs_f64() * 1e3 / (submits * together) as f64)
 }
 
 /// A program of one kernel on zero-filled operands.
@@ -137,10 +142,10 @@ pub async fn ceilings(device: &Device) -> Result<Ceilings> {
 }
 
 async fn best(device: &Device, program: &Program, work: impl Fn(&crate::kernels::Cost) -> u64) -> Result<f64> {
-    sample(device, program, 1).await?;
+    sample(device, program, [1, 1]).await?;
     let mut best = f64::INFINITY;
     for _ in 0..RUNS {
-        best = best.min(sample(device, program, 2).await?);
+        best = best.min(sample(device, program, [2, 1]).await?);
     }
     Ok(work(&program.plan().cost()) as f64 / best / 1e6)
 }
