@@ -9,6 +9,7 @@ mod linear;
 mod norm;
 mod patch;
 mod rope;
+mod source;
 mod splice;
 
 pub use attention::{SelfAttention, Spans};
@@ -19,4 +20,5 @@ pub use linear::{Linear, mlp, two_layer};
 pub use norm::Norm;
 pub use patch::{PatchEmbedding, PixelInput, class_and_positions};
 pub use rope::{RopeScaling, RopeSpec, rope_table};
+pub use source::Part;
 pub use splice::{gather, splice};
