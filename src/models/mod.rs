@@ -3,7 +3,6 @@
 
 mod assemble;
 pub mod families;
-mod interpolate;
 mod spec;
 mod vision;
 
@@ -11,7 +10,6 @@ pub use assemble::{
     DecodeShape, PrefillShape, decode_graph, encode_graph, names, prefill_graph, score_graph, text_graph,
 };
 pub use families::{FAMILIES, Family, read_spec};
-pub use interpolate::bicubic_rows;
 pub use spec::{
     Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, PromptForm, Spec, TextTower,
     UniformDtype, VisionTower,

@@ -1,8 +1,7 @@
 //! The picture tower as a graph.
 
-use super::interpolate::bicubic_rows;
 use super::spec::VisionTower;
-use crate::blocks::{PixelInput, class_and_positions, encoder_layer};
+use crate::blocks::{PixelInput, bicubic_rows, class_and_positions, encoder_layer};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{InterpolateRows, TensorType};
 use crate::{Error, Result};
