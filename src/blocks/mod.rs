@@ -3,24 +3,30 @@
 
 mod attention;
 mod cache;
+mod cross;
 mod decoder;
 mod encoder;
 mod linear;
 mod norm;
 mod patch;
 mod positions;
+mod regions;
+mod resampler;
 mod rope;
 mod source;
 mod splice;
 
 pub use attention::{SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
+pub use cross::CrossAttention;
 pub use decoder::{DecoderLayer, Flow, decoder_layer};
 pub use encoder::{EncoderLayer, encoder_layer};
 pub use linear::{Linear, mlp, two_layer};
 pub use norm::Norm;
 pub use patch::{PatchEmbedding, PixelInput, class_and_positions};
 pub use positions::{bicubic_rows, sincos_rows};
+pub use regions::{Gathered, Grid, Region, equal_regions, region_rows, region_shape};
+pub use resampler::{KeyPositions, Reach, Resampled, Resampler};
 pub use rope::{RopeScaling, RopeSpec, rope_table};
 pub use source::Part;
 pub use splice::{gather, splice};
