@@ -1,6 +1,7 @@
 //! Blocks: functions that add the nodes of a layer to a graph. They know kernels and shapes, no model and no
 //! device. Tensor names come in with the specs and are used as they are.
 
+mod adapter;
 mod attention;
 mod cache;
 mod cross;
@@ -16,6 +17,7 @@ mod rope;
 mod source;
 mod splice;
 
+pub use adapter::{AdapterRows, LayerAdapters, LowRank, adapted_layer};
 pub use attention::{SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
 pub use cross::CrossAttention;
