@@ -20,6 +20,7 @@ mod native;
 mod pixtral;
 mod plan;
 mod python;
+mod rows;
 mod show;
 mod slices;
 mod uhd;
@@ -51,6 +52,7 @@ pub use pixtral::Pixtral;
 pub use plan::{
     Area, FeatureMap, Features, From, MAX_SIDE, MAX_TILES, Mark, Of, Overview, Place, Segment, Tile, TilePlan, Tokens,
 };
+pub use rows::{TokenRow, token_rows};
 pub use uhd::Uhd;
 pub use uhd_paper::UhdPaper;
 pub use whole::Whole;
