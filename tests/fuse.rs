@@ -43,8 +43,8 @@ fn graphs() -> Vec<(&'static str, Graph)> {
         |feature_rows| PrefillShape { lens: vec![PROMPT], feature_rows, cache: CACHE, max_new: 4, all_logits: false };
     let step = DecodeShape { cache: CACHE, max_new: 4, splits: 2 };
     vec![
-        ("vit_encode", encode_graph(&spec(VIT), 2, (32, 32), false, compute).unwrap()),
-        ("llava_encode", encode_graph(&spec(LLAVA), 1, (32, 32), false, compute).unwrap()),
+        ("vit_encode", encode_graph(&spec(VIT), &[(32, 32); 2], false, compute).unwrap()),
+        ("llava_encode", encode_graph(&spec(LLAVA), &[(32, 32)], false, compute).unwrap()),
         ("llava_prefill", prefill_graph(&spec(LLAVA), &prefill(4), compute, compute).unwrap()),
         ("llama_prefill", prefill_graph(&spec(LLAMA), &prefill(0), compute, compute).unwrap()),
         ("llama_decode", decode_graph(&spec(LLAMA), &step, compute, compute).unwrap()),

@@ -1,7 +1,8 @@
 //! Low-rank adapters (LoRA, Hu et al. 2021) at run time: each row of a batch takes one of several, or none. Merging them
 //! would need a copy of the weights for each; Monkey's tower has as many adapters as it has windows.
 
-use super::{EncoderLayer, two_layer};
+use super::encoder::{attend, branch};
+use super::{EncoderFlow, EncoderLayer};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Binary, BinaryOp, ExpertCombine, ExpertMatMul, SpliceRows, TensorType};
 use crate::{DType, Error, Result};
@@ -100,27 +101,28 @@ pub struct LayerAdapters {
 pub fn adapted_layer(
     g: &mut Graph,
     layer: &EncoderLayer,
-    (x, spans): (ValueId, ValueId),
+    x: ValueId,
+    flow: &EncoderFlow,
     adapters: Option<(&LayerAdapters, &AdapterRows)>,
 ) -> Result<(ValueId, ValueId)> {
-    let add = |g: &mut Graph, a, b| g.apply(Binary { op: BinaryOp::Add }, &[a, b]);
+    let scale = |i: usize| layer.scales.as_ref().map(|scales| scales[i].as_str());
     let (attended, h) = g.scoped("attn", |g| {
         let normed = layer.norm1.apply(g, x)?;
         let mut qkv = layer.qkv.apply(g, normed)?;
         if let Some((adapters, rows)) = adapters {
             qkv = adapters.qkv.apply_add(g, normed, qkv, rows)?;
         }
-        let mixed = layer.attention.fused(g, qkv, spans)?;
+        let mixed = attend(g, layer, qkv, flow)?;
         let mut out = layer.out.apply(g, mixed)?;
         if let Some((adapters, rows)) = adapters {
             out = adapters.out.apply_add(g, mixed, out, rows)?;
         }
-        Ok((out, add(g, out, x)?))
+        Ok((out, branch(g, out, scale(0), x)?))
     })?;
     let y = g.scoped("mlp", |g| {
         let normed = layer.norm2.apply(g, h)?;
-        let wide = two_layer(g, normed, &layer.fc1, layer.act, &layer.fc2)?;
-        let y = add(g, wide, h)?;
+        let y = layer.mlp.apply(g, normed)?;
+        let y = branch(g, y, scale(1), h)?;
         match adapters {
             Some((adapters, rows)) => adapters.mlp.apply_add(g, h, y, rows),
             None => Ok(y),

@@ -4,7 +4,6 @@
 mod adapter;
 mod attention;
 mod cache;
-mod cross;
 mod decoder;
 mod encoder;
 mod linear;
@@ -18,15 +17,14 @@ mod source;
 mod splice;
 
 pub use adapter::{AdapterRows, LayerAdapters, LowRank, adapted_layer};
-pub use attention::{SelfAttention, Spans};
+pub use attention::{CrossAttention, SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
-pub use cross::CrossAttention;
 pub use decoder::{DecoderLayer, Flow, decoder_layer};
-pub use encoder::{EncoderLayer, encoder_layer};
-pub use linear::{Linear, mlp, two_layer};
+pub use encoder::{EncoderFlow, EncoderLayer, EncoderRope, Mlp, encoder_layer};
+pub use linear::{Linear, two_layer};
 pub use norm::Norm;
-pub use patch::{PatchEmbedding, PixelInput, class_and_positions};
-pub use positions::{bicubic_rows, sincos_rows};
+pub use patch::PatchEmbedding;
+pub use positions::{bicubic_rows, same_rows, sincos_rows};
 pub use regions::{Gathered, Grid, Region, equal_regions, region_rows, region_shape};
 pub use resampler::{KeyPositions, Reach, Resampled, Resampler};
 pub use rope::{RopeScaling, RopeSpec, rope_table};

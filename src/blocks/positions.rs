@@ -9,11 +9,7 @@ use crate::{Error, Result};
 /// Returns `(index, weight)`, each `[prefix + to.0 * to.1, 16]`.
 pub fn bicubic_rows(prefix: usize, from: (usize, usize), to: (usize, usize)) -> (Vec<u32>, Vec<f32>) {
     let (vertical, horizontal) = (taps(from.0, to.0), taps(from.1, to.1));
-    let (mut index, mut weight) = (Vec::new(), Vec::new());
-    for row in 0..prefix {
-        index.extend([row as u32; 16]);
-        weight.extend([1.0f32].into_iter().chain([0.0; 15]));
-    }
+    let (mut index, mut weight) = same_rows(prefix);
     for down in &vertical {
         for across in &horizontal {
             for (y, wy) in down {
@@ -25,6 +21,12 @@ pub fn bicubic_rows(prefix: usize, from: (usize, usize), to: (usize, usize)) -> 
         }
     }
     (index, weight)
+}
+
+/// Taps that take `rows` table rows as they are.
+pub fn same_rows(rows: usize) -> (Vec<u32>, Vec<f32>) {
+    let weight = [1.0f32].into_iter().chain([0.0; 15]);
+    ((0..rows as u32).flat_map(|row| [row; 16]).collect(), (0..rows).flat_map(|_| weight.clone()).collect())
 }
 
 /// Sines and cosines of the places of a grid (MAE, He et al. 2021), `[rows * columns, width]`: the first half of a row

@@ -73,10 +73,10 @@ impl Session {
             let plane_bytes = TensorType::f32(&[3, size.0, size.1]).bytes();
             self.take_planes(&groups.all, range.start as u64 * plane_bytes, count, size).await?;
         }
-        let taps = tap_names(wanted, || encode_graph(&model.spec, 1, size, true, model.compute))?;
+        let taps = tap_names(wanted, || encode_graph(&model.spec, &[size], true, model.compute))?;
         let key = format!("encode {count} {size:?} {taps:?}");
         let graph = || {
-            let mut g = encode_graph(&model.spec, count, size, !taps.is_empty(), model.compute)?;
+            let mut g = encode_graph(&model.spec, &vec![size; count], !taps.is_empty(), model.compute)?;
             g.keep_taps(|name| taps.iter().any(|t| t == name));
             Ok(g)
         };

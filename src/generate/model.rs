@@ -194,7 +194,7 @@ pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<
     let mut graphs: Vec<Graph> = Vec::new();
     if let Some(tower) = &spec.vision {
         let side = tower.image_size;
-        graphs.push(encode_graph(spec, 1, (side, side), true, compute)?);
+        graphs.push(encode_graph(spec, &[(side, side)], true, compute)?);
     }
     if spec.text.is_some() {
         graphs.push(text_graph(spec, &[1], compute)?);

@@ -8,8 +8,8 @@ use std::ops::Range;
 /// Pictures that the tower can take at once within the device's largest binding.
 pub(super) fn group_size(spec: &Spec, caps: &Caps, size: (usize, usize)) -> usize {
     let Some(tower) = &spec.vision else { return 1 };
-    let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.fc1.n)).max().unwrap_or(1);
-    let features = spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
+    let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.mlp.inner())).max().unwrap_or(1);
+    let features = spec.connector.as_ref().map_or(0, |c| c.bridge.widest());
     let width =
         widest.max(features).max(tower.patch.width * spec.connector.as_ref().map_or(1, |c| c.select.layers.len()));
     let rows = tower.tokens(size).max(1);

@@ -363,7 +363,7 @@ impl<'w> Walk<'w> {
             let part = TensorType::f32(&[2 * group, 3, size.0, size.1]);
             self.memory.ensure("pixels of a group", &part);
         }
-        let plan = self.program("encode", encode_graph(spec, group, size, false, compute)?, None, runs)?;
+        let plan = self.program("encode", encode_graph(spec, &vec![size; group], false, compute)?, None, runs)?;
         let stages = crate::graph::stage_costs(plan);
         for stage in stages {
             // A last group that is smaller costs less: work is by picture.

@@ -174,7 +174,7 @@ impl Session {
         name: &str,
     ) -> Result<TensorType> {
         let (device, model) = (self.device(), self.model());
-        let graph = encode_graph(&model.spec, count, size, false, model.compute)?;
+        let graph = encode_graph(&model.spec, &vec![size; count], false, model.compute)?;
         let plan = Plan::new(fuse(graph, &self.programs.fuse), device.caps())?;
         for (state, ty) in plan.graph.states() {
             b.store.ensure(&device, state, ty).await?;

@@ -117,5 +117,8 @@ fn tiling(b: &Builder<'_>, merge: Merge) -> Result<Tiling> {
     let canvases: Option<Vec<(u32, u32)>> = listed.iter().map(pair).collect();
     let canvases = canvases.ok_or_else(|| b.config().broken("image_grid_pinpoints", "should be pairs"))?;
     let (unpad, newline) = if merge == Merge::Unpad { (Unpad::Truncated, true) } else { (Unpad::Keep, false) };
-    Tiling::AnyRes(AnyRes { tile, patch: tile / side.max(1), canvases, unpad, newline, max: None }).checked()
+    if side == 0 || tile / (tile / side).max(1) != side {
+        return Err(b.config().broken("tile", format!("{tile} is not {side} patches wide")));
+    }
+    Tiling::AnyRes(AnyRes { tile, patch: tile / side, canvases, unpad, newline, max: None }).checked()
 }

@@ -74,14 +74,26 @@ impl<'c> Builder<'c> {
     /// # Errors
     /// It is not there, or has another number of elements.
     pub fn input(&mut self, name: &str, shape: &[usize]) -> Result<ValueId> {
-        let (own, Numbers::Floats(values)) = self.given(name)? else {
-            return Err(Error::malformed(name, "holds integers, not floats"));
-        };
+        let (own, values) = self.floats(name)?;
         if values.len() != shape.iter().product::<usize>() {
-            return Err(Error::WrongShape { name: name.into(), got: own.clone(), want: shape.to_vec() });
+            return Err(Error::WrongShape { name: name.into(), got: own.to_vec(), want: shape.to_vec() });
         }
-        self.uploads.insert(name.to_owned(), values.clone());
+        self.upload(name, values.to_vec());
         Ok(self.graph.state(name, TensorType::f32(shape)))
+    }
+    /// Shape and numbers of an input of floats: for what is put together before it goes to the device.
+    ///
+    /// # Errors
+    /// It is not there, or holds integers.
+    pub fn floats(&self, name: &str) -> Result<(&'c [usize], &'c [f32])> {
+        match self.given(name)? {
+            (shape, Numbers::Floats(values)) => Ok((shape, values)),
+            _ => Err(Error::malformed(name, "holds integers, not floats")),
+        }
+    }
+    /// What the state of that name holds when the graph runs.
+    pub fn upload(&mut self, name: &str, values: Vec<f32>) {
+        self.uploads.insert(name.to_owned(), values);
     }
     /// An input of floats on the device, in its own shape of `axes` axes.
     ///
@@ -126,12 +138,6 @@ impl<'c> Builder<'c> {
     /// A stage that is `count` rows of a value from `first` on.
     pub fn stage_rows(&mut self, name: &str, value: ValueId, (first, count): (usize, usize)) {
         self.stages.insert(name.to_owned(), Stage::Rows(value, Some((first, count))));
-    }
-    /// Makes a stage of some rows one of the first `count` rows: of all pictures of a batch.
-    pub fn whole_rows(&mut self, name: &str, count: usize) {
-        if let Some(Stage::Rows(_, rows)) = self.stages.get_mut(name) {
-            *rows = Some((0, count));
-        }
     }
     /// A stage that is geometry.
     pub fn stage_of(&mut self, name: &str, stage: Stage) {

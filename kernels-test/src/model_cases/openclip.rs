@@ -5,7 +5,7 @@ use super::builder::{Builder, nth};
 use super::resamplers::Named;
 use super::xcomposer::shrunk;
 use omma::blocks::{
-    AdapterRows, EncoderLayer, LayerAdapters, Linear, LowRank, Norm, Part, PatchEmbedding, PixelInput, Resampler,
+    AdapterRows, EncoderFlow, EncoderLayer, LayerAdapters, Linear, LowRank, Mlp, Norm, Part, PatchEmbedding, Resampler,
     SelfAttention, adapted_layer, bicubic_rows, gather, splice,
 };
 use omma::graph::ValueId;
@@ -95,14 +95,14 @@ impl Tower {
         let tokens = of.tokens as u32;
         let spans: Vec<u32> =
             (0..(of.calls * of.batch) as u32).flat_map(|i| [i * tokens, tokens, i * tokens, tokens]).collect();
-        let spans = b.graph.constant_u32("spans", &[spans.len() / 4, 4], &spans);
+        let flow = EncoderFlow::new(b.graph.constant_u32("spans", &[spans.len() / 4, 4], &spans));
         let runs: Vec<(usize, Option<usize>)> = sets.iter().map(|set| (of.batch * of.tokens, *set)).collect();
         let count = self.adapters.first().map_or(0, |a| a.qkv.sets.len());
         let rows = AdapterRows::new(&mut b.graph, count, &runs);
         for (i, layer) in self.layers.iter().enumerate() {
             let adapters = rows.as_ref().map(|rows| (&self.adapters[i], rows));
             let (attended, y) =
-                b.graph.scoped(&format!("layer.{i}"), |g| adapted_layer(g, layer, (x, spans), adapters))?;
+                b.graph.scoped(&format!("layer.{i}"), |g| adapted_layer(g, layer, x, &flow, adapters))?;
             for call in 0..of.calls {
                 sequence_first(b, &nth(&format!("attn{i}"), call), attended, call, of)?;
                 sequence_first(b, &nth(&format!("block{i}"), call), y, call, of)?;
@@ -133,9 +133,9 @@ fn layer(i: usize, width: usize, heads: usize, mlp: usize) -> EncoderLayer {
         attention: SelfAttention { heads, kv_heads: heads, head_dim: width / heads, causal: false, window: None },
         out: linear("attn.out_proj", width, width),
         norm2: norm(&at("ln_2")),
-        fc1: linear("mlp.c_fc", mlp, width),
-        act: Act::Gelu,
-        fc2: linear("mlp.c_proj", width, mlp),
+        mlp: Mlp::Plain { fc1: linear("mlp.c_fc", mlp, width), act: Act::Gelu, fc2: linear("mlp.c_proj", width, mlp) },
+        scales: None,
+        windowed: false,
     }
 }
 
@@ -181,7 +181,7 @@ pub fn qwen(b: &mut Builder<'_>) -> Result<()> {
     let tower = Tower::read(b, 0)?;
     let (pixels, shape) = b.tensor("images", 4)?;
     let (batch, side) = (shape[0], tower.side(shape[2]));
-    let patches = tower.patch.apply(&mut b.graph, pixels, PixelInput::Planes)?;
+    let patches = tower.patch.apply(&mut b.graph, pixels, &[])?;
     let positions = tower.positions(b, side)?;
     let tokens = side * side;
     if b.graph.ty(patches).rows() != batch * tokens {
@@ -220,7 +220,7 @@ pub fn monkey(b: &mut Builder<'_>) -> Result<()> {
     let of_window = batch * shape[1] * side;
     b.stage_rows("windows", cut, ((count - 1) * of_window, of_window));
     b.stage("global_view", overview);
-    let patches = [cut, overview].map(|planes| tower.patch.apply(&mut b.graph, planes, PixelInput::Planes));
+    let patches = [cut, overview].map(|planes| tower.patch.apply(&mut b.graph, planes, &[]));
     let [cut, overview] = [patches[0].clone()?, patches[1].clone()?];
     let grid = tower.side(side);
     let (tokens, positions) = (grid * grid, tower.positions(b, grid)?);

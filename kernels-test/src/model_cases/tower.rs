@@ -1,31 +1,105 @@
-//! CLIP towers over pictures of several sizes at once, and decoders over one sequence, with their stages.
+//! CLIP towers with their stages by picture, and decoders over one sequence.
 
 use super::builder::{Builder, nth};
-use omma::blocks::{
-    Flow, Grid, KvCache, PixelInput, bicubic_rows, class_and_positions, decoder_layer, encoder_layer, rope_table,
-    splice,
-};
+use omma::blocks::{EncoderFlow, Flow, Grid, KvCache, bicubic_rows, decoder_layer, encoder_layer, rope_table, splice};
 use omma::graph::ValueId;
 use omma::kernels::{EmbedTokens, InterpolateRows, TensorType};
-use omma::models::{Decoder, VisionTower};
+use omma::models::{Decoder, Positions, VisionTower, names, vision_hidden};
 use omma::{DType, Error, Result};
+use std::ops::Range;
 
-/// A picture among the rows of a batch.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rows {
-    /// First row.
-    pub first: usize,
-    /// Rows.
-    pub count: usize,
+/// Hidden state `deepest` of a tower, and the rows of each picture in it.
+pub struct Hidden {
+    /// The hidden state.
+    pub state: ValueId,
+    /// Rows of each picture, those of its prefix first.
+    pub rows: Vec<Range<usize>>,
 }
 
-/// Positions of a picture of `grid` patches, followed by zeros up to `rows` patches.
-pub fn positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: usize) -> Result<ValueId> {
-    let (prefix, side) = (tower.prefix.len(), tower.image_size / tower.patch.patch);
-    let table = b.graph.weight(&tower.positions, TensorType::f32(&[prefix + side * side, tower.patch.width]));
-    if grid == (side, side) && rows == side * side {
-        return Ok(table);
+impl Hidden {
+    /// Rows of the patches, without the prefix.
+    pub fn patches(&self, b: &mut Builder<'_>, tower: &VisionTower) -> Result<ValueId> {
+        let prefix = tower.prefix.len();
+        let rows = self.rows.iter().flat_map(|rows| rows.start + prefix..rows.end);
+        let index: Vec<u32> = rows.map(|row| row as u32).collect();
+        omma::blocks::gather(&mut b.graph, self.state, &index)
     }
+}
+
+/// How many layers the stages `name(i)` ask for, and hidden state `chosen`.
+fn depth(b: &Builder<'_>, tower: &VisionTower, chosen: usize, name: impl Fn(usize) -> String) -> usize {
+    let deepest = (0..tower.layers.len()).rev().find(|i| b.wants(&name(*i)));
+    deepest.map_or(chosen, |i| (i + 1).max(chosen))
+}
+
+/// A tower over pictures of any sizes, the inputs `pictures`, each \[channels, height, width\]. Stages are `vision.embed`
+/// and `vision.layer.i` of the first picture, the same with `_1`, `_2`, .. of the others.
+pub fn ragged(b: &mut Builder<'_>, tower: &VisionTower, pictures: &[String], chosen: usize) -> Result<Hidden> {
+    let (mut sizes, mut pixels) = (Vec::new(), Vec::new());
+    for name in pictures {
+        let (shape, values) = b.floats(name)?;
+        match *shape {
+            [channels, height, width] if channels == tower.patch.channels => sizes.push((height, width)),
+            _ => return Err(Error::malformed(name, format!("{shape:?} is not [channels, height, width]"))),
+        }
+        pixels.extend(values);
+    }
+    b.upload(names::PIXELS, pixels);
+    let stage = |i: usize| format!("vision.layer.{i}");
+    let deepest = depth(b, tower, chosen, stage);
+    let hidden = vision_hidden(&mut b.graph, tower, &sizes, deepest, DType::F32)?;
+    let embedded = b.graph.taps.iter().find(|(name, _)| name == "vision.embeddings").map(|(_, value)| *value);
+    for (picture, rows) in hidden.rows.iter().enumerate() {
+        let part = (rows.start, rows.len());
+        if let Some(embedded) = embedded {
+            b.stage_rows(&nth("vision.embed", picture), embedded, part);
+        }
+        for (i, state) in hidden.states.iter().skip(1).enumerate() {
+            b.stage_rows(&nth(&stage(i), picture), *state, part);
+        }
+    }
+    Ok(Hidden { state: hidden.states[chosen], rows: hidden.rows })
+}
+
+/// A tower over square tiles whose first patches hold a picture of `grid` patches, the rest being black and without a
+/// position: LLaVA-UHD's paper. Stages are `embed` and `layer.i`.
+pub fn packed(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, chosen: usize) -> Result<(Hidden, Grid)> {
+    let (pixels, shape) = b.tensor("pixel_values", 4)?;
+    let tile = tower.grid((shape[2], shape[3]));
+    let (batch, each, prefix) = (shape[0], tile.0 * tile.1, tower.prefix.len());
+    let patches = tower.patch.apply(&mut b.graph, pixels, &vec![(shape[2], shape[3]); batch])?;
+    let special = b.graph.weight(&tower.prefix.join("+"), TensorType::f32(&[prefix, tower.patch.width]));
+    let table = padded_positions(b, tower, grid, each)?;
+    let (mut index, mut place) = (Vec::new(), Vec::new());
+    for tile in 0..batch {
+        index.extend((0..prefix).map(|i| (batch * each + i) as u32));
+        index.extend((tile * each..).take(each).map(|row| row as u32));
+        place.extend(0..(prefix + each) as u32);
+    }
+    let mut x = splice(&mut b.graph, patches, special, &index, Some((table, &place)))?;
+    b.stage("embed", x);
+    if let Some(norm) = &tower.pre_norm {
+        x = norm.apply(&mut b.graph, x)?;
+    }
+    let rows: Vec<Range<usize>> = (0..batch).map(|i| i * (prefix + each)..(i + 1) * (prefix + each)).collect();
+    let spans: Vec<u32> =
+        rows.iter().flat_map(|r| [r.start, r.len(), r.start, r.len()]).map(|word| word as u32).collect();
+    let flow = EncoderFlow::new(b.graph.constant_u32("spans", &[batch, 4], &spans));
+    let stage = |i: usize| format!("layer.{i}");
+    let mut states = vec![x];
+    for (i, layer) in tower.layers.iter().take(depth(b, tower, chosen, stage)).enumerate() {
+        let y = b.graph.scoped(&stage(i), |g| encoder_layer(g, layer, states[i], &flow))?;
+        b.stage(&stage(i), y);
+        states.push(y);
+    }
+    Ok((Hidden { state: states[chosen], rows }, tile))
+}
+
+/// Positions interpolated to a grid, followed by zeros up to `rows` patches.
+fn padded_positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: usize) -> Result<ValueId> {
+    let Positions::Table(name) = &tower.positions;
+    let (prefix, side) = (tower.prefix.len(), tower.image_size / tower.patch.patch);
+    let table = b.graph.weight(name, TensorType::f32(&[prefix + side * side, tower.patch.width]));
     let (mut index, mut weight) = bicubic_rows(prefix, (side, side), grid);
     let shape = [prefix + rows, 16];
     if index.len() > shape[0] * 16 {
@@ -36,66 +110,6 @@ pub fn positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: usi
     let index = b.graph.constant_u32("taps", &shape, &index);
     let weight = b.graph.constant_f32("weights", &shape, &weight);
     b.graph.apply(InterpolateRows { taps: 16 }, &[table, index, weight])
-}
-
-/// Pixels \[pictures, channels, height, width\] -> rows with class token and `positions`.
-pub fn embedded(b: &mut Builder<'_>, tower: &VisionTower, pixels: ValueId, positions: ValueId) -> Result<ValueId> {
-    let pictures = b.graph.ty(pixels).shape[0];
-    let patches = tower.patch.apply(&mut b.graph, pixels, PixelInput::Planes)?;
-    let prefix = TensorType::f32(&[tower.prefix.len(), tower.patch.width]);
-    let prefix = b.graph.weight(&tower.prefix.join("+"), prefix);
-    class_and_positions(&mut b.graph, patches, prefix, positions, pictures)
-}
-
-/// All rows, one picture after the other, and where each picture is.
-pub fn joined(b: &mut Builder<'_>, pictures: &[ValueId]) -> Result<(ValueId, Vec<Rows>)> {
-    let mut all: Option<ValueId> = None;
-    let (mut places, mut first) = (Vec::new(), 0);
-    for picture in pictures {
-        let count = b.graph.ty(*picture).rows();
-        places.push(Rows { first, count });
-        first += count;
-        let index: Vec<u32> = (0..first as u32).collect();
-        all = Some(match all {
-            None => *picture,
-            Some(all) => splice(&mut b.graph, all, *picture, &index, None)?,
-        });
-    }
-    let all = all.ok_or_else(|| Error::argument("pictures", "there are none"))?;
-    Ok((all, places))
-}
-
-/// The layers of a tower up to hidden state `deepest`, all pictures at once; hidden state `deepest`. Stages are called
-/// `front` + `layer.i`, with `_1`, `_2`, .. for later pictures; those that are wanted are made, however deep.
-pub fn layers(
-    b: &mut Builder<'_>,
-    tower: &VisionTower,
-    (x, places): (ValueId, &[Rows]),
-    deepest: usize,
-    front: &str,
-) -> Result<ValueId> {
-    let flat = |p: &Rows| [p.first, p.count, p.first, p.count].map(|n| n as u32);
-    let spans: Vec<u32> = places.iter().flat_map(flat).collect();
-    let spans = b.graph.constant_u32("spans", &[places.len(), 4], &spans);
-    let mut x = match &tower.pre_norm {
-        Some(norm) => norm.apply(&mut b.graph, x)?,
-        None => x,
-    };
-    let mut chosen = x;
-    let stage = |i: usize, picture: usize| nth(&format!("{front}layer.{i}"), picture);
-    for (i, layer) in tower.layers.iter().enumerate() {
-        if i >= deepest && !(i..tower.layers.len()).any(|i| b.wants(&stage(i, 0))) {
-            break;
-        }
-        x = b.graph.scoped(&format!("layer.{i}"), |g| encoder_layer(g, layer, x, spans))?;
-        for (picture, rows) in places.iter().enumerate() {
-            b.stage_rows(&stage(i, picture), x, (rows.first, rows.count));
-        }
-        if i + 1 == deepest {
-            chosen = x;
-        }
-    }
-    Ok(chosen)
 }
 
 /// Rows of the token table.
@@ -109,12 +123,12 @@ pub fn tokens(b: &mut Builder<'_>, decoder: &Decoder, ids: &[u32]) -> Result<Val
 /// A decoder over one sequence from its start: logits of every row. Layers are the stages `front` + `layer.i`.
 pub fn decoded(b: &mut Builder<'_>, decoder: &Decoder, mut x: ValueId, front: &str) -> Result<ValueId> {
     let rows = b.graph.ty(x).rows();
-    let cols = decoder.rope.rotary_dim;
     let own: Vec<u32> = (0..rows as u32).collect();
     let g = &mut b.graph;
     let own = g.constant_u32("rows", &[rows], &own);
+    let table = rope_table(&decoder.rope, rows);
     let flow = Flow {
-        table: g.constant_f32("rope", &[rows, cols], &rope_table(&decoder.rope, rows)),
+        table: g.constant_f32("rope", &[rows, decoder.rope.rotary_dim], &table),
         positions: own,
         slots: own,
         rope: decoder.rope.clone(),

@@ -2,10 +2,9 @@
 
 use super::builder::{Builder, nth};
 use super::resamplers::{Named, grid};
-use super::tower::{decoded, embedded, joined, layers, positions, tokens};
-use omma::blocks::{Grid, Reach, Resampler, gather, splice};
+use super::tower::{decoded, packed, ragged, tokens};
+use omma::blocks::{Grid, Reach, Resampler, splice};
 use omma::checkpoint::Config;
-use omma::graph::ValueId;
 use omma::models::{Spec, UniformDtype, VisionTower, read_spec};
 use omma::{DType, Error, Result};
 use serde_json::{Value, json};
@@ -38,13 +37,6 @@ fn selected(b: &Builder<'_>, tower: &VisionTower) -> Result<usize> {
     if (0..states).contains(&at) { Ok(at as usize) } else { Err(b.config().broken(FIELD, format!("is {chosen}"))) }
 }
 
-/// Rows of the patches, without the class token.
-fn patches(b: &mut Builder<'_>, x: ValueId, pictures: &[super::tower::Rows], prefix: usize) -> Result<ValueId> {
-    let rows = pictures.iter().flat_map(|p| p.first + prefix..p.first + p.count);
-    let index: Vec<u32> = rows.map(|row| row as u32).collect();
-    gather(&mut b.graph, x, &index)
-}
-
 /// LLaVA-UHD as released, from pixels and ids to logits.
 pub fn whole(b: &mut Builder<'_>) -> Result<()> {
     let (vision, text) = (section(b, "vision", "clip_vision_model")?, section(b, "text", "llama")?);
@@ -56,25 +48,15 @@ pub fn whole(b: &mut Builder<'_>) -> Result<()> {
         (0..).map(|i| format!("slice_{i}")).take_while(|n| b.input_shape(n).is_some()).collect();
     let slices = names.len();
     names.push("source".into());
-    let (mut pictures, mut grids) = (Vec::new(), Vec::new());
-    for (i, name) in names.iter().enumerate() {
-        let [channels, height, width] = b.input_shape(name).unwrap_or_default()[..] else {
-            return Err(Error::malformed(name, "is not there as [channels, height, width]"));
-        };
-        let pixels = b.input(name, &[1, channels, height, width])?;
-        let own = tower.grid((height, width));
-        let table = positions(b, &tower, own, own.0 * own.1)?;
-        let rows = embedded(b, &tower, pixels, table)?;
-        b.stage(&nth("vision.embed", i), rows);
-        pictures.push(rows);
-        grids.push(own);
-    }
-    let (x, places) = joined(b, &pictures)?;
-    let deepest = selected(b, &tower)?;
-    let x = layers(b, &tower, (x, &places), deepest, "vision.")?;
-    let x = patches(b, x, &places, tower.prefix.len())?;
+    let chosen = selected(b, &tower)?;
+    let hidden = ragged(b, &tower, &names, chosen)?;
+    let x = hidden.patches(b, &tower)?;
+    let grid = |name: &String| match b.input_shape(name) {
+        Some([_, height, width]) => vec![tower.grid((*height, *width))],
+        _ => Vec::new(),
+    };
+    let sequences: Vec<Vec<Grid>> = names.iter().map(grid).collect();
     let resampler = released(b, tower.patch.width, decoder.width)?;
-    let sequences: Vec<Vec<Grid>> = grids.iter().map(|grid| vec![*grid]).collect();
     let features = resampler.apply(&mut b.graph, x, &sequences)?.out;
     let queries = resampler.queries();
     for picture in 0..names.len() {
@@ -143,17 +125,10 @@ pub fn paper(b: &mut Builder<'_>) -> Result<()> {
     let spec = family(b, json!({ "model_type": "clip", "vision_config": vision }))?;
     b.checkpoint = b.checkpoint.canonical(spec.scheme)?;
     let tower = spec.vision.ok_or_else(|| no("tower"))?;
-    let (pixels, shape) = b.tensor("pixel_values", 4)?;
-    let tile = tower.grid((shape[2], shape[3]));
     let own = (b.need("patches.height")?, b.need("patches.width")?);
-    let table = positions(b, &tower, own, tile.0 * tile.1)?;
-    let x = embedded(b, &tower, pixels, table)?;
-    b.stage("embed", x);
-    let count = tower.prefix.len() + tile.0 * tile.1;
-    let places: Vec<_> = (0..shape[0]).map(|i| super::tower::Rows { first: i * count, count }).collect();
-    let deepest = selected(b, &tower)?;
-    let x = batch_layers(b, &tower, (x, &places), deepest)?;
-    let x = patches(b, x, &places, tower.prefix.len())?;
+    let chosen = selected(b, &tower)?;
+    let (hidden, tile) = packed(b, &tower, own, chosen)?;
+    let x = hidden.patches(b, &tower)?;
     let width = b.need("embed_dim")?;
     let front = "mm_projector.".to_owned();
     let named = Named {
@@ -165,23 +140,8 @@ pub fn paper(b: &mut Builder<'_>) -> Result<()> {
         side: b.need("grid_size")?,
         eps: EPS,
     };
-    let made = named.resampler().apply(&mut b.graph, x, &vec![vec![tile]; shape[0]])?;
+    let made = named.resampler().apply(&mut b.graph, x, &vec![vec![tile]; hidden.rows.len()])?;
     b.stage("resampler_key_pos", made.key_positions);
     b.stage("resampler", made.out);
     Ok(())
-}
-
-/// [`layers`] of a batch whose stages hold all pictures.
-fn batch_layers(
-    b: &mut Builder<'_>,
-    tower: &VisionTower,
-    (x, places): (ValueId, &[super::tower::Rows]),
-    deepest: usize,
-) -> Result<ValueId> {
-    let chosen = layers(b, tower, (x, places), deepest, "")?;
-    let rows = places.iter().map(|p| p.count).sum();
-    for i in 0..tower.layers.len() {
-        b.whole_rows(&format!("layer.{i}"), rows);
-    }
-    Ok(chosen)
 }

@@ -8,7 +8,7 @@ use crate::blocks::{Linear, Norm};
 use crate::checkpoint::schemes::VISION_LANGUAGE;
 use crate::checkpoint::{Config, Rule, Scheme, rule};
 use crate::kernels::Act;
-use crate::models::{Connector, Dtypes, FeatureSelect, PromptForm, Spec, VisionTower};
+use crate::models::{Bridge, Connector, Dtypes, FeatureSelect, Projector, PromptForm, Spec, VisionTower};
 
 const PROJECTOR: &str = "multi_modal_projector";
 const TOWER: &str = "vision_tower.vision_model";
@@ -124,9 +124,11 @@ fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dt
     let eps = config.f64("projector_layernorm_eps", 1e-5)? as f32;
     Ok(Connector {
         select: FeatureSelect { layers, drop_prefix },
-        norm: vip.then(|| Norm::Layer { name: format!("{PROJECTOR}.projector_layernorm"), eps }),
-        layers: vec![linear("linear_1", width, input), linear("linear_2", width, width)],
-        act: activation(config, "projector_hidden_act", "gelu")?,
+        bridge: Bridge::Mlp(Projector {
+            norm: vip.then(|| Norm::Layer { name: format!("{PROJECTOR}.projector_layernorm"), eps }),
+            layers: vec![linear("linear_1", width, input), linear("linear_2", width, width)],
+            act: activation(config, "projector_hidden_act", "gelu")?,
+        }),
     })
 }
 
@@ -171,7 +173,7 @@ fn original(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     };
     Ok(Spec {
         vision: Some(tower),
-        connector: Some(Connector { select, norm: None, layers, act: Act::Gelu }),
+        connector: Some(Connector { select, bridge: Bridge::Mlp(Projector { norm: None, layers, act: Act::Gelu }) }),
         image_token: Some(decoder.vocab as u32),
         decoder: Some(decoder),
         eos: llama::eos(&text)?,
