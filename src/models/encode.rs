@@ -1,9 +1,9 @@
 //! The graph that encodes pictures: tower, connector or heads.
 
 use super::assemble::{missing, names};
-use super::spec::{Bridge, Classifier, Connector, Contrast, FeatureSelect, Projector, Spec, VisionTower};
+use super::spec::{Bridge, Classifier, Connector, FeatureSelect, Pooler, Projector, Spec, VisionTower};
 use super::vision::{Hidden, vision_hidden};
-use crate::blocks::{gather, splice};
+use crate::blocks::{Linear, gather, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Binary, BinaryOp, L2Norm, Unary, UnaryOp};
 use crate::{DType, Error, Result};
@@ -28,8 +28,13 @@ pub fn encode_graph(spec: &Spec, inputs: &[(usize, usize)], all: bool, compute: 
     } else if let Some(classifier) = &spec.classifier {
         let logits = g.scoped("classifier", |g| classify(g, tower, classifier, &hidden))?;
         g.store(logits, names::CLASS_LOGITS);
-    } else if let Some(contrast) = &spec.contrast {
-        let embeds = g.scoped("projection", |g| project_images(g, contrast, &hidden))?;
+    } else if let Some(pooler) = &spec.pooler {
+        let pooled = g.scoped("pooler", |g| pool(g, tower, pooler, &hidden))?;
+        let embeds = match &spec.contrast {
+            Some(contrast) => g.scoped("projection", |g| embed(g, pooled, contrast.image.as_ref()))?,
+            None => pooled,
+        };
+        g.tap("image_embeds", embeds);
         g.store(embeds, names::IMAGE_EMBEDS);
     }
     Ok(g)
@@ -118,13 +123,40 @@ fn classify(g: &mut Graph, tower: &VisionTower, heads: &Classifier, hidden: &Hid
     Ok(mean)
 }
 
-fn project_images(g: &mut Graph, contrast: &Contrast, hidden: &Hidden) -> Result<ValueId> {
-    let index: Vec<u32> = hidden.rows.iter().map(|r| r.start as u32).collect();
-    let class = gather(g, hidden.states[hidden.states.len() - 1], &index)?;
-    let pooled = contrast.image_norm.apply(g, class)?;
-    g.tap("vision.pooled", pooled);
-    let projected = contrast.image.apply(g, pooled)?;
-    let embeds = g.apply(L2Norm { eps: 1e-12 }, &[projected])?;
-    g.tap("image_embeds", embeds);
-    Ok(embeds)
+/// The row that stands for each input.
+fn pool(g: &mut Graph, tower: &VisionTower, pooler: &Pooler, hidden: &Hidden) -> Result<ValueId> {
+    let firsts: Vec<u32> = hidden.rows.iter().map(|r| r.start as u32).collect();
+    let normed = |g: &mut Graph| {
+        let x = final_norm(g, tower, hidden)?;
+        g.tap(&format!("{}last_hidden_state", tower.stage), x);
+        Ok::<_, Error>(x)
+    };
+    let pooled = match pooler {
+        Pooler::FirstNormed => {
+            let first = gather(g, hidden.states[hidden.states.len() - 1], &firsts)?;
+            match &tower.post_norm {
+                Some(norm) => norm.apply(g, first)?,
+                None => first,
+            }
+        }
+        Pooler::First => {
+            let x = normed(g)?;
+            gather(g, x, &firsts)?
+        }
+        Pooler::Attention(pool) => {
+            let x = normed(g)?;
+            pool.apply(g, x, &hidden.rows)?
+        }
+    };
+    g.tap(&format!("{}pooled", tower.stage), pooled);
+    Ok(pooled)
+}
+
+/// Rows in the common space, of length 1.
+pub(super) fn embed(g: &mut Graph, pooled: ValueId, projection: Option<&Linear>) -> Result<ValueId> {
+    let projected = match projection {
+        Some(layer) => layer.apply(g, pooled)?,
+        None => pooled,
+    };
+    g.apply(L2Norm { eps: 1e-12 }, &[projected])
 }

@@ -1,7 +1,7 @@
 //! What a model is made of, as plain data.
 
 use crate::DType;
-use crate::blocks::{DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, RopeSpec};
+use crate::blocks::{AttentionPool, DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, RopeSpec};
 use crate::kernels::Act;
 
 /// Element type of the checkpoint's tensors: what weights are kept in.
@@ -70,6 +70,17 @@ pub struct Classifier {
     pub labels: Vec<String>,
 }
 
+/// The row that stands for a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pooler {
+    /// The first row, through the tower's last norm (CLIP).
+    FirstNormed,
+    /// The first row of all that went through the tower's last norm (DINOv2).
+    First,
+    /// Attention over all rows, which went through the tower's last norm (SigLIP).
+    Attention(Box<AttentionPool>),
+}
+
 /// Which hidden states feed the connector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureSelect {
@@ -128,6 +139,8 @@ pub enum Pooling {
     LargestId,
     /// The first row of this id.
     FirstOf(u32),
+    /// The last row.
+    Last,
 }
 
 impl Pooling {
@@ -136,12 +149,13 @@ impl Pooling {
         let wanted = match self {
             Self::LargestId => ids.iter().max().copied(),
             Self::FirstOf(id) => Some(id),
+            Self::Last => return ids.len().saturating_sub(1),
         };
         ids.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
     }
 }
 
-/// A causal text tower (CLIP).
+/// A text tower (CLIP, SigLIP).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextTower {
     /// Token table.
@@ -162,19 +176,36 @@ pub struct TextTower {
     pub post_norm: Norm,
     /// Pooling.
     pub pooling: Pooling,
+    /// Layer on the pooled row.
+    pub head: Option<Linear>,
+    /// Texts are filled up to `max_positions` with the tokenizer's padding, or this id where it has none, and the tower
+    /// sees the filling as it sees the text (SigLIP).
+    pub filler: Option<u32>,
 }
 
-/// Projections into a common space and their temperature (CLIP).
+impl TextTower {
+    /// A text's ids as the tower wants them; `pad` is the tokenizer's padding.
+    pub fn filled(&self, mut ids: Vec<u32>, pad: Option<u32>) -> Vec<u32> {
+        if let Some(id) = self.filler {
+            ids.resize(ids.len().max(self.max_positions), pad.unwrap_or(id));
+        }
+        ids
+    }
+}
+
+/// Projections into a common space, and how scores are made of cosines (CLIP, SigLIP).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast {
-    /// Norm on the pooled picture row.
-    pub image_norm: Norm,
-    /// Picture projection.
-    pub image: Linear,
-    /// Text projection.
-    pub text: Linear,
-    /// Tensor of the logarithm of the logit scale.
+    /// Dimensions of the common space.
+    pub dim: usize,
+    /// Picture projection, where the pooled row is not in the common space.
+    pub image: Option<Linear>,
+    /// Text projection, likewise.
+    pub text: Option<Linear>,
+    /// Tensor of the logarithm of the factor on the cosines.
     pub logit_scale: String,
+    /// Tensor added to the scores.
+    pub logit_bias: Option<String>,
 }
 
 /// A decoder of the LLaMA kind.
@@ -226,6 +257,8 @@ pub struct Spec {
     pub vision: Option<VisionTower>,
     /// Classification heads.
     pub classifier: Option<Classifier>,
+    /// The row that stands for a picture, in models without decoder and classes.
+    pub pooler: Option<Pooler>,
     /// Connector between tower and decoder.
     pub connector: Option<Connector>,
     /// Text tower.

@@ -3,6 +3,7 @@
 mod clip;
 mod llama;
 mod llava;
+mod siglip;
 mod vit;
 
 use super::{Dtypes, Spec};
@@ -24,6 +25,7 @@ pub struct Family {
 pub static FAMILIES: &[Family] = &[
     Family { model_types: &["vit", "deit"], about: "ViT and DeiT, picture classification", read: vit::read },
     Family { model_types: &["clip"], about: "CLIP, picture and text embeddings and scores", read: clip::read },
+    Family { model_types: &["siglip"], about: "SigLIP, picture and text embeddings and scores", read: siglip::read },
     Family {
         model_types: &["llama", "mistral", "qwen2"],
         about: "LLaMA, Mistral, Qwen2 text decoders",
