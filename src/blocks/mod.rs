@@ -19,6 +19,6 @@ pub use encoder::{EncoderFlow, EncoderLayer, EncoderRope, Mlp, encoder_layer};
 pub use linear::{Linear, two_layer};
 pub use norm::Norm;
 pub use patch::PatchEmbedding;
-pub use pool::AttentionPool;
+pub use pool::{AttentionPool, mean_rows};
 pub use rope::{RopeScaling, RopeSpec, rope_table};
 pub use splice::{gather, splice};

@@ -1,9 +1,9 @@
-//! Pooling by attention: one learned row asks all rows of a sequence (SigLIP's head; Zhai et al. 2022).
+//! Pooling: one row for a sequence of rows, by attention (SigLIP's head; Zhai et al. 2022) or as their mean.
 
-use super::{Linear, Mlp, Norm, SelfAttention, gather};
-use crate::Result;
+use super::{Linear, Mlp, Norm, SelfAttention, gather, splice};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Binary, BinaryOp, TensorType};
+use crate::kernels::{Binary, BinaryOp, Reduce, ReduceOp, TensorType};
+use crate::{Error, Result};
 use std::ops::Range;
 
 /// `a = out(attn(probe, x, x)); y = a + mlp(norm a)`: a row for each sequence.
@@ -42,4 +42,25 @@ impl AttentionPool {
         let y = self.mlp.apply(g, normed)?;
         g.apply(Binary { op: BinaryOp::Add }, &[y, pooled])
     }
+}
+
+/// The mean of the rows of each sequence of `x` \[rows, width\] -> \[sequences, width\].
+pub fn mean_rows(g: &mut Graph, x: ValueId, sequences: &[Range<usize>]) -> Result<ValueId> {
+    let width = g.ty(x).cols();
+    let mut all: Option<ValueId> = None;
+    // Neighbours of one length are one reduction.
+    for same in sequences.chunk_by(|a, b| a.len() == b.len()) {
+        let index: Vec<u32> = same.iter().flat_map(|r| r.start as u32..r.end as u32).collect();
+        let rows = gather(g, x, &index)?;
+        let rows = g.reshape(rows, &[same.len(), same[0].len(), width])?;
+        let mean = g.apply(Reduce { op: ReduceOp::Mean, axis: 1 }, &[rows])?;
+        all = Some(match all {
+            None => mean,
+            Some(before) => {
+                let count = (g.ty(before).rows() + same.len()) as u32;
+                splice(g, before, mean, &(0..count).collect::<Vec<_>>(), None)?
+            }
+        });
+    }
+    all.ok_or_else(|| Error::graph("mean", "of no sequences"))
 }

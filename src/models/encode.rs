@@ -1,12 +1,13 @@
 //! The graph that encodes pictures: tower, connector or heads.
 
 use super::assemble::{missing, names};
-use super::spec::{Bridge, Classifier, Connector, FeatureSelect, Pooler, Projector, Spec, VisionTower};
+use super::spec::{Bridge, Classifier, Connector, FeatureSelect, HeadRows, Pooler, Projector, Spec, VisionTower};
 use super::vision::{Hidden, vision_hidden};
-use crate::blocks::{Linear, gather, splice};
+use crate::blocks::{Linear, gather, mean_rows, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Binary, BinaryOp, L2Norm, Unary, UnaryOp};
 use crate::{DType, Error, Result};
+use std::ops::Range;
 
 /// Inputs of these sizes (height, width) -> features for the decoder, class logits or picture embeddings, whichever the
 /// model has. All inputs are one ragged batch.
@@ -92,23 +93,42 @@ fn project(g: &mut Graph, projector: &Projector, mut x: ValueId) -> Result<Value
     Ok(x)
 }
 
-fn final_norm(g: &mut Graph, tower: &VisionTower, hidden: &Hidden) -> Result<ValueId> {
-    let x = hidden.states[hidden.states.len() - 1];
-    match &tower.post_norm {
-        Some(norm) => norm.apply(g, x),
-        None => Ok(x),
+/// What leaves the last layer, through the tower's last norm.
+fn last_hidden_state(g: &mut Graph, tower: &VisionTower, hidden: &Hidden) -> Result<ValueId> {
+    let mut x = hidden.states[hidden.states.len() - 1];
+    if let Some(norm) = &tower.post_norm {
+        x = norm.apply(g, x)?;
     }
+    g.tap(&format!("{}last_hidden_state", tower.stage), x);
+    Ok(x)
+}
+
+/// The first row of each input beside the mean of its patches.
+fn first_and_mean(g: &mut Graph, x: ValueId, prefix: usize, hidden: &Hidden) -> Result<ValueId> {
+    let (count, width) = (hidden.rows.len(), g.ty(x).cols());
+    let patches: Vec<Range<usize>> = hidden.rows.iter().map(|r| r.start + prefix..r.end).collect();
+    let mean = mean_rows(g, x, &patches)?;
+    // Two rows after each other are one row of twice the width.
+    let rows = g.ty(x).rows();
+    let index: Vec<u32> =
+        hidden.rows.iter().enumerate().flat_map(|(i, r)| [r.start as u32, (rows + i) as u32]).collect();
+    let both = splice(g, x, mean, &index, None)?;
+    g.reshape(both, &[count, 2 * width])
 }
 
 fn classify(g: &mut Graph, tower: &VisionTower, heads: &Classifier, hidden: &Hidden) -> Result<ValueId> {
-    let x = final_norm(g, tower, hidden)?;
-    g.tap("last_hidden_state", x);
+    let x = last_hidden_state(g, tower, hidden)?;
     let mut sum = None;
-    for (stage, row, layer) in &heads.heads {
-        let index: Vec<u32> = hidden.rows.iter().map(|r| (r.start + row) as u32).collect();
-        let pooled = gather(g, x, &index)?;
-        let logits = layer.apply(g, pooled)?;
-        g.tap(stage, logits);
+    for head in &heads.heads {
+        let pooled = match head.rows {
+            HeadRows::Prefix(row) => {
+                let index: Vec<u32> = hidden.rows.iter().map(|r| (r.start + row) as u32).collect();
+                gather(g, x, &index)?
+            }
+            HeadRows::FirstAndMean => first_and_mean(g, x, tower.prefix.len(), hidden)?,
+        };
+        let logits = head.layer.apply(g, pooled)?;
+        g.tap(&head.stage, logits);
         sum = Some(match sum {
             None => logits,
             Some(sum) => g.apply(Binary { op: BinaryOp::Add }, &[sum, logits])?,
@@ -126,11 +146,6 @@ fn classify(g: &mut Graph, tower: &VisionTower, heads: &Classifier, hidden: &Hid
 /// The row that stands for each input.
 fn pool(g: &mut Graph, tower: &VisionTower, pooler: &Pooler, hidden: &Hidden) -> Result<ValueId> {
     let firsts: Vec<u32> = hidden.rows.iter().map(|r| r.start as u32).collect();
-    let normed = |g: &mut Graph| {
-        let x = final_norm(g, tower, hidden)?;
-        g.tap(&format!("{}last_hidden_state", tower.stage), x);
-        Ok::<_, Error>(x)
-    };
     let pooled = match pooler {
         Pooler::FirstNormed => {
             let first = gather(g, hidden.states[hidden.states.len() - 1], &firsts)?;
@@ -140,11 +155,11 @@ fn pool(g: &mut Graph, tower: &VisionTower, pooler: &Pooler, hidden: &Hidden) ->
             }
         }
         Pooler::First => {
-            let x = normed(g)?;
+            let x = last_hidden_state(g, tower, hidden)?;
             gather(g, x, &firsts)?
         }
         Pooler::Attention(pool) => {
-            let x = normed(g)?;
+            let x = last_hidden_state(g, tower, hidden)?;
             pool.apply(g, x, &hidden.rows)?
         }
     };

@@ -61,11 +61,31 @@ impl VisionTower {
     }
 }
 
-/// Classification heads on prefix rows; several are averaged (DeiT).
+/// What a classification head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadRows {
+    /// This row of the prefix.
+    Prefix(usize),
+    /// The first row beside the mean of the patches (DINOv2).
+    FirstAndMean,
+}
+
+/// A classification head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassHead {
+    /// Stage name of its logits.
+    pub stage: String,
+    /// What it reads.
+    pub rows: HeadRows,
+    /// Its layer.
+    pub layer: Linear,
+}
+
+/// Classification heads; the logits of several are averaged (DeiT).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classifier {
-    /// `(stage name of the head's logits, prefix row, layer)`.
-    pub heads: Vec<(String, usize, Linear)>,
+    /// Heads.
+    pub heads: Vec<ClassHead>,
     /// Labels by class.
     pub labels: Vec<String>,
 }

@@ -1,6 +1,7 @@
 //! The registry of families: `model_type` -> the function that reads its configuration. Tensor names live here.
 
 mod clip;
+mod dinov2;
 mod llama;
 mod llava;
 mod siglip;
@@ -24,6 +25,7 @@ pub struct Family {
 /// All families.
 pub static FAMILIES: &[Family] = &[
     Family { model_types: &["vit", "deit"], about: "ViT and DeiT, picture classification", read: vit::read },
+    Family { model_types: &["dinov2"], about: "DINOv2, picture features and classification", read: dinov2::read },
     Family { model_types: &["clip"], about: "CLIP, picture and text embeddings and scores", read: clip::read },
     Family { model_types: &["siglip"], about: "SigLIP, picture and text embeddings and scores", read: siglip::read },
     Family {
@@ -75,6 +77,16 @@ fn divided(config: &Config, path: &str, whole: usize, parts: usize) -> Result<us
         return Err(config.broken(path, format!("{parts} does not divide {whole}")));
     }
     Ok(whole / parts)
+}
+
+/// The side of a square that is given as one number or as two that are equal.
+fn side(config: &Config, path: &str, default: usize) -> Result<usize> {
+    match config.one_or_list::<usize>(path)?[..] {
+        [] => Ok(default),
+        [side] => Ok(side),
+        [height, width] if height == width => Ok(width),
+        ref other => Err(config.unsupported(path, format!("{other:?}; squares are"))),
+    }
 }
 
 /// A layer count that a graph may have.
