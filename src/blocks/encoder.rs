@@ -1,6 +1,6 @@
 //! The pre-norm transformer encoder layer of ViT, CLIP and their kin.
 
-use super::{Linear, Norm, SelfAttention};
+use super::{Linear, Norm, SelfAttention, gather};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Act, Binary, BinaryOp, Glu, LayerScale, Rope, TensorType};
 use crate::{Error, Result};
@@ -56,6 +56,8 @@ pub struct EncoderLayer {
     pub norm1: Norm,
     /// Query, key and value, stacked.
     pub qkv: Linear,
+    /// Norms of whole rows of queries and of keys, before heads are looked at (InternViT).
+    pub qk_norm: Option<[Norm; 2]>,
     /// Heads.
     pub attention: SelfAttention,
     /// Output projection.
@@ -129,6 +131,9 @@ fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow)
         None if layer.windowed => return Err(Error::graph("attention", "a windowed layer in a tower without windows")),
         None => flow.spans,
     };
+    if let Some(norms) = &layer.qk_norm {
+        return attend_normed(g, layer, norms, qkv, spans, flow);
+    }
     let Some(rope) = &flow.rope else { return heads.fused(g, qkv, spans) };
     let turn = |count: usize, x_offset: usize, rotary_dim: usize| Rope {
         rotary_dim,
@@ -140,4 +145,28 @@ fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow)
     let q = g.apply(turn(heads.heads, 0, dim), &[qkv, rope.positions, rope.table])?;
     let k = g.apply(turn(heads.kv_heads, heads.q_width(), dim), &[qkv, rope.positions, rope.table])?;
     g.apply(heads.kernel([0, 0, heads.q_width() + heads.kv_width()]), &[q, k, qkv, spans])
+}
+
+/// Attention of a layer whose queries and keys are normed.
+fn attend_normed(
+    g: &mut Graph,
+    layer: &EncoderLayer,
+    norms: &[Norm; 2],
+    qkv: ValueId,
+    spans: ValueId,
+    flow: &EncoderFlow,
+) -> Result<ValueId> {
+    let (heads, rows) = (&layer.attention, g.ty(qkv).rows());
+    if heads.heads != heads.kv_heads || flow.rope.is_some() {
+        return Err(Error::graph("attention", "norms of queries and keys with grouped heads or rotary positions"));
+    }
+    // A row of q, k and v is three rows of one width.
+    let parts = g.reshape(qkv, &[3 * rows, heads.q_width()])?;
+    let mut part = |i: usize| {
+        let index: Vec<u32> = (0..rows).map(|row| (3 * row + i) as u32).collect();
+        let picked = gather(g, parts, &index)?;
+        norms[i].apply(g, picked)
+    };
+    let (q, k) = (part(0)?, part(1)?);
+    g.apply(heads.kernel([0, 0, 2 * heads.q_width()]), &[q, k, qkv, spans])
 }

@@ -18,9 +18,12 @@ use std::ops::Range;
 pub fn encode_graph(spec: &Spec, inputs: &[(usize, usize)], all: bool, compute: DType) -> Result<Graph> {
     let tower = spec.vision.as_ref().ok_or_else(|| missing("a picture", spec))?;
     let mut g = Graph::new();
-    let needed = match &spec.connector {
-        Some(connector) if !all => connector.select.layers.iter().copied().max().unwrap_or(0),
-        _ => tower.layers.len(),
+    let chosen = spec.connector.as_ref().and_then(|c| c.select.layers.iter().copied().max());
+    let layers = tower.layers.len();
+    let needed = match (chosen, &spec.pooler) {
+        (Some(deepest), _) => deepest.max(if all { layers } else { 0 }),
+        (None, Some(Pooler::FirstNormed)) => layers,
+        (None, _) => layers + 1,
     };
     let hidden = g.scoped("vision", |g| vision_hidden(g, tower, inputs, needed, compute))?;
     if let Some(connector) = &spec.connector {
@@ -42,24 +45,59 @@ pub fn encode_graph(spec: &Spec, inputs: &[(usize, usize)], all: bool, compute: 
 }
 
 fn connect(g: &mut Graph, tower: &VisionTower, connector: &Connector, hidden: &Hidden) -> Result<ValueId> {
-    let x = select(g, tower, &connector.select, hidden)?;
-    g.tap("vision.selected", x);
+    let first = if connector.select.drop_prefix { tower.prefix.len() } else { 0 };
+    let kept = || hidden.rows.iter().flat_map(|r| r.start + first..r.end).collect::<Vec<_>>();
     let x = match &connector.bridge {
-        Bridge::Mlp(projector) => project(g, projector, x)?,
+        Bridge::Mlp(projector) => {
+            let x = select(g, tower, &connector.select, hidden, &kept())?;
+            g.tap("vision.selected", x);
+            project(g, projector, x)?
+        }
+        Bridge::Shuffle { factor, projector } => {
+            let x = select(g, tower, &connector.select, hidden, &squares(tower, *factor, hidden)?)?;
+            let shape = [g.ty(x).rows() / (factor * factor), g.ty(x).cols() * factor * factor];
+            let x = g.reshape(x, &shape)?;
+            project(g, projector, x)?
+        }
     };
     g.tap("connector", x);
     Ok(x)
 }
 
-/// The selected rows of the selected hidden states, side by side.
-fn select(g: &mut Graph, tower: &VisionTower, select: &FeatureSelect, hidden: &Hidden) -> Result<ValueId> {
-    let first = if select.drop_prefix { tower.prefix.len() } else { 0 };
+/// Rows of the patches, square by square of `factor` x `factor` in reading order, and so inside each square.
+///
+/// # Errors
+/// [`Error::Graph`] for a grid that is no whole number of squares.
+fn squares(tower: &VisionTower, factor: usize, hidden: &Hidden) -> Result<Vec<usize>> {
+    let mut order = Vec::new();
+    for (rows, (height, width)) in hidden.rows.iter().zip(&hidden.grids) {
+        if factor == 0 || !height.is_multiple_of(factor) || !width.is_multiple_of(factor) {
+            let reason = format!("{height}x{width} patches are no whole squares of {factor}x{factor}");
+            return Err(Error::graph("connector", reason));
+        }
+        let first = rows.start + tower.prefix.len();
+        for (down, across) in (0..height / factor).flat_map(|d| (0..width / factor).map(move |a| (d, a))) {
+            for (y, x) in (0..factor).flat_map(|y| (0..factor).map(move |x| (y, x))) {
+                order.push(first + (down * factor + y) * width + across * factor + x);
+            }
+        }
+    }
+    Ok(order)
+}
+
+/// These rows of the selected hidden states, side by side.
+fn select(
+    g: &mut Graph,
+    tower: &VisionTower,
+    select: &FeatureSelect,
+    hidden: &Hidden,
+    picked: &[usize],
+) -> Result<ValueId> {
     let rows = hidden.rows.last().map_or(0, |r| r.end);
-    let picked: Vec<usize> = hidden.rows.iter().flat_map(|r| r.start + first..r.end).collect();
     let states: Vec<ValueId> = select.layers.iter().map(|l| hidden.states[*l]).collect();
     let (last, before) = states.split_last().ok_or_else(|| Error::graph("connector", "selects no layer"))?;
     let Some((head, middle)) = before.split_first() else {
-        if picked.len() == rows {
+        if picked.iter().copied().eq(0..rows) {
             return Ok(*last);
         }
         let index: Vec<u32> = picked.iter().map(|r| *r as u32).collect();
@@ -93,16 +131,6 @@ fn project(g: &mut Graph, projector: &Projector, mut x: ValueId) -> Result<Value
     Ok(x)
 }
 
-/// What leaves the last layer, through the tower's last norm.
-fn last_hidden_state(g: &mut Graph, tower: &VisionTower, hidden: &Hidden) -> Result<ValueId> {
-    let mut x = hidden.states[hidden.states.len() - 1];
-    if let Some(norm) = &tower.post_norm {
-        x = norm.apply(g, x)?;
-    }
-    g.tap(&format!("{}last_hidden_state", tower.stage), x);
-    Ok(x)
-}
-
 /// The first row of each input beside the mean of its patches.
 fn first_and_mean(g: &mut Graph, x: ValueId, prefix: usize, hidden: &Hidden) -> Result<ValueId> {
     let (count, width) = (hidden.rows.len(), g.ty(x).cols());
@@ -117,7 +145,7 @@ fn first_and_mean(g: &mut Graph, x: ValueId, prefix: usize, hidden: &Hidden) -> 
 }
 
 fn classify(g: &mut Graph, tower: &VisionTower, heads: &Classifier, hidden: &Hidden) -> Result<ValueId> {
-    let x = last_hidden_state(g, tower, hidden)?;
+    let x = hidden.states[hidden.states.len() - 1];
     let mut sum = None;
     for head in &heads.heads {
         let pooled = match head.rows {
@@ -146,22 +174,17 @@ fn classify(g: &mut Graph, tower: &VisionTower, heads: &Classifier, hidden: &Hid
 /// The row that stands for each input.
 fn pool(g: &mut Graph, tower: &VisionTower, pooler: &Pooler, hidden: &Hidden) -> Result<ValueId> {
     let firsts: Vec<u32> = hidden.rows.iter().map(|r| r.start as u32).collect();
+    let last = hidden.states[hidden.states.len() - 1];
     let pooled = match pooler {
         Pooler::FirstNormed => {
-            let first = gather(g, hidden.states[hidden.states.len() - 1], &firsts)?;
+            let first = gather(g, last, &firsts)?;
             match &tower.post_norm {
                 Some(norm) => norm.apply(g, first)?,
                 None => first,
             }
         }
-        Pooler::First => {
-            let x = last_hidden_state(g, tower, hidden)?;
-            gather(g, x, &firsts)?
-        }
-        Pooler::Attention(pool) => {
-            let x = last_hidden_state(g, tower, hidden)?;
-            pool.apply(g, x, &hidden.rows)?
-        }
+        Pooler::First => gather(g, last, &firsts)?,
+        Pooler::Attention(pool) => pool.apply(g, last, &hidden.rows)?,
     };
     g.tap(&format!("{}pooled", tower.stage), pooled);
     Ok(pooled)

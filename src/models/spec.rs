@@ -104,7 +104,8 @@ pub enum Pooler {
 /// Which hidden states feed the connector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureSelect {
-    /// Indices into the hidden states (0 = what enters layer 0), from the front; several are put side by side.
+    /// Indices into the hidden states (0 = what enters layer 0, one beyond the last layer = what leaves the last norm),
+    /// from the front; several are put side by side.
     pub layers: Vec<usize>,
     /// Rows of the prefix are dropped.
     pub drop_prefix: bool,
@@ -124,6 +125,14 @@ pub struct Connector {
 pub enum Bridge {
     /// Row by row: linear layers with an activation between.
     Mlp(Projector),
+    /// Squares of `factor` x `factor` patches become one row, patch beside patch in reading order, before the layers
+    /// (pixel shuffle: InternVL, Idefics 3).
+    Shuffle {
+        /// Side of a square.
+        factor: usize,
+        /// Layers on the wide rows.
+        projector: Projector,
+    },
 }
 
 impl Bridge {
@@ -131,12 +140,15 @@ impl Bridge {
     pub fn features(&self, grid: (usize, usize), prefix: usize) -> usize {
         match self {
             Self::Mlp(_) => grid.0 * grid.1 + prefix,
+            Self::Shuffle { factor, .. } => (grid.0 / factor) * (grid.1 / factor),
         }
     }
-    /// Widest activation.
+    /// Widest activation, in columns for each patch.
     pub fn widest(&self) -> usize {
+        let widest = |p: &Projector| p.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0);
         match self {
-            Self::Mlp(p) => p.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0),
+            Self::Mlp(projector) => widest(projector),
+            Self::Shuffle { factor, projector } => widest(projector).div_ceil((factor * factor).max(1)),
         }
     }
 }

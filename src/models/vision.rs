@@ -9,13 +9,15 @@ use crate::kernels::{InterpolateRows, TensorType};
 use crate::{DType, Error, Result};
 use std::ops::Range;
 
-/// What a tower computes: `states[0]` enters layer 0, `states[i + 1]` leaves layer i.
+/// What a tower computes: `states[0]` enters layer 0, `states[i + 1]` leaves layer i; one more leaves the last norm.
 #[derive(Debug, Clone)]
 pub struct Hidden {
     /// Hidden states \[rows of all inputs, width\].
     pub states: Vec<ValueId>,
     /// Rows of each input, those of its prefix first.
     pub rows: Vec<Range<usize>>,
+    /// Rows and columns of patches of each input.
+    pub grids: Vec<(usize, usize)>,
 }
 
 /// Pixels of inputs of these sizes (height, width), as the store holds them: planes one after the other.
@@ -28,7 +30,7 @@ pub fn pixels_type(inputs: &[(usize, usize)], channels: usize, compute: DType) -
     }
 }
 
-/// Adds the tower up to hidden state `deepest` over inputs of these sizes (height, width) in [`names::PIXELS`].
+/// Adds the tower up to hidden state `deepest` (one beyond the last layer for the last norm) over inputs of these sizes (height, width) in [`names::PIXELS`].
 ///
 /// # Errors
 /// [`Error::Graph`] for an input that holds no patch.
@@ -67,7 +69,15 @@ pub fn vision_hidden(
         g.tap(&format!("{stage}layer.{i}"), y);
         states.push(y);
     }
-    Ok(Hidden { states, rows })
+    if deepest > tower.layers.len() {
+        let mut x = states[tower.layers.len()];
+        if let Some(norm) = &tower.post_norm {
+            x = g.scoped("post_norm", |g| norm.apply(g, x))?;
+        }
+        g.tap(&format!("{stage}last_hidden_state"), x);
+        states.push(x);
+    }
+    Ok(Hidden { states, rows, grids })
 }
 
 /// (rows, columns) of patches of every input.

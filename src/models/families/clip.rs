@@ -85,6 +85,7 @@ impl Sizes {
             EncoderLayer {
                 norm1: norm("layer_norm1"),
                 qkv: Linear::stacked(&qkv, width, dtype),
+                qk_norm: None,
                 attention,
                 out: linear("self_attn.out_proj", width, width),
                 norm2: norm("layer_norm2"),

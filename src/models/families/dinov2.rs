@@ -110,6 +110,7 @@ impl Shape {
         EncoderLayer {
             norm1: norm("norm1"),
             qkv: Linear::stacked(&qkv, width, dtype),
+            qk_norm: None,
             attention: SelfAttention { heads, kv_heads: heads, head_dim, causal: false, window: None },
             out: linear("attention.output.dense", width, width),
             norm2: norm("norm2"),

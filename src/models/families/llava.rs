@@ -133,7 +133,7 @@ fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dt
 }
 
 /// Hidden states counted from the front: `-1` is what leaves the last layer.
-fn feature_layers(config: &Config, path: &str, chosen: Vec<i64>, layers: usize) -> Result<Vec<usize>> {
+pub(super) fn feature_layers(config: &Config, path: &str, chosen: Vec<i64>, layers: usize) -> Result<Vec<usize>> {
     let states = layers as i64 + 1;
     let front = |i: i64| {
         let at = if i < 0 { states + i } else { i };

@@ -2,6 +2,7 @@
 
 mod clip;
 mod dinov2;
+mod internvl;
 mod llama;
 mod llava;
 mod siglip;
@@ -32,6 +33,11 @@ pub static FAMILIES: &[Family] = &[
         model_types: &["llama", "mistral", "qwen2"],
         about: "LLaMA, Mistral, Qwen2 text decoders",
         read: llama::read,
+    },
+    Family {
+        model_types: &["internvl"],
+        about: "InternVL, a picture in tiles with four patches a row",
+        read: internvl::read,
     },
     Family {
         model_types: &["llava", "vipllava", "llava_llama", "llava_mistral"],

@@ -51,6 +51,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: u
         EncoderLayer {
             norm1: norm("layernorm_before"),
             qkv: Linear::stacked(&qkv, width, dtype),
+            qk_norm: None,
             attention,
             out: linear("attention.output.dense", width, width),
             norm2: norm("layernorm_after"),
