@@ -13,7 +13,7 @@ pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
 pub use interpolate::{bicubic_rows, same_rows};
 pub use spec::{
-    Bridge, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, Positions, Projector, PromptForm,
-    Spec, TextTower, UniformDtype, VisionTower,
+    Bridge, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Merger, Pooling, Positions, Projector,
+    PromptForm, Spec, TextTower, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};
