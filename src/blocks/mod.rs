@@ -10,6 +10,7 @@ mod norm;
 mod order;
 mod patch;
 mod rope;
+mod source;
 mod splice;
 
 pub use attention::{SelfAttention, Spans};
@@ -21,4 +22,5 @@ pub use norm::Norm;
 pub use order::PatchOrder;
 pub use patch::PatchEmbedding;
 pub use rope::{AxialFrequencies, AxialRope, RopeScaling, RopeSpec, rope_table};
+pub use source::Part;
 pub use splice::{gather, splice};
