@@ -14,6 +14,7 @@ mod prompt;
 mod recording;
 mod session;
 mod settings;
+mod sources;
 mod stages;
 mod synthetic;
 

@@ -12,7 +12,7 @@ use super::encoding::result_name;
 use super::model::{CheckpointDtypes, weight_list};
 use super::parts::{group_size, prompt_parts, prompt_rows};
 use super::pictures::{PICTURE, PLANES, picture_graph};
-use crate::blocks::cache_names;
+use crate::blocks::{Part, cache_names};
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
 use crate::image::{Plan as PicturePlan, Policy, Preprocess};
@@ -187,8 +187,8 @@ pub fn plan_memory(
 
 /// Elements of a stacked weight that no checkpoint holds.
 fn zeros(name: &str) -> u64 {
-    let count = |part: &str| part.strip_prefix("zeros(")?.strip_suffix(')')?.parse::<u64>().ok();
-    name.split('+').filter_map(count).sum()
+    let count = |part: &Part<'_>| if let Part::Zeros(count) = part { *count as u64 } else { 0 };
+    Part::parse(name).unwrap_or_default().iter().map(count).sum()
 }
 
 /// The largest context whose peak is at most `limit` bytes, with its plan.

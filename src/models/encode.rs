@@ -1,11 +1,13 @@
 //! The graph that encodes pictures: tower, connector or heads.
 
 use super::assemble::{missing, names};
-use super::spec::{Bridge, Classifier, Connector, FeatureSelect, HeadRows, Pooler, Projector, Spec, VisionTower};
+use super::spec::{
+    Bridge, Classifier, Connector, FeatureSelect, HeadRows, Merger, Pooler, Projector, Spec, VisionTower,
+};
 use super::vision::{Hidden, vision_hidden};
-use crate::blocks::{Linear, gather, mean_rows, splice};
+use crate::blocks::{Linear, PatchOrder, gather, mean_rows, splice};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Binary, BinaryOp, L2Norm, Unary, UnaryOp};
+use crate::kernels::{Binary, BinaryOp, L2Norm, Rearrange, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 use std::ops::Range;
 
@@ -45,54 +47,68 @@ pub fn encode_graph(spec: &Spec, inputs: &[(usize, usize)], all: bool, compute: 
 }
 
 fn connect(g: &mut Graph, tower: &VisionTower, connector: &Connector, hidden: &Hidden) -> Result<ValueId> {
-    let first = if connector.select.drop_prefix { tower.prefix.len() } else { 0 };
-    let kept = || hidden.rows.iter().flat_map(|r| r.start + first..r.end).collect::<Vec<_>>();
+    let x = select(g, tower, &connector.select, hidden)?;
+    g.tap("vision.selected", x);
     let x = match &connector.bridge {
-        Bridge::Mlp(projector) => {
-            let x = select(g, tower, &connector.select, hidden, &kept())?;
-            g.tap("vision.selected", x);
-            project(g, projector, x)?
-        }
-        Bridge::Shuffle { factor, projector } => {
-            let x = select(g, tower, &connector.select, hidden, &squares(tower, *factor, hidden)?)?;
-            let shape = [g.ty(x).rows() / (factor * factor), g.ty(x).cols() * factor * factor];
-            let x = g.reshape(x, &shape)?;
-            project(g, projector, x)?
-        }
+        Bridge::Mlp(projector) => project(g, projector, x)?,
+        Bridge::Merger(merger) => merge(g, tower, merger, x, &hidden.grids)?,
     };
     g.tap("connector", x);
+    in_rows(g, tower, x, &hidden.grids)
+}
+
+/// Patches \[patches of all inputs, width\] -> \[squares of all inputs, features\], in the order of the tower.
+fn merge(g: &mut Graph, tower: &VisionTower, merger: &Merger, x: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
+    let mut x = match &merger.norm {
+        Some(norm) => norm.apply(g, x)?,
+        None => x,
+    };
+    let (side, width) = (merger.side, g.ty(x).cols());
+    if tower.order.merge != side {
+        if tower.order != PatchOrder::ROWS {
+            return Err(Error::graph("connector", format!("squares of {side} of {:?}", tower.order)));
+        }
+        let (mut index, mut start) = (Vec::new(), 0);
+        for grid in grids {
+            let squares = PatchOrder { merge: side, window: None }.patches(*grid);
+            index.extend(squares.into_iter().map(|(row, col)| (start + row * grid.1 + col) as u32));
+            start += grid.0 * grid.1;
+        }
+        x = gather(g, x, &index)?;
+    }
+    let squares = g.ty(x).rows() / (side * side);
+    let mut x = match &merger.merging {
+        None => g.reshape(x, &[squares, side * side * width])?,
+        Some(layer) => {
+            let by_channel = Rearrange::transpose(&[squares, side * side, width], &[0, 2, 1])?;
+            let x = g.apply(by_channel, &[x])?;
+            let x = g.reshape(x, &[squares, side * side * width])?;
+            layer.apply(g, x)?
+        }
+    };
+    g.tap("patch_merger", x);
+    x = project(g, &merger.projector, x)?;
     Ok(x)
 }
 
-/// Rows of the patches, square by square of `factor` x `factor` in reading order, and so inside each square.
-///
-/// # Errors
-/// [`Error::Graph`] for a grid that is no whole number of squares.
-fn squares(tower: &VisionTower, factor: usize, hidden: &Hidden) -> Result<Vec<usize>> {
-    let mut order = Vec::new();
-    for (rows, (height, width)) in hidden.rows.iter().zip(&hidden.grids) {
-        if factor == 0 || !height.is_multiple_of(factor) || !width.is_multiple_of(factor) {
-            let reason = format!("{height}x{width} patches are no whole squares of {factor}x{factor}");
-            return Err(Error::graph("connector", reason));
-        }
-        let first = rows.start + tower.prefix.len();
-        for (down, across) in (0..height / factor).flat_map(|d| (0..width / factor).map(move |a| (d, a))) {
-            for (y, x) in (0..factor).flat_map(|y| (0..factor).map(move |x| (y, x))) {
-                order.push(first + (down * factor + y) * width + across * factor + x);
-            }
+/// Features in the order of windows -> the same row by row.
+fn in_rows(g: &mut Graph, tower: &VisionTower, x: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
+    let mut index = Vec::new();
+    for grid in grids {
+        let Some((squares, _)) = tower.order.windows(*grid) else { return Ok(x) };
+        let start = index.len();
+        index.resize(start + squares.len(), 0);
+        for (i, square) in squares.iter().enumerate() {
+            index[start + square] = (start + i) as u32;
         }
     }
-    Ok(order)
+    gather(g, x, &index)
 }
 
-/// These rows of the selected hidden states, side by side.
-fn select(
-    g: &mut Graph,
-    tower: &VisionTower,
-    select: &FeatureSelect,
-    hidden: &Hidden,
-    picked: &[usize],
-) -> Result<ValueId> {
+/// The selected rows of the selected hidden states, side by side.
+fn select(g: &mut Graph, tower: &VisionTower, select: &FeatureSelect, hidden: &Hidden) -> Result<ValueId> {
+    let first = if select.drop_prefix { tower.prefix.len() } else { 0 };
+    let picked: Vec<usize> = hidden.rows.iter().flat_map(|r| r.start + first..r.end).collect();
     let rows = hidden.rows.last().map_or(0, |r| r.end);
     let states: Vec<ValueId> = select.layers.iter().map(|l| hidden.states[*l]).collect();
     let (last, before) = states.split_last().ok_or_else(|| Error::graph("connector", "selects no layer"))?;

@@ -13,7 +13,7 @@ pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
 pub use interpolate::{bicubic_rows, same_rows};
 pub use spec::{
-    Bridge, ClassHead, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, HeadRows, Pooler, Pooling,
-    Positions, Projector, PromptForm, Spec, TextTower, UniformDtype, VisionTower,
+    Bridge, ClassHead, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, HeadRows, Merger, Pooler,
+    Pooling, Positions, Projector, PromptForm, Spec, TextTower, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};

@@ -1,7 +1,9 @@
 //! What a model is made of, as plain data.
 
 use crate::DType;
-use crate::blocks::{AttentionPool, DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, RopeSpec};
+use crate::blocks::{
+    AttentionPool, AxialRope, DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, PatchOrder, RopeSpec,
+};
 use crate::kernels::Act;
 
 /// Element type of the checkpoint's tensors: what weights are kept in.
@@ -26,6 +28,8 @@ pub enum Positions {
     /// A learned table \[prefix + side * side, width\] of the trained square, interpolated to other grids by torch's
     /// bicubic filter (`align_corners=False`, no antialias).
     Table(String),
+    /// Nothing is added; queries and keys of every layer turn by row and column.
+    Rotary(AxialRope),
 }
 
 /// A picture tower of the ViT kind.
@@ -41,6 +45,8 @@ pub struct VisionTower {
     pub prefix: Vec<String>,
     /// How patches know where they stand.
     pub positions: Positions,
+    /// In which order the patches of an input run.
+    pub order: PatchOrder,
     /// Norm before the first layer.
     pub pre_norm: Option<Norm>,
     /// Layers.
@@ -57,7 +63,8 @@ impl VisionTower {
     /// Tokens of an input, prefix included.
     pub fn tokens(&self, size: (usize, usize)) -> usize {
         let (rows, cols) = self.grid(size);
-        rows * cols + self.prefix.len()
+        let side = self.order.merge.max(1);
+        rows / side * side * (cols / side * side) + self.prefix.len()
     }
 }
 
@@ -125,14 +132,8 @@ pub struct Connector {
 pub enum Bridge {
     /// Row by row: linear layers with an activation between.
     Mlp(Projector),
-    /// Squares of `factor` x `factor` patches become one row, patch beside patch in reading order, before the layers
-    /// (pixel shuffle: InternVL, Idefics 3).
-    Shuffle {
-        /// Side of a square.
-        factor: usize,
-        /// Layers on the wide rows.
-        projector: Projector,
-    },
+    /// Squares of patches side by side, then linear layers.
+    Merger(Merger),
 }
 
 impl Bridge {
@@ -140,17 +141,30 @@ impl Bridge {
     pub fn features(&self, grid: (usize, usize), prefix: usize) -> usize {
         match self {
             Self::Mlp(_) => grid.0 * grid.1 + prefix,
-            Self::Shuffle { factor, .. } => (grid.0 / factor) * (grid.1 / factor),
+            Self::Merger(m) => (grid.0 / m.side) * (grid.1 / m.side),
         }
     }
-    /// Widest activation, in columns for each patch.
+    /// Widest activation.
     pub fn widest(&self) -> usize {
-        let widest = |p: &Projector| p.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0);
         match self {
-            Self::Mlp(projector) => widest(projector),
-            Self::Shuffle { factor, projector } => widest(projector).div_ceil((factor * factor).max(1)),
+            Self::Mlp(p) => p.widest(),
+            Self::Merger(m) => m.merging.iter().map(|l| l.n.max(l.k)).chain([m.projector.widest()]).max().unwrap_or(0),
         }
     }
+}
+
+/// Squares of patches become one feature each (Qwen2-VL, Mistral 3; pixel shuffle of InternVL and Idefics 3). Rows and columns that fill no square are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merger {
+    /// Side of a square in patches.
+    pub side: usize,
+    /// Norm of every patch before.
+    pub norm: Option<Norm>,
+    /// A layer before the projector whose columns run \[width, side * side\], where the projector's own would run
+    /// \[side * side, width\].
+    pub merging: Option<Linear>,
+    /// What is done to the features.
+    pub projector: Projector,
 }
 
 /// Linear layers on every row.
@@ -162,6 +176,13 @@ pub struct Projector {
     pub layers: Vec<(Linear, Option<Norm>)>,
     /// Activation.
     pub act: Act,
+}
+
+impl Projector {
+    /// Widest activation.
+    pub fn widest(&self) -> usize {
+        self.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0)
+    }
 }
 
 /// Which row stands for a text.

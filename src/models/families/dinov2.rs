@@ -3,7 +3,7 @@
 
 use super::{activation, divided, layer_count, side, vit};
 use crate::Result;
-use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, SelfAttention};
+use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention};
 use crate::checkpoint::{Config, Rule, Scheme, rule};
 use crate::kernels::Act;
 use crate::models::{ClassHead, Classifier, Dtypes, HeadRows, Pooler, Positions, Spec, VisionTower};
@@ -57,6 +57,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, width: usize) -> Result<VisionTow
         image_size,
         prefix: vec!["dinov2.embeddings.cls_token".into()],
         positions: Positions::Table("dinov2.embeddings.position_embeddings".into()),
+        order: PatchOrder::ROWS,
         pre_norm: None,
         layers: (0..layer_count(config, "num_hidden_layers", 12)?).map(|i| shape.layer(i, dtypes)).collect(),
         post_norm: Some(Norm::Layer { name: "dinov2.layernorm".into(), eps: shape.eps }),

@@ -1,26 +1,21 @@
 //! InternVL (Chen et al. 2024) as transformers saves it: InternViT with layer scale, pixel shuffle, and a decoder of the
 //! LLaMA kind. Pictures come in tiles of the trained square, the overview last.
 
-use super::llava::feature_layers;
-use super::{activation, divided, layer_count, llama, side};
+use super::{activation, divided, layer_count, llama, llava, side};
 use crate::Result;
-use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, SelfAttention};
+use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention};
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::VISION_LANGUAGE;
 use crate::kernels::Act;
-use crate::models::{Bridge, Connector, Dtypes, FeatureSelect, Positions, Projector, Spec, VisionTower};
+use crate::models::{Bridge, Connector, Dtypes, FeatureSelect, Merger, Positions, Projector, Spec, VisionTower};
 
 const TOWER: &str = "vision_tower";
 const PROJECTOR: &str = "multi_modal_projector";
 const LLM: &str = "language_model.";
 
 pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
-    let section = |name: &str, default: &str| match config.section(name)? {
-        Some(section) => Ok(section),
-        None => Config::parse(config.file(), default.as_bytes()),
-    };
-    let vision = section("vision_config", "{}")?;
-    let text = text_config(section("text_config", "{}")?)?;
+    let vision = llava::section(config, "vision_config", "{}", "internvl_vision")?;
+    let text = llava::section(config, "text_config", r#"{"model_type": "qwen2"}"#, "qwen2")?;
     let tower = tower(&vision, dtypes)?;
     let decoder = llama::decoder(&text, dtypes, LLM, "llm.")?;
     let connector = connector(config, &tower, decoder.width, dtypes)?;
@@ -34,16 +29,6 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         scheme: VISION_LANGUAGE,
         ..Spec::default()
     })
-}
-
-/// A text part that does not say its type is Qwen2's.
-fn text_config(text: Config) -> Result<Config> {
-    if text.has("model_type") {
-        return Ok(text);
-    }
-    let mut value = text.value().clone();
-    value["model_type"] = "qwen2".into();
-    Config::of_value(text.file(), value)
 }
 
 fn tower(config: &Config, dtypes: &dyn Dtypes) -> Result<VisionTower> {
@@ -83,6 +68,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes) -> Result<VisionTower> {
         image_size,
         prefix: vec![format!("{TOWER}.embeddings.cls_token")],
         positions: Positions::Table(format!("{TOWER}.embeddings.position_embeddings")),
+        order: PatchOrder::ROWS,
         pre_norm: None,
         layers: (0..layer_count(config, "num_hidden_layers", 24)?).map(|i| shape.layer(i, dtypes)).collect(),
         post_norm: (!config.bool("use_mean_pooling", true)?).then_some(last),
@@ -156,7 +142,7 @@ fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dt
     let select = match chosen[..] {
         // The last state is taken after the tower's end, others as they leave their layers.
         [] | [-1] => vec![layers + 1],
-        [_] => feature_layers(config, path, chosen, layers)?,
+        [_] => llava::feature_layers(config, path, chosen, layers)?,
         _ => return Err(config.unsupported(path, format!("{chosen:?}; one layer is"))),
     };
     let wide = tower.patch.width * factor * factor;
@@ -166,13 +152,15 @@ fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dt
     };
     Ok(Connector {
         select: FeatureSelect { layers: select, drop_prefix: true },
-        bridge: Bridge::Shuffle {
-            factor,
+        bridge: Bridge::Merger(Merger {
+            side: factor,
+            norm: None,
+            merging: None,
             projector: Projector {
                 norm: Some(Norm::Layer { name: format!("{PROJECTOR}.layer_norm"), eps: 1e-5 }),
                 layers: vec![linear("linear_1", wide), linear("linear_2", width)],
                 act: activation(config, "projector_hidden_act", "gelu")?,
             },
-        },
+        }),
     })
 }

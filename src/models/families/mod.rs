@@ -5,6 +5,8 @@ mod dinov2;
 mod internvl;
 mod llama;
 mod llava;
+mod mistral3;
+mod pixtral;
 mod siglip;
 mod vit;
 
@@ -41,9 +43,10 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         model_types: &["llava", "vipllava", "llava_llama", "llava_mistral"],
-        about: "LLaVA v1, 1.5, ViP-LLaVA, Yi-VL and what shares their net",
+        about: "LLaVA v1, 1.5, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
     },
+    Family { model_types: &["mistral3"], about: "Mistral Small 3.1", read: mistral3::read },
 ];
 
 /// Reads config.json by its `model_type`.

@@ -4,7 +4,7 @@
 use super::clip::{Defaults, Sizes};
 use super::divided;
 use crate::Result;
-use crate::blocks::{AttentionPool, Linear, Mlp, Norm, PatchEmbedding, SelfAttention};
+use crate::blocks::{AttentionPool, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention};
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::CLIP;
 use crate::models::{Contrast, Dtypes, Pooler, Pooling, Positions, Spec, TextTower, VisionTower};
@@ -69,6 +69,7 @@ pub(super) fn vision_tower(
         image_size,
         prefix: Vec::new(),
         positions: Positions::Table(format!("{front}.embeddings.position_embedding.weight")),
+        order: PatchOrder::ROWS,
         pre_norm: None,
         layers: sizes.layers(dtypes, front, false),
         post_norm: Some(Norm::Layer { name: format!("{front}.post_layernorm"), eps: sizes.eps }),
