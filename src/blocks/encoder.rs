@@ -2,7 +2,7 @@
 
 use super::{Linear, Norm, SelfAttention, gather};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Act, Binary, BinaryOp, Glu, LayerScale, Rope, TensorType};
+use crate::kernels::{Act, Attention, Binary, BinaryOp, Glu, LayerScale, Mask, Rope, TensorType};
 use crate::{Error, Result};
 
 /// The second half of a layer.
@@ -81,6 +81,8 @@ pub struct EncoderFlow {
     pub windows: Option<ValueId>,
     /// Rotary positions of every row.
     pub rope: Option<EncoderRope>,
+    /// u32 \[rows\]: 0 for rows that no row sees, such as padding.
+    pub seen: Option<ValueId>,
 }
 
 /// Rotary positions of a tower: a table row for each row of the program, as its geometry has them.
@@ -97,7 +99,7 @@ pub struct EncoderRope {
 impl EncoderFlow {
     /// Rows see their sequence, and have no rotary positions.
     pub fn new(spans: ValueId) -> Self {
-        Self { spans, windows: None, rope: None }
+        Self { spans, windows: None, rope: None, seen: None }
     }
 }
 
@@ -134,7 +136,14 @@ fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow)
     if let Some(norms) = &layer.qk_norm {
         return attend_normed(g, layer, norms, qkv, spans, flow);
     }
-    let Some(rope) = &flow.rope else { return heads.fused(g, qkv, spans) };
+    let Some(rope) = &flow.rope else {
+        let Some(seen) = flow.seen else { return heads.fused(g, qkv, spans) };
+        let kernel = heads.kernel([0, heads.q_width(), heads.q_width() + heads.kv_width()]);
+        return g.apply(Attention { mask: Mask::Keys, ..kernel }, &[qkv, qkv, qkv, spans, seen]);
+    };
+    if flow.seen.is_some() {
+        return Err(Error::graph("attention", "rotary positions among rows that are not seen"));
+    }
     let turn = |count: usize, x_offset: usize, rotary_dim: usize| Rope {
         rotary_dim,
         x_offset,
@@ -157,8 +166,9 @@ fn attend_normed(
     flow: &EncoderFlow,
 ) -> Result<ValueId> {
     let (heads, rows) = (&layer.attention, g.ty(qkv).rows());
-    if heads.heads != heads.kv_heads || flow.rope.is_some() {
-        return Err(Error::graph("attention", "norms of queries and keys with grouped heads or rotary positions"));
+    if heads.heads != heads.kv_heads || flow.rope.is_some() || flow.seen.is_some() {
+        let reason = "norms of queries and keys with grouped heads, rotary positions or rows that are not seen";
+        return Err(Error::graph("attention", reason));
     }
     // A row of q, k and v is three rows of one width.
     let parts = g.reshape(qkv, &[3 * rows, heads.q_width()])?;

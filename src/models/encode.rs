@@ -5,7 +5,7 @@ use super::spec::{
     Bridge, Classifier, Connector, FeatureSelect, HeadRows, Merger, Pooler, Projector, Spec, VisionTower,
 };
 use super::vision::{Hidden, vision_hidden};
-use crate::blocks::{Linear, PatchOrder, gather, mean_rows, splice};
+use crate::blocks::{Linear, PatchOrder, Perceiver, gather, mean_rows, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Binary, BinaryOp, L2Norm, Rearrange, Unary, UnaryOp};
 use crate::{DType, Error, Result};
@@ -27,7 +27,7 @@ pub fn encode_graph(spec: &Spec, inputs: &[(usize, usize)], all: bool, compute: 
         (None, Some(Pooler::FirstNormed)) => layers,
         (None, _) => layers + 1,
     };
-    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, inputs, needed, compute))?;
+    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, inputs, None, needed, compute))?;
     if let Some(connector) = &spec.connector {
         let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden))?;
         g.store(features, names::ENCODED);
@@ -52,9 +52,29 @@ fn connect(g: &mut Graph, tower: &VisionTower, connector: &Connector, hidden: &H
     let x = match &connector.bridge {
         Bridge::Mlp(projector) => project(g, projector, x)?,
         Bridge::Merger(merger) => merge(g, tower, merger, x, &hidden.grids)?,
+        Bridge::Perceiver { projection, perceiver } => {
+            let projected = projection.apply(g, x)?;
+            g.tap("modality_projection", projected);
+            resample(g, perceiver, projected, &hidden.kept(0))?
+        }
     };
     g.tap("connector", x);
     in_rows(g, tower, x, &hidden.grids)
+}
+
+/// Latents of every input over its rows.
+fn resample(g: &mut Graph, perceiver: &Perceiver, x: ValueId, kept: &[Vec<usize>]) -> Result<ValueId> {
+    let rows: Vec<u32> = kept.iter().flatten().map(|row| *row as u32).collect();
+    let context = if rows.len() == g.ty(x).rows() { x } else { gather(g, x, &rows)? };
+    let mut start = 0;
+    let sequences: Vec<Range<usize>> = kept
+        .iter()
+        .map(|rows| {
+            start += rows.len();
+            start - rows.len()..start
+        })
+        .collect();
+    perceiver.apply(g, context, &sequences)
 }
 
 /// Patches \[patches of all inputs, width\] -> \[squares of all inputs, features\], in the order of the tower.

@@ -2,7 +2,8 @@
 
 use crate::DType;
 use crate::blocks::{
-    AttentionPool, AxialRope, DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, PatchOrder, RopeSpec,
+    AttentionPool, AxialRope, DecoderLayer, EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver,
+    RopeSpec,
 };
 use crate::kernels::Act;
 
@@ -28,6 +29,9 @@ pub enum Positions {
     /// A learned table \[prefix + side * side, width\] of the trained square, interpolated to other grids by torch's
     /// bicubic filter (`align_corners=False`, no antialias).
     Table(String),
+    /// A learned table \[side * side, width\] of which every patch takes the row of its place as a part of the height
+    /// and of the width: patch i of n takes row `floor(i * side / n)` (NaViT; Idefics 2 and 3).
+    Fractions(String),
     /// Nothing is added; queries and keys of every layer turn by row and column.
     Rotary(AxialRope),
 }
@@ -134,6 +138,13 @@ pub enum Bridge {
     Mlp(Projector),
     /// Squares of patches side by side, then linear layers.
     Merger(Merger),
+    /// An MLP on every patch, then latents of a fixed number that attend to them (Idefics 2).
+    Perceiver {
+        /// MLP to the width of the latents.
+        projection: Mlp,
+        /// Latents and layers.
+        perceiver: Perceiver,
+    },
 }
 
 impl Bridge {
@@ -142,6 +153,7 @@ impl Bridge {
         match self {
             Self::Mlp(_) => grid.0 * grid.1 + prefix,
             Self::Merger(m) => (grid.0 / m.side) * (grid.1 / m.side),
+            Self::Perceiver { perceiver, .. } => perceiver.count,
         }
     }
     /// Widest activation.
@@ -149,6 +161,10 @@ impl Bridge {
         match self {
             Self::Mlp(p) => p.widest(),
             Self::Merger(m) => m.merging.iter().map(|l| l.n.max(l.k)).chain([m.projector.widest()]).max().unwrap_or(0),
+            Self::Perceiver { projection, perceiver } => {
+                let layers = perceiver.layers.iter().map(|l| l.mlp.inner().max(l.kv.n).max(l.q.n));
+                layers.chain([projection.inner()]).max().unwrap_or(0)
+            }
         }
     }
 }

@@ -40,9 +40,10 @@ pub(super) struct Defaults {
     pub heads: usize,
     pub eps: f64,
     pub act: &'static str,
+    pub patch: usize,
 }
 
-const VISION: Defaults = Defaults { width: 768, mlp: 3072, heads: 12, eps: 1e-5, act: "quick_gelu" };
+const VISION: Defaults = Defaults { width: 768, mlp: 3072, heads: 12, eps: 1e-5, act: "quick_gelu", patch: 32 };
 const TEXT: Defaults = Defaults { width: 512, mlp: 2048, heads: 8, ..VISION };
 
 /// Sizes of an encoder whose layers are named as CLIP's.
@@ -104,7 +105,7 @@ pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) ->
     let norm = |name: &str| Some(Norm::Layer { name: format!("{front}.{name}"), eps: sizes.eps });
     let weight = format!("{front}.embeddings.patch_embedding.weight");
     let image_size = config.usize("image_size", 224)?;
-    let patch = config.usize("patch_size", 32)?;
+    let patch = config.usize("patch_size", VISION.patch)?;
     divided(config, "patch_size", image_size - image_size % patch.max(1), patch)?;
     Ok(VisionTower {
         stage: "vision.",

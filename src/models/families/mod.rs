@@ -2,6 +2,7 @@
 
 mod clip;
 mod dinov2;
+mod idefics;
 mod internvl;
 mod llama;
 mod llava;
@@ -35,6 +36,16 @@ pub static FAMILIES: &[Family] = &[
         model_types: &["llama", "mistral", "qwen2"],
         about: "LLaMA, Mistral, Qwen2 text decoders",
         read: llama::read,
+    },
+    Family {
+        model_types: &["idefics2"],
+        about: "Idefics 2, pictures of any aspect to 64 rows each",
+        read: idefics::second,
+    },
+    Family {
+        model_types: &["idefics3", "smolvlm"],
+        about: "Idefics 3 and SmolVLM, a picture in tiles with four patches a row",
+        read: idefics::third,
     },
     Family {
         model_types: &["internvl"],

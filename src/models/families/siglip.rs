@@ -2,7 +2,7 @@
 //! Its picture tower is also that of LLaVA-OneVision, and with other positions that of Idefics 2 and 3.
 
 use super::clip::{Defaults, Sizes};
-use super::divided;
+use super::{divided, side};
 use crate::Result;
 use crate::blocks::{AttentionPool, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention};
 use crate::checkpoint::Config;
@@ -10,7 +10,8 @@ use crate::checkpoint::schemes::CLIP;
 use crate::models::{Contrast, Dtypes, Pooler, Pooling, Positions, Spec, TextTower, VisionTower};
 
 /// Both towers of SigLIP base.
-pub(super) const BASE: Defaults = Defaults { width: 768, mlp: 3072, heads: 12, eps: 1e-6, act: "gelu_pytorch_tanh" };
+pub(super) const BASE: Defaults =
+    Defaults { width: 768, mlp: 3072, heads: 12, eps: 1e-6, act: "gelu_pytorch_tanh", patch: 16 };
 
 pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let empty = || Config::parse(config.file(), b"{}");
@@ -54,7 +55,7 @@ pub(super) fn vision_tower(
 ) -> Result<VisionTower> {
     let sizes = Sizes::read(config, defaults)?;
     let patch = format!("{front}.embeddings.patch_embedding");
-    let (image_size, patch_size) = (config.usize("image_size", 224)?, config.usize("patch_size", 16)?);
+    let (image_size, patch_size) = (side(config, "image_size", 224)?, side(config, "patch_size", defaults.patch)?);
     divided(config, "patch_size", image_size - image_size % patch_size.max(1), patch_size)?;
     Ok(VisionTower {
         stage: "vision.",
