@@ -1,6 +1,7 @@
 //! The graph that encodes pictures: tower, connector or heads.
 
 use super::assemble::{missing, names};
+use super::inputs::TowerInputs;
 use super::spec::{
     Bridge, Classifier, Connector, FeatureSelect, HeadRows, Merger, Pooler, Projector, Spec, VisionTower,
 };
@@ -11,13 +12,13 @@ use crate::kernels::{Binary, BinaryOp, L2Norm, Rearrange, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 use std::ops::Range;
 
-/// Inputs of these sizes (height, width) -> features for the decoder, class logits or picture embeddings, whichever the
+/// Inputs of a tower -> features for the decoder, class logits or picture embeddings, whichever the
 /// model has. All inputs are one ragged batch.
 ///
 /// Reads [`names::PIXELS`] ([`super::pixels_type`]); stores [`names::ENCODED`], [`names::CLASS_LOGITS`] or
 /// [`names::IMAGE_EMBEDS`]. With `all`, layers that nothing needs are computed too,
 /// for their taps.
-pub fn encode_graph(spec: &Spec, inputs: &[(usize, usize)], all: bool, compute: DType) -> Result<Graph> {
+pub fn encode_graph(spec: &Spec, inputs: &TowerInputs, all: bool, compute: DType) -> Result<Graph> {
     let tower = spec.vision.as_ref().ok_or_else(|| missing("a picture", spec))?;
     let mut g = Graph::new();
     let chosen = spec.connector.as_ref().and_then(|c| c.select.layers.iter().copied().max());
@@ -27,7 +28,7 @@ pub fn encode_graph(spec: &Spec, inputs: &[(usize, usize)], all: bool, compute: 
         (None, Some(Pooler::FirstNormed)) => layers,
         (None, _) => layers + 1,
     };
-    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, inputs, None, needed, compute))?;
+    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, &inputs.sizes, None, needed, compute))?;
     if let Some(connector) = &spec.connector {
         let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden))?;
         g.store(features, names::ENCODED);

@@ -53,8 +53,8 @@ pub static FAMILIES: &[Family] = &[
         read: internvl::read,
     },
     Family {
-        model_types: &["llava", "vipllava", "llava_llama", "llava_mistral"],
-        about: "LLaVA v1, 1.5, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
+        model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
+        about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
     },
     Family { model_types: &["mistral3"], about: "Mistral Small 3.1", read: mistral3::read },
