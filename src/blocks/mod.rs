@@ -3,6 +3,7 @@
 
 mod attention;
 mod cache;
+mod cross;
 mod decoder;
 mod encoder;
 mod linear;
@@ -13,7 +14,8 @@ mod splice;
 
 pub use attention::{SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
-pub use decoder::{DecoderLayer, Flow, decoder_layer};
+pub use cross::{CrossCache, CrossFlow, CrossLayer, cross_keys, cross_layer, cross_names};
+pub use decoder::{DecoderLayer, Flow, Layer, NormedQkv, Qkv, apply_layer, decoder_layer};
 pub use encoder::{EncoderFlow, EncoderLayer, EncoderRope, Mlp, encoder_layer};
 pub use linear::{Linear, two_layer};
 pub use norm::Norm;

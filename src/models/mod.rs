@@ -5,15 +5,19 @@ mod assemble;
 mod encode;
 pub mod families;
 mod interpolate;
+mod places;
 mod spec;
 mod vision;
 
-pub use assemble::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph, score_graph, text_graph};
+pub use assemble::{
+    DecodeShape, PrefillShape, cross_graph, decode_graph, names, prefill_graph, score_graph, text_graph,
+};
 pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
 pub use interpolate::{bicubic_rows, same_rows};
+pub use places::{Sight, grid_positions, tile_sight};
 pub use spec::{
-    Bridge, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, Positions, Projector, PromptForm,
-    Spec, TextTower, UniformDtype, VisionTower,
+    Bridge, Classifier, Connector, Contrast, Cross, Decoder, Dtypes, FeatureSelect, Pooling, Positions, Projector,
+    PromptForm, Spec, TextTower, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};

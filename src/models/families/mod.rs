@@ -3,6 +3,7 @@
 mod clip;
 mod llama;
 mod llava;
+mod mllama;
 mod vit;
 
 use super::{Dtypes, Spec};
@@ -25,10 +26,11 @@ pub static FAMILIES: &[Family] = &[
     Family { model_types: &["vit", "deit"], about: "ViT and DeiT, picture classification", read: vit::read },
     Family { model_types: &["clip"], about: "CLIP, picture and text embeddings and scores", read: clip::read },
     Family {
-        model_types: &["llama", "mistral", "qwen2"],
-        about: "LLaMA, Mistral, Qwen2 text decoders",
+        model_types: &["llama", "mistral", "qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "mllama_text_model"],
+        about: "LLaMA, Mistral, Qwen2 text decoders, and those of Qwen2-VL and Llama 3.2 Vision",
         read: llama::read,
     },
+    Family { model_types: &["mllama"], about: "Llama 3.2 Vision, the decoder", read: mllama::read },
     Family {
         model_types: &["llava", "vipllava", "llava_llama", "llava_mistral"],
         about: "LLaVA v1, 1.5, ViP-LLaVA, Yi-VL and what shares their net",
@@ -79,4 +81,16 @@ fn divided(config: &Config, path: &str, whole: usize, parts: usize) -> Result<us
 fn layer_count(config: &Config, path: &str, default: usize) -> Result<usize> {
     let layers = config.usize(path, default)?;
     if layers > 1000 { Err(config.broken(path, format!("{layers} layers"))) } else { Ok(layers) }
+}
+
+/// `text_config`, or the whole configuration where a checkpoint has it flat; of `model_type` where it does not say.
+fn text_config(config: &Config, model_type: &str) -> Result<Config> {
+    let (mut value, flat) = match config.section("text_config")? {
+        Some(section) => (section.value().clone(), false),
+        None => (config.value().clone(), true),
+    };
+    if flat || value.get("model_type").is_none_or(serde_json::Value::is_null) {
+        value["model_type"] = model_type.into();
+    }
+    Config::of_value(config.file(), value)
 }
