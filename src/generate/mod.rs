@@ -5,6 +5,7 @@ mod answer;
 mod cross;
 mod decoding;
 mod encoding;
+mod expand;
 mod load;
 mod model;
 mod parts;

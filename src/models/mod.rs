@@ -4,6 +4,8 @@
 mod assemble;
 mod encode;
 pub mod families;
+mod features;
+mod inputs;
 mod interpolate;
 mod places;
 mod spec;
@@ -14,6 +16,8 @@ pub use assemble::{
 };
 pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
+pub use features::{Assembly, features_graph};
+pub use inputs::{TowerInputs, inputs_of};
 pub use interpolate::{bicubic_rows, same_rows};
 pub use places::{Sight, grid_positions, tile_sight};
 pub use spec::{

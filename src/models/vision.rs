@@ -18,7 +18,7 @@ pub struct Hidden {
     pub rows: Vec<Range<usize>>,
 }
 
-/// Pixels of inputs of these sizes (height, width), as the store holds them: planes one after the other.
+/// Normalised pixels of inputs of these sizes (height, width), as the store holds them: planes one after the other.
 pub fn pixels_type(inputs: &[(usize, usize)], channels: usize, compute: DType) -> TensorType {
     match inputs {
         [first, rest @ ..] if rest.iter().all(|size| size == first) => {

@@ -1,4 +1,4 @@
-//! LLaVA (Liu et al. 2023) and what shares its net: v1, 1.5, LLaVAR, SVIT, ViP-LLaVA, Yi-VL. Reads the layout of
+//! LLaVA (Liu et al. 2023) and what shares its net: v1, 1.5, HD, NeXT, LLaVAR, SVIT, ViP-LLaVA, Yi-VL. Reads the layout of
 //! transformers (`vision_config`, `text_config`) and that of the original code (`mm_projector_type`).
 
 use super::clip::vision_tower;
@@ -39,10 +39,16 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         image_token: Some(image as u32),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?.or(llama::pad(&text)?),
+        vectors: if config.string("model_type", "")? == "llava_next" { newline() } else { Vec::new() },
         prompt: if config.string("model_type", "")? == "vipllava" { VIP } else { V15 },
         scheme: VISION_LANGUAGE,
         ..Spec::default()
     })
+}
+
+/// The vector behind every row of LLaVA-NeXT's map.
+fn newline() -> Vec<(&'static str, String)> {
+    vec![("image_newline", "image_newline".to_owned())]
 }
 
 /// What LLaVA's configuration means when it has no `vision_config`.
@@ -178,6 +184,7 @@ fn original(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         decoder: Some(decoder),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?,
+        vectors: if config.string("mm_patch_merge_type", "flat")?.contains("unpad") { newline() } else { Vec::new() },
         prompt: original_form(config)?,
         scheme,
         ..Spec::default()
