@@ -1,6 +1,7 @@
 //! Dividing work that would not fit one binding: pictures into groups, prompts into parts. Pure functions, used by
 //! sessions and by plans alike.
 
+use crate::blocks::Layer;
 use crate::models::{Decoder, Spec, TowerInputs};
 use crate::{Caps, DType};
 use std::ops::Range;
@@ -34,7 +35,7 @@ pub(super) fn groups(spec: &Spec, caps: &Caps, inputs: &TowerInputs, compute: DT
 
 /// Tokens that the decoder can take at once within the device's largest binding.
 pub(super) fn prompt_rows(decoder: &Decoder, caps: &Caps, compute: DType, all_logits: bool) -> usize {
-    let widest = decoder.layers.iter().map(|l| l.qkv.n.max(l.gate_up.n)).max().unwrap_or(1).max(decoder.width);
+    let widest = decoder.layers.iter().map(Layer::widest).max().unwrap_or(1).max(decoder.width);
     let widest = if all_logits { widest.max(decoder.vocab) } else { widest };
     (largest(caps) / (widest * compute.size()).max(1) as u64).max(1) as usize
 }

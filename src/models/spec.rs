@@ -2,8 +2,7 @@
 
 use crate::DType;
 use crate::blocks::{
-    AttentionPool, AxialRope, DecoderLayer, EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver,
-    RopeSpec,
+    AttentionPool, AxialRope, EncoderLayer, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver, RopeSpec,
 };
 use crate::kernels::Act;
 
@@ -284,14 +283,16 @@ pub struct Decoder {
     pub stage: &'static str,
     /// Token table.
     pub table: String,
-    /// Rows of the table.
+    /// Rows of the table: ids that a prompt may have.
+    pub table_rows: usize,
+    /// Ids that may follow: logits of a row.
     pub vocab: usize,
     /// Width.
     pub width: usize,
     /// Type of the table.
     pub dtype: DType,
     /// Layers.
-    pub layers: Vec<DecoderLayer>,
+    pub layers: Vec<Layer>,
     /// Norm after the last layer.
     pub norm: Norm,
     /// Output layer; its weight is the token table where they are tied.
@@ -300,6 +301,17 @@ pub struct Decoder {
     pub rope: RopeSpec,
     /// Longest context of the configuration.
     pub max_positions: usize,
+    /// Features are attended to by layers of their own instead of standing among the tokens.
+    pub cross: Option<Cross>,
+}
+
+/// What a decoder with cross-attention layers needs to know of its features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cross {
+    /// Feature rows of a tile.
+    pub tile_rows: usize,
+    /// Tiles of a picture; those that it does not fill count.
+    pub tiles: usize,
 }
 
 /// How a conversation is written for a checkpoint that has no chat template. Empty parts: texts as they are.
