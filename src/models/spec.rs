@@ -37,7 +37,7 @@ pub struct VisionTower {
     pub stage: &'static str,
     /// Patch embedding.
     pub patch: PatchEmbedding,
-    /// Side of the pictures it was trained on, in pixels.
+    /// Side of the pictures it was trained on, in pixels; of a usual one where it was trained on all sizes.
     pub image_size: usize,
     /// Tensors of the rows before the patches: class token, distillation token.
     pub prefix: Vec<String>,
