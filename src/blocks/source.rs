@@ -38,6 +38,13 @@ pub enum Part<'n> {
     /// A convolution's weight \[n, channels, frames, height, width\] summed over its frames: what it does to a still
     /// picture that is shown as equal frames.
     Frames(&'n str),
+    /// So many rows of the hyperbolic tangent of a tensor of one number: a gate as gains.
+    Gate {
+        /// The tensor.
+        name: &'n str,
+        /// Number of rows.
+        count: usize,
+    },
     /// The numbers of a tensor as rows of the weight's width, whatever its own rows are.
     Flat(&'n str),
 }
@@ -60,6 +67,7 @@ impl<'n> Part<'n> {
             ("rows", [name, first, count]) => Some(Self::Rows { name, first: number(first)?, count: number(count)? }),
             ("transposed", [name]) => Some(Self::Transposed(name)),
             ("frames", [name]) => Some(Self::Frames(name)),
+            ("gate", [name, count]) => Some(Self::Gate { name, count: number(count)? }),
             ("flat", [name]) => Some(Self::Flat(name)),
             ("sorted", [name, parts, unit]) => Some(Self::Sorted { name, parts: number(parts)?, unit: number(unit)? }),
             _ => None,
@@ -75,6 +83,7 @@ impl fmt::Display for Part<'_> {
             Self::Rows { name, first, count } => write!(f, "rows({name},{first},{count})"),
             Self::Transposed(name) => write!(f, "transposed({name})"),
             Self::Frames(name) => write!(f, "frames({name})"),
+            Self::Gate { name, count } => write!(f, "gate({name},{count})"),
             Self::Flat(name) => write!(f, "flat({name})"),
             Self::Sorted { name, parts, unit } => write!(f, "sorted({name},{parts},{unit})"),
         }
@@ -82,7 +91,7 @@ impl fmt::Display for Part<'_> {
 }
 
 fn unread(part: &str) -> Error {
-    Error::graph(part, "is no part of a weight: a tensor, zeros, rows, transposed, sorted, frames or flat")
+    Error::graph(part, "is no part of a weight: a tensor, zeros, rows, transposed, sorted, frames, gate or flat")
 }
 
 #[cfg(test)]
@@ -98,6 +107,7 @@ mod tests {
             Part::Transposed("proj"),
             Part::Sorted { name: "qkv.bias", parts: 3, unit: 16 },
             Part::Frames("patch_embed.proj.weight"),
+            Part::Gate { name: "gate_attn", count: 144 },
             Part::Flat("tile_embedding.weight"),
         ];
         let name = parts.map(|p| p.to_string()).join("+");

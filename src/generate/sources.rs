@@ -37,6 +37,8 @@ enum Order {
         /// Neighbouring elements that stay together.
         run: usize,
     },
+    /// One number: the hyperbolic tangent of it.
+    Gate,
     /// Stored \[rows * channels, frames, run\], read \[rows * channels, run\], each the sum of its frames.
     Summed {
         /// Frames.
@@ -72,7 +74,7 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
     let name = match part {
         Part::Zeros(rows) => return Ok(Source { rows, tensor: None }),
         Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => name,
-        Part::Rows { name, .. } | Part::Sorted { name, .. } => name,
+        Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => name,
     };
     let entry = checkpoint.entry(name)?;
     let refuse = || wrong(name, entry, &[rows, cols]);
@@ -103,6 +105,8 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
             let elements = entry.elements().checked_div(frames).ok_or_else(refuse)?;
             (elements, Order::Summed { frames, run: height * width })
         }
+        Part::Gate { count, .. } if entry.elements() == 1 && cols == 1 => (count, Order::Gate),
+        Part::Gate { .. } => return Err(wrong(name, entry, &[1])),
         _ => (entry.elements(), Order::Straight(0)),
     };
     let width = match part {
@@ -132,6 +136,11 @@ impl Source<'_> {
     pub(super) async fn read(&self, checkpoint: &Checkpoint, first: usize, values: &mut [f32]) -> Result<()> {
         match self.tensor {
             None => values.fill(0.0),
+            Some((entry, Order::Gate)) => {
+                let mut gate = [0f32];
+                checkpoint.read_f32(entry, 0, &mut gate).await?;
+                values.fill(gate[0].tanh());
+            }
             Some((entry, Order::Straight(start))) => checkpoint.read_f32(entry, start + first, values).await?,
             Some((entry, Order::Sorted { groups, parts, run })) => {
                 let mut at = 0;
@@ -208,7 +217,7 @@ mod tests {
     use crate::checkpoint::{MemoryFile, TensorBytes, encode_safetensors};
     use std::sync::Arc;
 
-    /// A checkpoint with `w` \[12, 2\] of 0, 1, 2, .. and `b` \[12\] of 100, 101, ..; `c` is `w` as \[2, 3, 2, 1, 2\].
+    /// A checkpoint with `w` \[12, 2\] of 0, 1, 2, .. and `b` \[12\] of 100, 101, ..; `c` is `w` as \[2, 3, 2, 1, 2\], `g` is 0.5.
     fn checkpoint() -> Checkpoint {
         let w: Vec<f32> = (0..24).map(|i| i as f32).collect();
         let b: Vec<f32> = (0..12).map(|i| 100.0 + i as f32).collect();
@@ -216,6 +225,7 @@ mod tests {
             TensorBytes { name: "w", dtype: DType::F32, shape: &[12, 2], bytes: bytemuck::cast_slice(&w) },
             TensorBytes { name: "b", dtype: DType::F32, shape: &[12], bytes: bytemuck::cast_slice(&b) },
             TensorBytes { name: "c", dtype: DType::F32, shape: &[2, 3, 2, 1, 2], bytes: bytemuck::cast_slice(&w) },
+            TensorBytes { name: "g", dtype: DType::F32, shape: &[1], bytes: bytemuck::cast_slice(&[0.5f32]) },
         ];
         let bytes = encode_safetensors(&tensors, &Default::default()).unwrap();
         pollster::block_on(Checkpoint::of_file(Arc::new(MemoryFile::new("memory", bytes)))).unwrap()
@@ -257,6 +267,10 @@ mod tests {
                 read("flat(w)+zeros(1)", &panels(5, 6), step)[18..],
                 [18.0, 19.0, 20.0, 21.0, 22.0, 23.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
             );
+            assert_eq!(
+                read("gate(g,3)+zeros(1)", &TensorType::f32(&[4]), step),
+                [0.5f32.tanh(), 0.5f32.tanh(), 0.5f32.tanh(), 0.0]
+            );
             // 0 + 2 and 1 + 3, then 4 + 6 and 5 + 7, ..
             let summed: Vec<f32> = (0..6).flat_map(|i| [8 * i + 2, 8 * i + 4]).map(|v| v as f32).collect();
             assert_eq!(read("frames(c)", &panels(2, 6), step), summed);
@@ -283,6 +297,8 @@ mod tests {
         refused("w+zeros(18446744073709551615)", panels(12, 2));
         refused("zeros(3)", TensorType::f32(&[2]));
         refused("flat(w)", panels(5, 5));
+        refused("gate(b,3)", TensorType::f32(&[3]));
+        refused("gate(g,3)", panels(3, 2));
         refused("frames(w)", panels(12, 2));
         refused("frames(c)", panels(2, 12));
     }

@@ -6,6 +6,7 @@ mod encode;
 pub mod families;
 mod interpolate;
 mod spec;
+mod tiled;
 mod vision;
 
 pub use assemble::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph, score_graph, text_graph};
@@ -14,6 +15,6 @@ pub use families::{FAMILIES, Family, read_spec};
 pub use interpolate::{bicubic_rows, same_rows};
 pub use spec::{
     Bridge, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Merger, Pooling, Positions, Projector,
-    PromptForm, Spec, TextTower, UniformDtype, VisionTower,
+    PromptForm, Spec, TextTower, Tiled, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};

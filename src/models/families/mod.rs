@@ -4,6 +4,7 @@ mod clip;
 mod llama;
 mod llava;
 mod mistral3;
+mod mllama_vision;
 mod pixtral;
 mod qwen_vl;
 mod vit;
