@@ -15,6 +15,7 @@ use crate::{DType, Error, Result};
 pub mod names {
     pub const PIXELS: &str = "pixels";
     pub const ENCODED: &str = "encoded";
+    pub const ROWS: &str = "rows";
     pub const FEATURES: &str = "features";
     pub const IMAGE_EMBEDS: &str = "image_embeds";
     pub const TEXT_EMBEDS: &str = "text_embeds";

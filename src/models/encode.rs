@@ -1,27 +1,34 @@
 //! The graph that encodes pictures: tower, connector or heads.
 
 use super::assemble::{missing, names};
-use super::spec::{Bridge, Classifier, Connector, Contrast, FeatureSelect, Merger, Projector, Spec, VisionTower};
+use super::inputs::TowerInputs;
+use super::spec::{
+    Bridge, Classifier, Connector, Contrast, FeatureSelect, Merger, Positions, Projector, Spec, VisionTower,
+};
+use super::tiled::tiled_hidden;
 use super::vision::{Hidden, vision_hidden};
 use crate::blocks::{PatchOrder, gather, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Binary, BinaryOp, L2Norm, Rearrange, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 
-/// Inputs of these sizes (height, width) -> features for the decoder, class logits or picture embeddings, whichever the
+/// Inputs of a tower -> features for the decoder, class logits or picture embeddings, whichever the
 /// model has. All inputs are one ragged batch.
 ///
 /// Reads [`names::PIXELS`] ([`super::pixels_type`]); stores [`names::ENCODED`], [`names::CLASS_LOGITS`] or
 /// [`names::IMAGE_EMBEDS`]. With `all`, layers that nothing needs are computed too,
 /// for their taps.
-pub fn encode_graph(spec: &Spec, inputs: &[(usize, usize)], all: bool, compute: DType) -> Result<Graph> {
+pub fn encode_graph(spec: &Spec, inputs: &TowerInputs, all: bool, compute: DType) -> Result<Graph> {
     let tower = spec.vision.as_ref().ok_or_else(|| missing("a picture", spec))?;
     let mut g = Graph::new();
     let needed = match &spec.connector {
         Some(connector) if !all => connector.select.layers.iter().copied().max().unwrap_or(0),
         _ => tower.layers.len(),
     };
-    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, inputs, needed, compute))?;
+    let hidden = g.scoped("vision", |g| match &tower.positions {
+        Positions::Tiled(tiled) => tiled_hidden(g, tower, tiled, inputs, compute),
+        _ => vision_hidden(g, tower, &inputs.sizes, needed, compute),
+    })?;
     if let Some(connector) = &spec.connector {
         let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden))?;
         g.store(features, names::ENCODED);

@@ -4,6 +4,8 @@
 mod assemble;
 mod encode;
 pub mod families;
+mod features;
+mod inputs;
 mod interpolate;
 mod spec;
 mod tiled;
@@ -12,6 +14,8 @@ mod vision;
 pub use assemble::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph, score_graph, text_graph};
 pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
+pub use features::{Assembly, features_graph};
+pub use inputs::{TowerInputs, inputs_of};
 pub use interpolate::{bicubic_rows, same_rows};
 pub use spec::{
     Bridge, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Merger, Pooling, Positions, Projector,

@@ -37,6 +37,8 @@ pub enum Positions {
 pub struct Tiled {
     /// Tiles that a picture has room for; those that it does not fill are black, and seen as well.
     pub tiles: usize,
+    /// Tokens of a tile, the class row first.
+    pub tokens: usize,
     /// Grids of tiles (rows, columns) that have positions. Those of grid i stand under i + 1 in the tables by ratio.
     pub grids: Vec<(usize, usize)>,
     /// Positions of the tokens of a tile \[tokens, width\].
@@ -293,6 +295,11 @@ pub struct Spec {
     pub decoder: Option<Decoder>,
     /// Id of the token that stands for a picture row in a prompt.
     pub image_token: Option<u32>,
+    /// Learned vectors that stand between the features of pictures: the names that plans use, and their tensors
+    /// \[width of the decoder\].
+    pub vectors: Vec<(&'static str, String)>,
+    /// Where two pictures follow one another and the last mark of one is the first of the next, it is written once.
+    pub merge_marks: bool,
     /// How a conversation is written without a chat template.
     pub prompt: PromptForm,
     /// Ids that end an answer, where generation_config.json says nothing.

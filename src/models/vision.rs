@@ -3,7 +3,6 @@
 use super::interpolate::{bicubic_rows, same_rows};
 use super::names;
 use super::spec::{Positions, VisionTower};
-use super::tiled::tiled_hidden;
 use crate::blocks::{EncoderFlow, EncoderRope, encoder_layer, gather, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{InterpolateRows, Rearrange, TensorType, Unary, UnaryOp};
@@ -21,7 +20,7 @@ pub struct Hidden {
     pub grids: Vec<(usize, usize)>,
 }
 
-/// Pixels of inputs of these sizes (height, width), as the store holds them: planes one after the other.
+/// Normalised pixels of inputs of these sizes (height, width), as the store holds them: planes one after the other.
 pub fn pixels_type(inputs: &[(usize, usize)], channels: usize, compute: DType) -> TensorType {
     match inputs {
         [first, rest @ ..] if rest.iter().all(|size| size == first) => {
@@ -44,15 +43,8 @@ pub fn vision_hidden(
 ) -> Result<Hidden> {
     let grids = grids(tower, inputs)?;
     let stage = tower.stage;
-    let pixels = g.state(names::PIXELS, pixels_type(inputs, tower.patch.channels, compute));
-    if let Positions::Tiled(tiled) = &tower.positions {
-        let side = tower.image_size;
-        if inputs.iter().any(|size| *size != (side, side)) {
-            return Err(Error::graph("embed", format!("tiles of other sizes than {side}x{side}")));
-        }
-        return tiled_hidden(g, tower, tiled, pixels, &vec![(1, 1); inputs.len()]);
-    }
     let x = g.scoped("embed", |g| {
+        let pixels = g.state(names::PIXELS, pixels_type(inputs, tower.patch.channels, compute));
         let patches = tower.patch.apply(g, pixels, inputs, tower.order)?;
         g.tap(&format!("{stage}patch_embed"), patches);
         if tower.order.merge == 1 {

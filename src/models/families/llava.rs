@@ -1,4 +1,4 @@
-//! LLaVA (Liu et al. 2023) and what shares its net: v1, 1.5, LLaVAR, SVIT, ViP-LLaVA, Yi-VL. Reads the layout of
+//! LLaVA (Liu et al. 2023) and what shares its net: v1, 1.5, HD, NeXT, LLaVAR, SVIT, ViP-LLaVA, Yi-VL. Reads the layout of
 //! transformers (`vision_config`, `text_config`) and that of the original code (`mm_projector_type`).
 
 use super::clip::vision_tower;
@@ -36,6 +36,7 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         image_token: Some(image as u32),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?.or(llama::pad(&text)?),
+        vectors: if config.string("model_type", "")? == "llava_next" { newline() } else { Vec::new() },
         prompt: match (kind.as_str(), config.string("model_type", "")?.as_str()) {
             ("pixtral", _) => pixtral::INSTRUCT,
             (_, "vipllava") => VIP,
@@ -53,6 +54,11 @@ pub(super) fn section(config: &Config, name: &str, default: &str, kind: &str) ->
         Some(section) => Ok(section),
         None => Config::parse(config.file(), default.as_bytes()),
     }
+}
+
+/// The vector behind every row of LLaVA-NeXT's map.
+fn newline() -> Vec<(&'static str, String)> {
+    vec![("image_newline", "image_newline".to_owned())]
 }
 
 /// What LLaVA's configuration means when it has no `vision_config`.
@@ -192,6 +198,7 @@ fn original(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         decoder: Some(decoder),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?,
+        vectors: if config.string("mm_patch_merge_type", "flat")?.contains("unpad") { newline() } else { Vec::new() },
         prompt: original_form(config)?,
         scheme,
         ..Spec::default()
