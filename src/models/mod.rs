@@ -8,6 +8,7 @@ mod features;
 mod inputs;
 mod places;
 mod spec;
+mod tiled;
 mod vision;
 
 pub use assemble::{
@@ -20,6 +21,6 @@ pub use inputs::{TowerInputs, inputs_of};
 pub use places::{Sight, grid_positions, tile_sight};
 pub use spec::{
     Bridge, ClassHead, Classifier, Connector, Contrast, Cross, Decoder, Dtypes, FeatureSelect, HeadRows, Merger,
-    Pooler, Pooling, Positions, Projector, PromptForm, Spec, TextTower, UniformDtype, VisionTower,
+    Pooler, Pooling, Positions, Projector, PromptForm, Spec, TextTower, Tiled, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};

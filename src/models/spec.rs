@@ -33,6 +33,35 @@ pub enum Positions {
     Fractions(String),
     /// Nothing is added; queries and keys of every layer turn by row and column.
     Rotary(AxialRope),
+    /// Tables by tile and aspect ratio; the tiles of a picture see each other.
+    Tiled(Box<Tiled>),
+}
+
+/// What a tower has whose inputs, the tiles of a picture, see each other (Llama 3.2 Vision).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tiled {
+    /// Tiles that a picture has room for; those that it does not fill are black, and seen as well.
+    pub tiles: usize,
+    /// Tokens of a tile, the class row first.
+    pub tokens: usize,
+    /// Grids of tiles (rows, columns) that have positions. Those of grid i stand under i + 1 in the tables by ratio.
+    pub grids: Vec<(usize, usize)>,
+    /// Positions of the tokens of a tile \[tokens, width\].
+    pub table: String,
+    /// Positions of the tokens of all tiles \[ratios * tiles * tokens, width\].
+    pub tile_table: String,
+    /// Type that `tile_table` is kept in.
+    pub dtype: DType,
+    /// Gate between the two tables \[1\]: its hyperbolic tangent is the share of the second.
+    pub gate: String,
+    /// Positions of tiles \[ratios * tiles, width\] and their gate \[1\], added to patches before the class rows are there.
+    pub before: [String; 2],
+    /// The same, added to all rows after the norm behind the layers.
+    pub after: [String; 2],
+    /// Layers after that.
+    pub global: Vec<EncoderLayer>,
+    /// Layers of the tower whose results stand beside that of the last global layer.
+    pub picked: Vec<usize>,
 }
 
 /// A picture tower of the ViT kind.
@@ -42,7 +71,7 @@ pub struct VisionTower {
     pub stage: &'static str,
     /// Patch embedding.
     pub patch: PatchEmbedding,
-    /// Side of the pictures it was trained on, in pixels.
+    /// Side of the pictures it was trained on, in pixels; of a usual one where it was trained on all sizes.
     pub image_size: usize,
     /// Tensors of the rows before the patches: class token, distillation token.
     pub prefix: Vec<String>,

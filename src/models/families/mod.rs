@@ -8,7 +8,9 @@ mod llama;
 mod llava;
 mod mistral3;
 mod mllama;
+mod mllama_vision;
 mod pixtral;
+mod qwen_vl;
 mod siglip;
 mod vit;
 
@@ -58,6 +60,11 @@ pub static FAMILIES: &[Family] = &[
         model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
         about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
+    },
+    Family {
+        model_types: &["qwen2_vl", "qwen2_5_vl"],
+        about: "Qwen2-VL and Qwen2.5-VL, pictures",
+        read: qwen_vl::read,
     },
     Family { model_types: &["mistral3"], about: "Mistral Small 3.1", read: mistral3::read },
 ];
