@@ -263,7 +263,7 @@ impl Session {
                 return Err(Error::PromptTooLong { tokens: tokens.ids.len(), context: sizes.context });
             }
             rows.push(Row {
-                kept: tokens.kept(&history.ids),
+                kept: tokens.kept(&history.ids, model.spec.decoder.as_ref()),
                 stream: model.files.need_tokenizer()?.decode_stream(true),
                 filter: StopFilter { stop: own.stop.clone(), held: String::new() },
                 // The last token needs no place in the cache.
@@ -317,7 +317,7 @@ impl Session {
     ) -> Result<()> {
         let (mut sequences, mut pictures): (Vec<Sequence>, Vec<Pixels>) = Default::default();
         for (b, row) in rows.iter().enumerate() {
-            let (sequence, before) = row.tokens.after(row.kept);
+            let (sequence, before) = row.tokens.after(row.kept, self.model().spec.decoder.as_ref());
             let all = self.histories[b].pictures.iter().chain(&requests[b].pictures);
             pictures.extend(all.skip(before).cloned());
             sequences.push(sequence);
