@@ -1,7 +1,7 @@
-//! `kernels-test test|draw|perf|support|conformance|lint|fuzz|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
+//! `kernels-test test|draw|perf|support|conformance|lint|fuzz|translate|export|drive|docs|wgsl`: the harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, draw, fuzz, jobs, lint, measured, report, translate, wgsl_dump};
+use kernels_test::{conformance, draw, drive, fuzz, jobs, lint, measured, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -69,10 +69,19 @@ enum Mode {
         #[arg(long, num_args = 2, value_names = ["MIN", "MAX"])]
         subgroup: Vec<u32>,
     },
-    /// Compares what the runner of an exported folder left there with the oracles.
-    Verdict {
+    /// Has a runner work on an exported folder, and compares what it computes with the oracles as it comes.
+    Drive {
         /// The folder.
         dir: PathBuf,
+        /// Seconds that the runner may stand at one shader or job.
+        #[arg(long, default_value_t = 120)]
+        limit: u64,
+        /// Leaves out what passed in an earlier run, on the same text and the same bytes.
+        #[arg(long)]
+        resume: bool,
+        /// The runner and its arguments.
+        #[arg(last = true, required = true)]
+        runner: Vec<String>,
     },
     /// Feeds damaged pictures, odd sizes and damaged configurations to decoding and tiling; no adapter is needed.
     Fuzz {
@@ -284,9 +293,10 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
             println!("export: {written} shaders, {cases} jobs");
             return Ok(written > 0);
         }
-        Mode::Verdict { dir } => {
-            let verdict = jobs::verdict(dir)?;
-            verdict.lines.iter().for_each(|line| println!("{line}"));
+        Mode::Drive { dir, limit, resume, runner } => {
+            let limit = std::time::Duration::from_secs(*limit);
+            let options = drive::Options { folder: dir.clone(), runner: runner.clone(), limit, resume: *resume };
+            let verdict = drive::drive(&options)?;
             println!("{}", verdict.summary());
             return Ok(verdict.good());
         }

@@ -105,7 +105,9 @@ fn cli() -> Command {
                     command("dawn", "Dawn and Tint, from npm: compile every variant, run the smallest case of each")
                         .arg(filter())
                         .arg(flag("compile", "only compile, without a driver: the step that `test` has"))
-                        .arg(flag("swiftshader", "on SwiftShader instead of lavapipe")),
+                        .arg(flag("swiftshader", "on SwiftShader instead of lavapipe"))
+                        .arg(flag("resume", "leave out what passed in an earlier run, if it is still the same"))
+                        .arg(Arg::new("limit").long("limit").help("seconds for one shader or case [default: 120]")),
                     command("mesa26", "lavapipe of Mesa 26, in a Debian of its own in a folder; as root")
                         .arg(filter())
                         .arg(flag("validation", "under the validation layer of that Debian")),
