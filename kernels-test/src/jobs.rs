@@ -122,13 +122,37 @@ fn smallest(filter: &str, extras: Extras) -> Vec<(Case, Vec<Launch>)> {
     all
 }
 
-/// Writes every variant that cases launch, and a job for each that a device with these extras is given; none: no jobs.
-/// Returns how many shaders and jobs there are.
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Every variant that cases launch, and no job.
+    Shaders,
+    /// Every variant, and a job for each that a device with these extras is given.
+    Jobs(Extras),
+    /// The same for the first device, without what the second is given: the jobs of other variants, and their shaders.
+    Beyond(Extras, Extras),
+}
+
+impl Wanted {
+    fn chosen(self, filter: &str) -> (Vec<(Case, Vec<Launch>)>, Vec<Launch>) {
+        let (extras, without) = match self {
+            Wanted::Shaders => return (Vec::new(), lint::launches(filter)),
+            Wanted::Jobs(extras) => return (smallest(filter, extras), lint::launches(filter)),
+            Wanted::Beyond(extras, without) => (extras, without),
+        };
+        let given = smallest(filter, without);
+        let given: BTreeSet<Key> = given.iter().flat_map(|(_, launches)| launches.iter().map(key)).collect();
+        let mut chosen = smallest(filter, extras);
+        chosen.retain(|(_, launches)| launches.iter().any(|l| !given.contains(&key(l))));
+        (chosen, Vec::new())
+    }
+}
+
+/// Writes shaders and jobs, and returns how many there are.
 ///
 /// Errors: a shader does not link or validate, or a file cannot be written.
-pub fn export(filter: &str, extras: Option<Extras>, folder: &Path) -> Result<(usize, usize)> {
-    let chosen = extras.map_or_else(Vec::new, |extras| smallest(filter, extras));
-    let mut launches = lint::launches(filter);
+pub fn export(filter: &str, wanted: Wanted, folder: &Path) -> Result<(usize, usize)> {
+    let (chosen, mut launches) = wanted.chosen(filter);
     let mut index: BTreeMap<Key, usize> = launches.iter().enumerate().map(|(i, l)| (key(l), i)).collect();
     for launch in chosen.iter().flat_map(|(_, launches)| launches) {
         index.entry(key(launch)).or_insert_with(|| {

@@ -68,6 +68,9 @@ enum Mode {
         /// The runner has subgroups: the smallest and the largest size.
         #[arg(long, num_args = 2, value_names = ["MIN", "MAX"])]
         subgroup: Vec<u32>,
+        /// Leaves out what a runner without f16, with subgroups of these sizes (0 0: none), is given.
+        #[arg(long, num_args = 2, value_names = ["MIN", "MAX"], conflicts_with = "shaders")]
+        beyond: Vec<u32>,
     },
     /// Has a runner work on an exported folder, and compares what it computes with the oracles as it comes.
     Drive {
@@ -286,10 +289,18 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Mode::Docs { check } => return docs(*check),
         Mode::Lint { filter } => return lints(filter),
-        Mode::Export { dir, filter, shaders, f16, subgroup } => {
-            let subgroup = subgroup.first().copied().zip(subgroup.get(1).copied());
-            let extras = (!shaders).then_some(jobs::Extras { f16: *f16, subgroup });
-            let (written, cases) = jobs::export(filter, extras, dir)?;
+        Mode::Export { dir, filter, shaders, f16, subgroup, beyond } => {
+            let sizes = |given: &[u32]| given.first().copied().zip(given.get(1).copied());
+            let extras = jobs::Extras { f16: *f16, subgroup: sizes(subgroup) };
+            let wanted = match sizes(beyond) {
+                _ if *shaders => jobs::Wanted::Shaders,
+                None => jobs::Wanted::Jobs(extras),
+                other => jobs::Wanted::Beyond(
+                    extras,
+                    jobs::Extras { f16: false, subgroup: other.filter(|(min, _)| *min > 0) },
+                ),
+            };
+            let (written, cases) = jobs::export(filter, wanted, dir)?;
             println!("export: {written} shaders, {cases} jobs");
             return Ok(written > 0);
         }

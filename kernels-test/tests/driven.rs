@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use kernels_test::drive::{Options, Verdict, drive};
-use kernels_test::jobs::{Extras, export};
+use kernels_test::jobs::{Extras, Wanted, export};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Drop for Folder {
 fn exported(name: &str) -> (Folder, usize, usize) {
     let folder = Folder(std::env::temp_dir().join(format!("omma-driven-{name}-{}", std::process::id())));
     std::fs::create_dir_all(&folder.0).unwrap();
-    let (shaders, jobs) = export("copy", Some(Extras::default()), &folder.0).unwrap();
+    let (shaders, jobs) = export("copy", Wanted::Jobs(Extras::default()), &folder.0).unwrap();
     assert!(shaders > 0 && jobs > 0);
     (folder, shaders, jobs)
 }
@@ -87,4 +87,17 @@ fn a_runner_that_says_nonsense_is_an_error() {
         assert!(run(&folder.0, script.into(), false).is_err(), "{script}");
     }
     assert!(shaders + jobs > 0);
+}
+
+#[test]
+fn beyond_another_device_are_the_variants_that_it_is_not_given() {
+    let folder = Folder(std::env::temp_dir().join(format!("omma-driven-beyond-{}", std::process::id())));
+    let floor = Extras::default();
+    let full = Extras { f16: true, ..floor };
+    let mut jobs = [Wanted::Jobs(floor), Wanted::Jobs(full), Wanted::Beyond(full, floor)]
+        .map(|wanted| export("layer_scale", wanted, &folder.0).unwrap().1);
+    assert_eq!(jobs[0] + jobs[2], jobs[1], "{jobs:?}");
+    jobs.sort_unstable();
+    assert!(jobs[0] > 0 && jobs[1] < jobs[2], "{jobs:?}");
+    assert_eq!(export("layer_scale", Wanted::Beyond(full, full), &folder.0).unwrap(), (0, 0));
 }

@@ -105,7 +105,12 @@ fn cli() -> Command {
                     command("dawn", "Dawn and Tint, from npm: compile every variant, run the smallest case of each")
                         .arg(filter())
                         .arg(flag("compile", "only compile, without a driver: the step that `test` has"))
-                        .arg(flag("swiftshader", "on SwiftShader instead of lavapipe"))
+                        .arg(
+                            Arg::new("adapter")
+                                .long("adapter")
+                                .value_parser(["lavapipe", "swiftshader"])
+                                .help("one adapter for all; otherwise lavapipe has what SwiftShader cannot run"),
+                        )
                         .arg(flag("resume", "leave out what passed in an earlier run, if it is still the same"))
                         .arg(Arg::new("limit").long("limit").help("seconds for one shader or case [default: 120]")),
                     command("mesa26", "lavapipe of Mesa 26, in a Debian of its own in a folder; as root")

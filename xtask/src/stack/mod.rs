@@ -19,7 +19,7 @@ pub fn command(args: &ArgMatches) -> Result<bool, String> {
         Some(("dawn", args)) => {
             let options = dawn::Options {
                 filter: filter(args),
-                swiftshader: args.get_flag("swiftshader"),
+                adapter: args.get_one("adapter").cloned(),
                 resume: args.get_flag("resume"),
                 limit: args.get_one("limit").cloned(),
             };
