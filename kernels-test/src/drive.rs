@@ -266,11 +266,10 @@ impl Verdict {
             Item::Job(_) => self.jobs[kind(reason)] += 1,
         }
     }
-    /// Whether nothing failed and something passed; a folder without jobs has shaders only.
+    /// Whether nothing failed and, of what there was, something passed; a folder may have no jobs, or nothing at all.
     pub fn good(&self) -> bool {
-        let some = |counts: [usize; 3]| counts[0] > 0;
-        let failed = self.shaders[1] + self.jobs[1];
-        failed == 0 && some(self.shaders) && (some(self.jobs) || self.jobs == [0; 3])
+        let fine = |[passed, failed, lacking]: [usize; 3]| failed == 0 && (passed > 0 || lacking == 0);
+        fine(self.shaders) && fine(self.jobs)
     }
     /// The closing lines.
     pub fn summary(&self) -> String {

@@ -127,9 +127,9 @@ fn smallest(filter: &str, extras: Extras) -> Vec<(Case, Vec<Launch>)> {
 pub enum Wanted {
     /// Every variant that cases launch, and no job.
     Shaders,
-    /// Every variant, and a job for each that a device with these extras is given.
+    /// A job for each variant that a device with these extras is given, and their shaders.
     Jobs(Extras),
-    /// The same for the first device, without what the second is given: the jobs of other variants, and their shaders.
+    /// The same for the first device, without the variants that the second is given.
     Beyond(Extras, Extras),
 }
 
@@ -137,7 +137,7 @@ impl Wanted {
     fn chosen(self, filter: &str) -> (Vec<(Case, Vec<Launch>)>, Vec<Launch>) {
         let (extras, without) = match self {
             Wanted::Shaders => return (Vec::new(), lint::launches(filter)),
-            Wanted::Jobs(extras) => return (smallest(filter, extras), lint::launches(filter)),
+            Wanted::Jobs(extras) => return (smallest(filter, extras), Vec::new()),
             Wanted::Beyond(extras, without) => (extras, without),
         };
         let given = smallest(filter, without);

@@ -302,7 +302,8 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
             };
             let (written, cases) = jobs::export(filter, wanted, dir)?;
             println!("export: {written} shaders, {cases} jobs");
-            return Ok(written > 0);
+            // Beyond another device there may be nothing.
+            return Ok(written > 0 || !beyond.is_empty());
         }
         Mode::Drive { dir, limit, resume, runner } => {
             let limit = std::time::Duration::from_secs(*limit);
