@@ -7,7 +7,7 @@ use crate::{DType, Result};
 /// A linear layer `y = x w^T + b`, or several stacked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linear {
-    /// Weight tensor; `a+b` stacks the rows of a and b.
+    /// Weight tensor; `a+b` stacks the rows of a and b (see [`super::Part`]).
     pub weight: String,
     /// Bias tensor, stacked likewise; `zeros(n)` stands for a missing one.
     pub bias: Option<String>,
@@ -56,15 +56,4 @@ pub fn two_layer(g: &mut Graph, x: ValueId, first: &Linear, act: Act, second: &L
     let hidden = first.apply(g, x)?;
     let hidden = g.apply(Unary { op: UnaryOp::Act(act) }, &[hidden])?;
     second.apply(g, hidden)
-}
-
-/// `residual + second(act(first(x)))`.
-pub fn mlp(
-    g: &mut Graph,
-    x: ValueId,
-    (first, act, second): (&Linear, Act, &Linear),
-    residual: ValueId,
-) -> Result<ValueId> {
-    let y = two_layer(g, x, first, act, second)?;
-    g.apply(Binary { op: BinaryOp::Add }, &[y, residual])
 }

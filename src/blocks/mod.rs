@@ -1,6 +1,7 @@
 //! Blocks: functions that add the nodes of a layer to a graph. They know kernels and shapes, no model and no
 //! device. Tensor names come in with the specs and are used as they are.
 
+mod adapter;
 mod attention;
 mod cache;
 mod decoder;
@@ -8,15 +9,24 @@ mod encoder;
 mod linear;
 mod norm;
 mod patch;
+mod positions;
+mod regions;
+mod resampler;
 mod rope;
+mod source;
 mod splice;
 
-pub use attention::{SelfAttention, Spans};
+pub use adapter::{AdapterRows, LayerAdapters, LowRank, adapted_layer};
+pub use attention::{CrossAttention, SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
 pub use decoder::{DecoderLayer, Flow, decoder_layer};
-pub use encoder::{EncoderLayer, encoder_layer};
-pub use linear::{Linear, mlp, two_layer};
+pub use encoder::{EncoderFlow, EncoderLayer, EncoderRope, Mlp, encoder_layer};
+pub use linear::{Linear, two_layer};
 pub use norm::Norm;
-pub use patch::{PatchEmbedding, PixelInput, class_and_positions};
+pub use patch::PatchEmbedding;
+pub use positions::{bicubic_rows, same_rows, sincos_rows};
+pub use regions::{Gathered, Grid, Region, equal_regions, region_rows, region_shape};
+pub use resampler::{KeyPositions, Reach, Resampled, Resampler};
 pub use rope::{RopeScaling, RopeSpec, rope_table};
+pub use source::Part;
 pub use splice::{gather, splice};

@@ -4,6 +4,7 @@
 mod answer;
 mod decoding;
 mod encoding;
+mod expand;
 mod load;
 mod model;
 mod parts;
@@ -14,6 +15,7 @@ mod prompt;
 mod recording;
 mod session;
 mod settings;
+mod sources;
 mod stages;
 mod synthetic;
 

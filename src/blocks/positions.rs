@@ -1,0 +1,114 @@
+//! Tables of positions: interpolated ones as planned gathers (sixteen rows and weights for every new position), and
+//! sines and cosines of the places of a grid.
+
+use crate::{Error, Result};
+
+/// Taps of torch's bicubic interpolation (a = -0.75, `align_corners=False`, no antialias) of a grid of
+/// `from` (rows, columns) table rows to `to`; the first `prefix` table rows are taken as they are.
+///
+/// Returns `(index, weight)`, each `[prefix + to.0 * to.1, 16]`.
+pub fn bicubic_rows(prefix: usize, from: (usize, usize), to: (usize, usize)) -> (Vec<u32>, Vec<f32>) {
+    let (vertical, horizontal) = (taps(from.0, to.0), taps(from.1, to.1));
+    let (mut index, mut weight) = same_rows(prefix);
+    for down in &vertical {
+        for across in &horizontal {
+            for (y, wy) in down {
+                for (x, wx) in across {
+                    index.push((prefix + y * from.1 + x) as u32);
+                    weight.push(wy * wx);
+                }
+            }
+        }
+    }
+    (index, weight)
+}
+
+/// Taps that take `rows` table rows as they are.
+pub fn same_rows(rows: usize) -> (Vec<u32>, Vec<f32>) {
+    let weight = [1.0f32].into_iter().chain([0.0; 15]);
+    ((0..rows as u32).flat_map(|row| [row; 16]).collect(), (0..rows).flat_map(|_| weight.clone()).collect())
+}
+
+/// Sines and cosines of the places of a grid (MAE, He et al. 2021), `[rows * columns, width]`: the first half of a row
+/// tells the column, the second the row; each half is sines, then cosines, of `place / 10000^(4 i / width)`.
+///
+/// In f32 as NumPy computes it, so that angles agree to the last bit.
+///
+/// # Errors
+/// [`Error::Graph`] for a width that is no multiple of 4.
+pub fn sincos_rows(width: usize, (rows, columns): (usize, usize)) -> Result<Vec<f32>> {
+    if width == 0 || !width.is_multiple_of(4) {
+        return Err(Error::graph("positions", format!("a width of {width} is not made of four equal parts")));
+    }
+    let quarter = width / 4;
+    let frequency = |i: usize| 1.0 / 10_000f32.powf(i as f32 / quarter as f32);
+    let frequencies: Vec<f32> = (0..quarter).map(frequency).collect();
+    let half = |place: usize| {
+        let angles = frequencies.iter().map(move |f| place as f32 * f);
+        angles.clone().map(f32::sin).chain(angles.map(f32::cos)).collect::<Vec<f32>>()
+    };
+    let across: Vec<Vec<f32>> = (0..columns).map(half).collect();
+    let mut table = Vec::with_capacity(rows * columns * width);
+    for row in 0..rows {
+        let down = half(row);
+        for column in &across {
+            table.extend(column);
+            table.extend(&down);
+        }
+    }
+    Ok(table)
+}
+
+/// Four clamped source positions with weights for every target position of one axis.
+fn taps(from: usize, to: usize) -> Vec<[(usize, f32); 4]> {
+    let scale = from as f32 / to as f32;
+    let one = |i: usize| {
+        let source = (i as f32 + 0.5) * scale - 0.5;
+        let base = source.floor();
+        let weights = cubic(source - base);
+        let clamp = |k: i64| (base as i64 - 1 + k).clamp(0, from as i64 - 1) as usize;
+        [0, 1, 2, 3].map(|k| (clamp(k), weights[k as usize]))
+    };
+    (0..to).map(one).collect()
+}
+
+/// Weights of the four neighbours at distance `t` behind the second (Keys 1981, a = -0.75).
+fn cubic(t: f32) -> [f32; 4] {
+    const A: f32 = -0.75;
+    let near = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
+    let far = |x: f32| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
+    [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_sines_then_cosines_of_column_then_row() {
+        let table = sincos_rows(8, (2, 3)).unwrap();
+        assert_eq!(table.len(), 6 * 8);
+        assert_eq!(table[..8], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+        let last = &table[5 * 8..];
+        let want = [2f32.sin(), 0.02f32.sin(), 2f32.cos(), 0.02f32.cos(), 1f32.sin(), 0.01f32.sin()];
+        for (got, want) in last.iter().zip(want) {
+            assert!((got - want).abs() < 1e-6, "{last:?}");
+        }
+        assert!(sincos_rows(6, (2, 2)).is_err() && sincos_rows(0, (2, 2)).is_err());
+    }
+
+    #[test]
+    fn weights_sum_to_one_and_the_same_size_is_the_identity() {
+        let (index, weight) = bicubic_rows(1, (5, 4), (7, 3));
+        assert_eq!(index.len(), 16 * (1 + 21));
+        for row in weight.chunks(16) {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        assert!(index.iter().all(|i| *i < 21));
+        let (index, weight) = bicubic_rows(2, (3, 3), (3, 3));
+        for (row, (index, weight)) in index.chunks(16).zip(weight.chunks(16)).enumerate() {
+            let at: f32 = index.iter().zip(weight).filter(|(i, _)| **i == row as u32).map(|(_, w)| w).sum();
+            assert!((at - 1.0).abs() < 1e-6, "row {row}");
+        }
+    }
+}
