@@ -4,14 +4,18 @@
 mod assemble;
 mod encode;
 pub mod families;
+mod features;
+mod inputs;
 mod spec;
 mod vision;
 
 pub use assemble::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph, score_graph, text_graph};
 pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
+pub use features::{Assembly, features_graph};
+pub use inputs::{TowerInputs, inputs_of};
 pub use spec::{
-    Bridge, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, Positions, Projector, PromptForm,
-    Spec, TextTower, UniformDtype, VisionTower,
+    Bridge, ClassHead, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, HeadRows, Merger, Pooler,
+    Pooling, Positions, Projector, PromptForm, Spec, TextTower, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};
