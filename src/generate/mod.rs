@@ -2,6 +2,7 @@
 //! Knows no family; the maths is in the programs.
 
 mod answer;
+mod cross;
 mod decoding;
 mod encoding;
 mod expand;
