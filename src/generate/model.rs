@@ -5,7 +5,7 @@ use super::load::{LoadOptions, load_weights};
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::gpu::Device;
 use crate::graph::{Graph, Store};
-use crate::image::tiles::{CheckpointFiles, Processor};
+use crate::image::tiles::{CheckpointFiles, Processor, Tiling};
 use crate::kernels::TensorType;
 use crate::models::{
     Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, cross_graph, decode_graph, encode_graph,
@@ -68,7 +68,11 @@ impl ModelFiles {
             bytes.map(|b| String::from_utf8(b).map_err(|e| Error::malformed(name, e.to_string()))).transpose()
         };
         let (main, other) = (text("preprocessor_config.json").await?, text("processor_config.json").await?);
-        if main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
+        // LLaVA-UHD's own code has no file for its slices, only CLIP's levels.
+        let text_of = config.value().to_string();
+        let alone = CheckpointFiles { config: Some(&text_of), ..CheckpointFiles::default() };
+        let slices = matches!(Tiling::of_checkpoint(&alone), Ok(Tiling::Uhd(_)));
+        if !slices && main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
             return Ok(None);
         }
         let config = config.value().to_string();
