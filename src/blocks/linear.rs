@@ -1,8 +1,8 @@
 //! Linear layers. Several that read the same input are one matrix: their weights are stacked at loading.
 
+use crate::Result;
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Act, Binary, BinaryOp, MatMul, TensorType, Unary, UnaryOp};
-use crate::{DType, Result};
+use crate::kernels::{Act, Binary, BinaryOp, MatMul, TensorType, Unary, UnaryOp, WeightFormat};
 
 /// A linear layer `y = x w^T + b`, or several stacked.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,29 +15,29 @@ pub struct Linear {
     pub n: usize,
     /// Input width.
     pub k: usize,
-    /// Element type that the weight is kept in.
-    pub dtype: DType,
+    /// What the weight is kept in.
+    pub dtype: WeightFormat,
 }
 
 impl Linear {
     /// The layer `name` with `name.weight` and, with `bias`, `name.bias`.
-    pub fn new(name: &str, n: usize, k: usize, bias: bool, dtype: DType) -> Self {
+    pub fn new(name: &str, n: usize, k: usize, bias: bool, dtype: impl Into<WeightFormat>) -> Self {
         let bias = bias.then(|| format!("{name}.bias"));
-        Self { weight: format!("{name}.weight"), bias, n, k, dtype }
+        Self { weight: format!("{name}.weight"), bias, n, k, dtype: dtype.into() }
     }
     /// Layers `(name, width, has bias)` stacked in this order.
-    pub fn stacked(layers: &[(String, usize, bool)], k: usize, dtype: DType) -> Self {
+    pub fn stacked(layers: &[(String, usize, bool)], k: usize, dtype: impl Into<WeightFormat>) -> Self {
         let weights: Vec<String> = layers.iter().map(|(name, ..)| format!("{name}.weight")).collect();
         let bias_of = |(name, n, bias): &(String, usize, bool)| {
             if *bias { format!("{name}.bias") } else { format!("zeros({n})") }
         };
         let any = layers.iter().any(|(.., bias)| *bias);
         let bias = any.then(|| layers.iter().map(bias_of).collect::<Vec<_>>().join("+"));
-        Self { weight: weights.join("+"), bias, n: layers.iter().map(|(_, n, _)| n).sum(), k, dtype }
+        Self { weight: weights.join("+"), bias, n: layers.iter().map(|(_, n, _)| n).sum(), k, dtype: dtype.into() }
     }
     /// `x` \[rows, k\] -> \[rows, n\].
     pub fn apply(&self, g: &mut Graph, x: ValueId) -> Result<ValueId> {
-        let w = g.weight(&self.weight, TensorType::panels(self.dtype, self.n, self.k));
+        let w = g.weight(&self.weight, TensorType::weight(self.dtype, self.n, self.k));
         let mut inputs = vec![x, w];
         if let Some(bias) = &self.bias {
             inputs.push(g.weight(bias, TensorType::f32(&[self.n])));

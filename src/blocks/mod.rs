@@ -4,6 +4,7 @@
 mod attention;
 mod cache;
 mod decoder;
+mod embed;
 mod encoder;
 mod linear;
 mod norm;
@@ -14,6 +15,7 @@ mod splice;
 pub use attention::{SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
 pub use decoder::{DecoderLayer, Flow, decoder_layer};
+pub use embed::TokenTable;
 pub use encoder::{EncoderLayer, encoder_layer};
 pub use linear::{Linear, mlp, two_layer};
 pub use norm::Norm;

@@ -62,6 +62,7 @@ impl Checkpoint {
             let header = read_header(&*source).await?;
             checkpoint.add(source, header);
         }
+        checkpoint.take_notes()?;
         checkpoint.sort()?;
         Ok(checkpoint)
     }
@@ -77,6 +78,7 @@ impl Checkpoint {
             file,
             offset: tensor.offset,
             bytes: tensor.bytes,
+            packed: None,
         }));
         for (key, value) in header.metadata {
             self.metadata.entry(key).or_insert(value);

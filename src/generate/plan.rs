@@ -7,20 +7,19 @@
 //!
 //! [`Session`]: super::Session
 
-use super::ModelFiles;
 use super::encoding::result_name;
-use super::model::{CheckpointDtypes, weight_list};
+use super::model::weight_list;
 use super::parts::{group_size, prompt_parts, prompt_rows};
 use super::pictures::{PICTURE, PLANES, picture_graph};
+use super::quantizer::quantizing_bytes;
 use crate::blocks::cache_names;
-use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
 use crate::image::{Plan as PicturePlan, Policy, Preprocess};
 use crate::kernels::{AttentionDecode, Cost, Io, TensorType, chunks};
 use crate::models::{
-    DecodeShape, PrefillShape, Spec, UniformDtype, decode_graph, encode_graph, names, prefill_graph, read_spec,
-    score_graph, text_graph,
+    DecodeShape, PrefillShape, Spec, decode_graph, encode_graph, names, prefill_graph, score_graph, text_graph,
 };
+use crate::quant::Encoding;
 use crate::{Caps, DType, Error, Result};
 use std::collections::BTreeMap;
 
@@ -43,6 +42,8 @@ pub struct PlanRequest {
     pub kv: DType,
     /// Rewrites of the graphs.
     pub fuse: bool,
+    /// What matrices are turned into when they are loaded.
+    pub encoding: Option<Encoding>,
 }
 
 impl Default for PlanRequest {
@@ -56,6 +57,7 @@ impl Default for PlanRequest {
             compute: DType::F32,
             kv: DType::F32,
             fuse: true,
+            encoding: None,
         }
     }
 }
@@ -117,43 +119,6 @@ fn sum(a: Cost, b: Cost) -> Cost {
     Cost { flops: a.flops + b.flops, bytes: a.bytes + b.bytes }
 }
 
-/// A spec with the types that its weights would be kept in: `weights` if given, else those of the checkpoint, else
-/// (config.json alone) the configuration's `dtype`. Reads headers only.
-///
-/// Errors: those of [`ModelFiles::read`] and [`Checkpoint::open`]; [`Error::Unsupported`] for other types than f32,
-/// f16 and bf16.
-pub async fn planned_spec(files: &dyn Files, weights: Option<DType>) -> Result<(ModelFiles, Spec)> {
-    let read = ModelFiles::read(files).await?;
-    let uniform = match weights {
-        Some(dtype) => dtype,
-        None => stated_dtype(&read.config)?,
-    };
-    if !matches!(uniform, DType::F32 | DType::F16 | DType::BF16) {
-        return Err(Error::unsupported(format!("weights of type {uniform}"), "f32, f16 and bf16 are"));
-    }
-    let spec = read_spec(&read.config, &UniformDtype(uniform))?;
-    if weights.is_some() || !files.list().await?.iter().any(|name| name.ends_with(".safetensors")) {
-        return Ok((read, spec));
-    }
-    let checkpoint = Checkpoint::open(files).await?.canonical(spec.scheme)?;
-    let spec = read_spec(&read.config, &CheckpointDtypes { checkpoint: &checkpoint, weights })?;
-    Ok((read, spec))
-}
-
-/// `dtype` (transformers 5) or `torch_dtype` of the configuration or of its text part; f32 without one.
-fn stated_dtype(config: &Config) -> Result<DType> {
-    for path in ["dtype", "torch_dtype", "text_config.dtype", "text_config.torch_dtype"] {
-        match config.optional::<String>(path)?.as_deref() {
-            None => {}
-            Some("float32") => return Ok(DType::F32),
-            Some("float16") => return Ok(DType::F16),
-            Some("bfloat16") => return Ok(DType::BF16),
-            Some(other) => return Err(config.unsupported(path, format!("`{other}`; float32, float16, bfloat16 are"))),
-        }
-    }
-    Ok(DType::F32)
-}
-
 /// Plans a request. Without `preprocess` a picture is resized to the square that the tower was trained on.
 ///
 /// Errors: [`Error::PromptTooLong`] where prompt and pictures do not fit the context, [`Error::MissingCapability`]
@@ -166,6 +131,7 @@ pub fn plan_memory(
 ) -> Result<MemoryPlan> {
     let weights = weight_list(spec, request.compute, request.kv)?;
     let mut walk = Walk::new(spec, caps, request, weights.iter().map(|(_, ty)| stored_bytes(ty, caps)).sum());
+    walk.memory.passing(request.encoding.map_or(0, |to| quantizing_bytes(to, &weights)));
     walk.pictures(preprocess)?;
     if spec.decoder.is_some() {
         walk.generate()?;

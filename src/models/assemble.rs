@@ -4,11 +4,9 @@
 
 use super::spec::{Classifier, Connector, Contrast, Decoder, Spec, TextTower, VisionTower};
 use super::vision::{Hidden, vision_hidden};
-use crate::blocks::{Flow, KvCache, RopeSpec, decoder_layer, encoder_layer, gather, splice};
+use crate::blocks::{Flow, KvCache, RopeSpec, TokenTable, decoder_layer, encoder_layer, gather, splice};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{
-    Advance, Binary, BinaryOp, EmbedTokens, L2Norm, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp,
-};
+use crate::kernels::{Advance, Binary, BinaryOp, L2Norm, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 
 /// Store names of the buffers that programs share.
@@ -184,8 +182,8 @@ pub fn text_graph(spec: &Spec, lens: &[usize], compute: DType) -> Result<Graph> 
 
 fn text_tower(g: &mut Graph, tower: &TextTower, lens: &[usize], rows: usize, compute: DType) -> Result<ValueId> {
     let ids = g.state(names::IDS, TensorType::u32(&[rows]));
-    let table = g.weight(&tower.table, TensorType::panels(tower.dtype, tower.vocab, tower.width));
-    let tokens = g.apply(EmbedTokens { dtype: compute }, &[ids, table])?;
+    let table = TokenTable { table: &tower.table, vocab: tower.vocab, width: tower.width, dtype: tower.dtype };
+    let tokens = table.apply(g, ids, compute)?;
     let positions = g.weight(&tower.positions, TensorType::f32(&[tower.max_positions, tower.width]));
     let own: Vec<u32> = (0..rows as u32).collect();
     let own = g.constant_u32("rows", &[rows], &own);
@@ -270,8 +268,7 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[rows]));
     let ids = state(&mut g, names::IDS);
     let x = g.scoped("embed", |g| {
-        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.vocab, decoder.width));
-        let tokens = g.apply(EmbedTokens { dtype: compute }, &[ids, table])?;
+        let tokens = decoder.tokens().apply(g, ids, compute)?;
         if shape.feature_rows == 0 {
             return Ok(tokens);
         }
@@ -316,10 +313,7 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType)
     let batch = shape.cache.0;
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
     let token = state(&mut g, names::TOKEN);
-    let x = g.scoped("embed", |g| {
-        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.vocab, decoder.width));
-        g.apply(EmbedTokens { dtype: compute }, &[token, table])
-    })?;
+    let x = g.scoped("embed", |g| decoder.tokens().apply(g, token, compute))?;
     let flow = Flow {
         positions: state(&mut g, names::POSITION),
         slots: state(&mut g, names::SLOT),

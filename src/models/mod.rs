@@ -14,6 +14,6 @@ pub use families::{FAMILIES, Family, read_spec};
 pub use interpolate::bicubic_rows;
 pub use spec::{
     Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, PromptForm, Spec, TextTower,
-    UniformDtype, VisionTower,
+    UniformDtype, UniformFormat, VisionTower,
 };
 pub use vision::{Hidden, vision_hidden};

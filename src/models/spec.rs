@@ -1,13 +1,13 @@
 //! What a model is made of, as plain data.
 
 use crate::DType;
-use crate::blocks::{DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, RopeSpec};
-use crate::kernels::Act;
+use crate::blocks::{DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, RopeSpec, TokenTable};
+use crate::kernels::{Act, WeightFormat};
 
-/// Element type of the checkpoint's tensors: what weights are kept in.
+/// What the weights of a checkpoint are kept in.
 pub trait Dtypes {
-    /// Type of a tensor.
-    fn of(&self, tensor: &str) -> DType;
+    /// Format of a tensor.
+    fn of(&self, tensor: &str) -> WeightFormat;
 }
 
 /// All tensors have one type: a plan from config.json alone.
@@ -15,7 +15,17 @@ pub trait Dtypes {
 pub struct UniformDtype(pub DType);
 
 impl Dtypes for UniformDtype {
-    fn of(&self, _: &str) -> DType {
+    fn of(&self, _: &str) -> WeightFormat {
+        self.0.into()
+    }
+}
+
+/// All matrices are kept in one format.
+#[derive(Debug, Clone, Copy)]
+pub struct UniformFormat(pub WeightFormat);
+
+impl Dtypes for UniformFormat {
+    fn of(&self, _: &str) -> WeightFormat {
         self.0
     }
 }
@@ -113,8 +123,8 @@ pub struct TextTower {
     pub vocab: usize,
     /// Width.
     pub width: usize,
-    /// Type of the table.
-    pub dtype: DType,
+    /// What the table is kept in.
+    pub dtype: WeightFormat,
     /// Position table.
     pub positions: String,
     /// Rows of the position table: longest text.
@@ -151,8 +161,8 @@ pub struct Decoder {
     pub vocab: usize,
     /// Width.
     pub width: usize,
-    /// Type of the table.
-    pub dtype: DType,
+    /// What the table is kept in.
+    pub dtype: WeightFormat,
     /// Layers.
     pub layers: Vec<DecoderLayer>,
     /// Norm after the last layer.
@@ -163,6 +173,13 @@ pub struct Decoder {
     pub rope: RopeSpec,
     /// Longest context of the configuration.
     pub max_positions: usize,
+}
+
+impl Decoder {
+    /// The token table.
+    pub fn tokens(&self) -> TokenTable<'_> {
+        TokenTable { table: &self.table, vocab: self.vocab, width: self.width, dtype: self.dtype }
+    }
 }
 
 /// How a conversation is written for a checkpoint that has no chat template. Empty parts: texts as they are.

@@ -7,6 +7,7 @@ use omma::generate::{Answer, Finish, GenerateOptions, OpenModel, Pixels, Request
 use omma::gpu::Cancel;
 use omma::graph::RunOptions;
 use omma::image::Policy;
+use omma::quant::Encoding;
 use omma::{DType, Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -34,7 +35,7 @@ pub struct Args {
     /// How large pictures are cut: none, pad, auto.
     #[arg(long, default_value = "auto")]
     tiling: String,
-    /// Keep weights as f32, f16 or bf16; without it as they are stored.
+    /// Keep matrices in this format, e.g. f16, q8_0 or q4_0; without it as they are stored.
     #[arg(long)]
     weights: Option<String>,
     /// Keep keys and values as f32 or f16; so far the type of the activations, which is the default.
@@ -98,15 +99,15 @@ fn open_model(args: &Args) -> Result<OpenModel> {
             Error::unsupported(format!("{option} {value}"), format!("{} are", names.join(", ")))
         })
     };
-    let float = [DType::F32, DType::F16, DType::BF16];
-    let compute = one_of("--compute", &args.compute, &float[..2])?;
-    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float[..2]))?;
+    let float = [DType::F32, DType::F16];
+    let compute = one_of("--compute", &args.compute, &float)?;
+    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float))?;
     if kv != compute {
         let reason = format!("with --compute {compute}; the cache has the type of the activations so far");
         return Err(Error::unsupported(format!("--kv {kv}"), reason));
     }
     Ok(OpenModel {
-        weights: args.weights.as_deref().map(|value| one_of("--weights", value, &float)).transpose()?,
+        weights: args.weights.as_deref().map(Encoding::named).transpose()?,
         kv,
         compute,
         ..OpenModel::default()

@@ -7,6 +7,7 @@ use omma::generate::{
 use omma::gpu::{AdapterChoice, adapters, choose, wgpu};
 use omma::graph::Plan;
 use omma::models::Spec;
+use omma::quant::Encoding;
 use omma::{Caps, DType, Error, Result};
 use serde_json::{Value, json};
 
@@ -24,9 +25,9 @@ pub struct Args {
     /// Tokens of the prompt beside those of the pictures.
     #[arg(long, default_value_t = 32)]
     prompt_tokens: usize,
-    /// Type that weights are kept in: f32, f16, bf16. Default: the checkpoint's, else the configuration's.
-    #[arg(long, value_parser = parse_dtype)]
-    weights: Option<DType>,
+    /// Format that matrices are kept in, e.g. f16 or q8_0. Default: the checkpoint's, else the configuration's.
+    #[arg(long)]
+    weights: Option<String>,
     /// Type of the key-value cache: f32 or f16.
     #[arg(long, default_value = "f32", value_parser = parse_dtype)]
     kv: DType,
@@ -59,9 +60,10 @@ pub struct Args {
 /// Runs the command.
 pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let files = omma::checkpoint::open_model(&args.model)?;
-    let (read, spec) = planned_spec(&*files, args.weights).await?;
+    let encoding = args.weights.as_deref().map(Encoding::named).transpose()?;
+    let (read, spec) = planned_spec(&*files, encoding).await?;
     let (adapter, caps) = adapter_caps(common).await?;
-    let request = request(args, &spec);
+    let request = PlanRequest { encoding, ..request(args, &spec) };
     let preprocess = read.preprocess.as_ref();
     let (context, plan) = match args.fit {
         Some(limit) => largest_context(&spec, preprocess, &caps, &request, limit)?,
@@ -107,6 +109,7 @@ fn request(args: &Args, spec: &Spec) -> PlanRequest {
         compute: args.compute,
         kv: args.kv,
         fuse: !args.no_fuse,
+        ..PlanRequest::default()
     }
 }
 

@@ -41,7 +41,8 @@ pub static FAMILIES: &[Family] = &[
 /// Errors: [`Error::UnknownArchitecture`], [`Error::Unsupported`] for an option that the engine does not do.
 pub fn read_spec(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let name = config.string("model_type", "")?;
-    if config.has("quantization_config") {
+    let own = config.string("quantization_config.quant_method", "")? == "omma";
+    if config.has("quantization_config") && !own {
         let reason = "quantised checkpoints are not read yet; use the f32, f16 or bf16 one";
         return Err(config.unsupported("quantization_config", reason));
     }
