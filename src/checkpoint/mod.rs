@@ -13,6 +13,7 @@ pub mod convert;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod disk;
 mod entry;
+pub mod gguf;
 mod header;
 #[cfg(all(feature = "hub", not(target_arch = "wasm32")))]
 pub mod hub;

@@ -36,6 +36,9 @@ impl Checkpoint {
         if let Some(bytes) = files.read(INDEX).await? {
             return open_shards(files, &bytes).await;
         }
+        if let Some(source) = files.open(super::gguf::WEIGHTS).await? {
+            return Self::of_gguf(source).await;
+        }
         let list = files.list().await?;
         let name = refuse::only_weights(&files.describe(), &list, files.copy_command().as_deref())?;
         match files.open(name).await? {

@@ -29,6 +29,9 @@ pub struct Args {
     /// The question. Without it: what is in the picture.
     #[arg(long)]
     prompt: Option<String>,
+    /// The prompt as it is: no chat template, and special tokens in it count.
+    #[arg(long, requires = "prompt")]
+    raw: bool,
     /// Most new tokens; without it what the checkpoint says, or 256.
     #[arg(long)]
     max_new_tokens: Option<usize>,
@@ -90,7 +93,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
 /// Types of weights, cache and activations.
 fn open_model(args: &Args) -> Result<OpenModel> {
     if args.mmproj.is_some() {
-        return Err(Error::unsupported("--mmproj", "GGUF files are not read yet; give a folder with safetensors"));
+        return Err(Error::unsupported("--mmproj", "picture parts of GGUF checkpoints are not read yet; give a folder with safetensors"));
     }
     let one_of = |option: &str, value: &str, known: &[DType]| {
         let found = known.iter().copied().find(|dtype| dtype.name() == value);
@@ -132,6 +135,9 @@ fn request(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>) -> Result<Reques
     {
         let reason = format!("{limit}: this model takes {rows} tokens for a picture and cannot take fewer");
         return Err(Error::argument("--max-image-tokens", reason));
+    }
+    if let (true, Some(prompt)) = (args.raw, &args.prompt) {
+        return Ok(Request::exact(pictures, prompt));
     }
     let question = if pictures.is_empty() { "" } else { "What is in the picture?" };
     Ok(Request::new(pictures, args.prompt.as_deref().unwrap_or(question)))

@@ -208,7 +208,7 @@ fn rope(config: &Config, head_dim: usize, max_positions: usize) -> Result<RopeSp
             return Err(section.unsupported("rope_type", reason));
         }
     };
-    Ok(RopeSpec { theta, rotary_dim, interleaved: false, scaling, rounded: None })
+    Ok(RopeSpec { theta, rotary_dim, interleaved: config.bool("rope_interleaved", false)?, scaling, rounded: None })
 }
 
 /// The factor on cosine and sine that YaRN recommends, or what the configuration states.
