@@ -5,6 +5,7 @@ use omma::checkpoint::Config;
 use omma::generate::{Sequence, Session, SessionOptions, random_model};
 use omma::gpu::{Device, OpenOptions};
 use omma::kernels::{SampleSettings, TensorType};
+use omma::models::TowerInputs;
 use omma::{DType, Result, measure};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,19 +30,19 @@ async fn session(device: &Device) -> Result<Session> {
     let shape = [1, 3, SIDE, SIDE];
     let planes = measure::random(&TensorType::f32(&shape), 2, -1.0, 1.0);
     let planes: Vec<f32> = planes.data.iter().map(|v| *v as f32).collect();
-    session.set_pixels(&planes, &shape).await?;
+    session.set_pixels(&planes).await?;
     Ok(session)
 }
 
 async fn encode(device: &Device, session: &mut Session) -> Result<()> {
-    session.encode(1, (SIDE, SIDE), &|_| false).await?;
+    session.encode(&TowerInputs::same((SIDE, SIDE), 1), &|_| false).await?;
     device.idle().await
 }
 
 /// The features of the last encode, again and again.
 async fn prefill(device: &Device, session: &mut Session) -> Result<()> {
     session.reset();
-    session.encode(1, (SIDE, SIDE), &|_| false).await?;
+    session.encode(&TowerInputs::same((SIDE, SIDE), 1), &|_| false).await?;
     let rows = session.feature_rows();
     let ids = (0..rows).map(|_| 3999).chain((0..TEXT as u32).map(|i| 1 + 7 * i)).collect();
     let sequence = Sequence { ids, pictures: (0..rows).collect() };

@@ -31,8 +31,8 @@ async fn run(folder: &PathBuf, pictures: &[PathBuf]) -> Result<(), Any> {
     for path in pictures {
         let picture = Picture::decode(&path.display().to_string(), &std::fs::read(path)?, &Limits::default())?;
         let pixels = model.pixels(PictureSource::Host(Arc::new(picture)), Policy::Auto)?;
-        let size = session.preprocess(&[pixels]).await?;
-        session.encode(1, size, &|_| false).await?;
+        let inputs = session.preprocess(&[pixels]).await?;
+        session.encode(&inputs, &|_| false).await?;
         let embedding = session.read(names::IMAGE_EMBEDS, &[1, width]).await?;
         let first = first.get_or_insert_with(|| embedding.clone());
         let cosine: f32 = first.iter().zip(&embedding).map(|(a, b)| a * b).sum();

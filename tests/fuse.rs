@@ -9,7 +9,8 @@ use omma::gpu::{Device, OpenOptions};
 use omma::graph::{FuseOptions, Graph, Plan, Pool, Program, REWRITES, RunOptions, Store, decode, encode, fuse};
 use omma::kernels::{SampleSettings, TensorType};
 use omma::models::{
-    DecodeShape, PrefillShape, Spec, UniformDtype, decode_graph, encode_graph, names, prefill_graph, read_spec,
+    DecodeShape, PrefillShape, Spec, TowerInputs, UniformDtype, decode_graph, encode_graph, names, prefill_graph,
+    read_spec,
 };
 use omma::reference::Array;
 use omma::{Caps, DType};
@@ -43,8 +44,8 @@ fn graphs() -> Vec<(&'static str, Graph)> {
         |feature_rows| PrefillShape { lens: vec![PROMPT], feature_rows, cache: CACHE, max_new: 4, all_logits: false };
     let step = DecodeShape { cache: CACHE, max_new: 4, splits: 2 };
     vec![
-        ("vit_encode", encode_graph(&spec(VIT), 2, (32, 32), false, compute).unwrap()),
-        ("llava_encode", encode_graph(&spec(LLAVA), 1, (32, 32), false, compute).unwrap()),
+        ("vit_encode", encode_graph(&spec(VIT), &TowerInputs::same((32, 32), 2), false, compute).unwrap()),
+        ("llava_encode", encode_graph(&spec(LLAVA), &TowerInputs::same((32, 32), 1), false, compute).unwrap()),
         ("llava_prefill", prefill_graph(&spec(LLAVA), &prefill(4), compute, compute).unwrap()),
         ("llama_prefill", prefill_graph(&spec(LLAMA), &prefill(0), compute, compute).unwrap()),
         ("llama_decode", decode_graph(&spec(LLAMA), &step, compute, compute).unwrap()),
@@ -189,8 +190,8 @@ fn a_golden_vit_is_the_same_fused() {
         pixels.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     pollster::block_on(async {
         let run = async |session: &mut Session| {
-            session.set_pixels(&values, &shape).await.unwrap();
-            session.encode(shape[0], (shape[2], shape[3]), &|_| false).await.unwrap();
+            session.set_pixels(&values).await.unwrap();
+            session.encode(&TowerInputs::same((shape[2], shape[3]), shape[0]), &|_| false).await.unwrap();
             let classes = session.model().spec.classifier.as_ref().unwrap().labels.len();
             session.read(names::CLASS_LOGITS, &[shape[0], classes]).await.unwrap()
         };

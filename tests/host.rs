@@ -33,7 +33,8 @@ fn futures_are_send(session: &mut Session, golden: &Golden) {
     send(session.decode());
     send(session.arrived());
     send(session.chosen(false));
-    send(session.encode(1, (1, 1), &nothing));
+    let inputs = omma::models::TowerInputs::same((1, 1), 1);
+    send(session.encode(&inputs, &nothing));
     send(session.prepare_encode(&[]));
     send(answer(session, golden, 1));
 }
@@ -97,9 +98,9 @@ fn same_as_upload(wants: impl FnOnce(&wgpu::Adapter) -> (wgpu::Features, wgpu::L
     let model = pollster::block_on(golden.load(&device)).unwrap();
     let mut session = Session::new(model.clone(), sizes());
     let pictures = golden.host_pictures(&model);
-    let size = pollster::block_on(session.preprocess(&pictures)).unwrap();
+    let inputs = pollster::block_on(session.preprocess(&pictures)).unwrap();
     let connector = |name: &str| name.is_empty() || name == "connector";
-    let stages = pollster::block_on(session.encode(pictures.len(), size, &connector)).unwrap();
+    let stages = pollster::block_on(session.encode(&inputs, &connector)).unwrap();
     golden.check("connector", &stages[0].values);
     let features = pollster::block_on(device.read(session.features().unwrap())).unwrap();
     let normal = pollster::block_on(answer(&mut session, &golden, 16)).unwrap();
@@ -212,8 +213,8 @@ fn the_host_polls_and_the_engine_never_blocks() {
     let model = drive(&raw, &mut pending, golden.load(&device)).unwrap();
     let mut session = Session::new(Arc::clone(&model), sizes());
     let pictures = golden.host_pictures(&model);
-    let size = drive(&raw, &mut pending, session.preprocess(&pictures)).unwrap();
-    drive(&raw, &mut pending, session.encode(1, size, &nothing)).unwrap();
+    let inputs = drive(&raw, &mut pending, session.preprocess(&pictures)).unwrap();
+    drive(&raw, &mut pending, session.encode(&inputs, &nothing)).unwrap();
     let (prompt, settings) = ([golden.sequence(&model)], [Default::default()]);
     drive(&raw, &mut pending, session.prefill(&prompt, &settings, &[], false, &nothing)).unwrap();
     {

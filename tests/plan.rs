@@ -2,7 +2,7 @@
 
 use omma::checkpoint::{Directory, MemoryFiles, TensorBytes, write_safetensors};
 use omma::generate::{
-    LoadOptions, MemoryPlan, Model, OpenModel, PictureSource, Pixels, PlanRequest, Sequence, Session, SessionOptions,
+    LoadOptions, MemoryPlan, Model, OpenModel, PictureSource, PlanRequest, Sequence, Session, SessionOptions,
     largest_context, plan_memory, planned_spec,
 };
 use omma::gpu::{Device, OpenOptions};
@@ -134,11 +134,9 @@ async fn one_answer(device: &Device, folder: &std::path::Path, request: &PlanReq
     let (width, height) = request.pictures[0];
     let pixels: Vec<u8> = (0..width * height * 3).map(|i| (i * 7 % 251) as u8).collect();
     let picture = Picture::from_rgb8(width, height, &pixels).unwrap();
-    let preprocess = session.model().files.preprocess.clone().unwrap();
-    let plan = preprocess.plan(width, height, Policy::Auto, None).unwrap();
-    let pixels = Pixels { source: PictureSource::Host(Arc::new(picture)), plan };
-    let size = session.preprocess(&[pixels]).await.unwrap();
-    session.encode(1, size, &|_| false).await.unwrap();
+    let pixels = session.model().pixels(PictureSource::Host(Arc::new(picture)), Policy::Auto).unwrap();
+    let inputs = session.preprocess(&[pixels]).await.unwrap();
+    session.encode(&inputs, &|_| false).await.unwrap();
     let rows = session.feature_rows();
     let mut ids = vec![token; rows];
     ids.extend((0..request.prompt_tokens as u32).map(|i| 5 + i));
@@ -163,7 +161,7 @@ fn the_planned_peak_is_that_of_a_real_run() {
     let first = plan_memory(&spec_of(&config, DType::F16), None, device.caps(), &request).unwrap();
     write_model(&folder, &config, &first);
     let (files, spec) = pollster::block_on(planned_spec(&Directory::open(&folder).unwrap(), None)).unwrap();
-    let plan = plan_memory(&spec, files.preprocess.as_ref(), device.caps(), &request).unwrap();
+    let plan = plan_memory(&spec, files.processor.as_ref(), device.caps(), &request).unwrap();
     device.ledger().reset_peak();
     pollster::block_on(one_answer(&device, &folder, &request));
     std::fs::remove_dir_all(&folder).unwrap();

@@ -1,11 +1,55 @@
 //! The pre-norm transformer encoder layer of ViT, CLIP and their kin.
 
 use super::{Linear, Norm, SelfAttention};
-use crate::Result;
 use crate::graph::{Graph, ValueId};
-use crate::kernels::Act;
+use crate::kernels::{Act, Binary, BinaryOp, Glu, LayerScale, Rope, TensorType};
+use crate::{Error, Result};
 
-/// One layer: `h = x + out(attn(norm1 x)); y = h + fc2(act(fc1(norm2 h)))`.
+/// The second half of a layer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mlp {
+    /// `fc2(act(fc1 x))`.
+    Plain {
+        /// Widening layer.
+        fc1: Linear,
+        /// Activation between.
+        act: Act,
+        /// Narrowing layer.
+        fc2: Linear,
+    },
+    /// `down(act(gate x) * up x)`.
+    Gated {
+        /// Gate and up, stacked.
+        gate_up: Linear,
+        /// Activation of the gate.
+        act: Act,
+        /// Narrowing layer.
+        down: Linear,
+    },
+}
+
+impl Mlp {
+    /// `x` \[rows, width\] -> the same shape.
+    pub fn apply(&self, g: &mut Graph, x: ValueId) -> Result<ValueId> {
+        match self {
+            Self::Plain { fc1, act, fc2 } => super::two_layer(g, x, fc1, *act, fc2),
+            Self::Gated { gate_up, act, down } => {
+                let both = gate_up.apply(g, x)?;
+                let gated = g.apply(Glu { act: *act, packed: true }, &[both])?;
+                down.apply(g, gated)
+            }
+        }
+    }
+    /// Width between the two matrices, as the first one writes it.
+    pub fn inner(&self) -> usize {
+        match self {
+            Self::Plain { fc1, .. } => fc1.n,
+            Self::Gated { gate_up, .. } => gate_up.n,
+        }
+    }
+}
+
+/// One layer: `h = x + s1 * out(attn(norm1 x)); y = h + s2 * mlp(norm2 h)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderLayer {
     /// Norm before the attention.
@@ -18,24 +62,82 @@ pub struct EncoderLayer {
     pub out: Linear,
     /// Norm before the MLP.
     pub norm2: Norm,
-    /// Widening layer.
-    pub fc1: Linear,
-    /// Activation between.
-    pub act: Act,
-    /// Narrowing layer.
-    pub fc2: Linear,
+    /// The MLP.
+    pub mlp: Mlp,
+    /// Tensors \[width\] that scale the two branches (layer scale; Touvron et al. 2021).
+    pub scales: Option<[String; 2]>,
+    /// Whether a row sees its window only, where the tower has windows.
+    pub windowed: bool,
 }
 
-/// `x` \[rows, width\] with sequences `spans` -> the same shape.
-pub fn encoder_layer(g: &mut Graph, layer: &EncoderLayer, x: ValueId, spans: ValueId) -> Result<ValueId> {
+/// What the layers of one program share: which rows see which, and where they stand.
+#[derive(Debug, Clone, Copy)]
+pub struct EncoderFlow {
+    /// Sequences \[sequences, 4\]: `(q_start, q_len, k_start, k_len)` each.
+    pub spans: ValueId,
+    /// The same for windowed layers.
+    pub windows: Option<ValueId>,
+    /// Rotary positions of every row.
+    pub rope: Option<EncoderRope>,
+}
+
+/// Rotary positions of a tower: a table row for each row of the program, as its geometry has them.
+#[derive(Debug, Clone, Copy)]
+pub struct EncoderRope {
+    /// f32 \[rows, rotary_dim\]: cosines, then sines.
+    pub table: ValueId,
+    /// u32 \[rows\]: the table row of every row.
+    pub positions: ValueId,
+    /// Pairs are neighbours instead of half a head apart.
+    pub interleaved: bool,
+}
+
+impl EncoderFlow {
+    /// Rows see their sequence, and have no rotary positions.
+    pub fn new(spans: ValueId) -> Self {
+        Self { spans, windows: None, rope: None }
+    }
+}
+
+/// `x` \[rows, width\] -> the same shape.
+pub fn encoder_layer(g: &mut Graph, layer: &EncoderLayer, x: ValueId, flow: &EncoderFlow) -> Result<ValueId> {
     let h = g.scoped("attn", |g| {
         let normed = layer.norm1.apply(g, x)?;
         let qkv = layer.qkv.apply(g, normed)?;
-        let mixed = layer.attention.fused(g, qkv, spans)?;
-        layer.out.apply_add(g, mixed, x)
+        let mixed = attend(g, layer, qkv, flow)?;
+        let y = layer.out.apply(g, mixed)?;
+        branch(g, y, layer.scales.as_ref().map(|s| s[0].as_str()), x)
     })?;
     g.scoped("mlp", |g| {
         let normed = layer.norm2.apply(g, h)?;
-        super::mlp(g, normed, (&layer.fc1, layer.act, &layer.fc2), h)
+        let y = layer.mlp.apply(g, normed)?;
+        branch(g, y, layer.scales.as_ref().map(|s| s[1].as_str()), h)
     })
+}
+
+/// `x + scale * y`.
+fn branch(g: &mut Graph, y: ValueId, scale: Option<&str>, x: ValueId) -> Result<ValueId> {
+    let Some(name) = scale else { return g.apply(Binary { op: BinaryOp::Add }, &[y, x]) };
+    let gain = g.weight(name, TensorType::f32(&[g.ty(y).cols()]));
+    g.apply(LayerScale, &[y, gain, x])
+}
+
+fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow) -> Result<ValueId> {
+    let heads = &layer.attention;
+    let spans = match flow.windows.filter(|_| layer.windowed) {
+        Some(windows) => windows,
+        None if layer.windowed => return Err(Error::graph("attention", "a windowed layer in a tower without windows")),
+        None => flow.spans,
+    };
+    let Some(rope) = &flow.rope else { return heads.fused(g, qkv, spans) };
+    let turn = |count: usize, x_offset: usize, rotary_dim: usize| Rope {
+        rotary_dim,
+        x_offset,
+        interleaved: rope.interleaved,
+        ..Rope::whole(count, heads.head_dim)
+    };
+    let dim = g.ty(rope.table).cols();
+    let q = g.apply(turn(heads.heads, 0, dim), &[qkv, rope.positions, rope.table])?;
+    let k = g.apply(turn(heads.kv_heads, heads.q_width(), dim), &[qkv, rope.positions, rope.table])?;
+    g.apply(heads.kernel([0, 0, heads.q_width() + heads.kv_width()]), &[q, k, qkv, spans])
 }

@@ -57,14 +57,3 @@ pub fn two_layer(g: &mut Graph, x: ValueId, first: &Linear, act: Act, second: &L
     let hidden = g.apply(Unary { op: UnaryOp::Act(act) }, &[hidden])?;
     second.apply(g, hidden)
 }
-
-/// `residual + second(act(first(x)))`.
-pub fn mlp(
-    g: &mut Graph,
-    x: ValueId,
-    (first, act, second): (&Linear, Act, &Linear),
-    residual: ValueId,
-) -> Result<ValueId> {
-    let y = two_layer(g, x, first, act, second)?;
-    g.apply(Binary { op: BinaryOp::Add }, &[y, residual])
-}

@@ -1,6 +1,5 @@
-//! From pixels to rows: patch embedding, class tokens and learned positions.
+//! From pixels to rows: patch embedding.
 
-use super::splice;
 use crate::Result;
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{PatchEmbed, Pixels, TensorType, WeightFormat};
@@ -22,41 +21,36 @@ pub struct PatchEmbedding {
     pub dtype: WeightFormat,
 }
 
-/// What the pixels are.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum PixelInput {
-    /// f32 planes \[pictures, channels, height, width\], normalised.
-    Planes,
-}
-
 impl PatchEmbedding {
-    /// `pixels` -> \[pictures * rows * columns of patches, width\].
-    pub fn apply(&self, g: &mut Graph, pixels: ValueId, _input: PixelInput) -> Result<ValueId> {
+    /// `pixels` of inputs of these sizes (height, width) -> \[patches of all inputs, width\]: planes \[inputs, channels,
+    /// height, width\] of one size, or planes of any sizes one after the other as one row.
+    pub fn apply(&self, g: &mut Graph, pixels: ValueId, inputs: &[(usize, usize)]) -> Result<ValueId> {
         let k = self.channels * self.patch * self.patch;
         let w = g.weight(&self.weight, TensorType::panels(self.dtype.float(), self.width, k));
-        let mut inputs = vec![pixels, w];
+        let mut operands = vec![pixels, w];
         if let Some(bias) = &self.bias {
-            inputs.push(g.weight(bias, TensorType::f32(&[self.width])));
+            operands.push(g.weight(bias, TensorType::f32(&[self.width])));
         }
-        g.apply(PatchEmbed { patch: self.patch, bias: self.bias.is_some(), source: Pixels::Planes }, &inputs)
+        let same = g.ty(pixels).shape.len() == 4;
+        if !same {
+            let places = self.places(inputs);
+            operands.push(g.constant_u32("places", &[places.len() / 4, 4], &places));
+        }
+        let source = if same { Pixels::Planes } else { Pixels::Places };
+        g.apply(PatchEmbed { patch: self.patch, bias: self.bias.is_some(), source }, &operands)
     }
-}
-
-/// Puts `prefix` \[p, width\] rows before the patches of every picture and adds `positions` \[p + patches, width\].
-pub fn class_and_positions(
-    g: &mut Graph,
-    patches: ValueId,
-    prefix: ValueId,
-    positions: ValueId,
-    pictures: usize,
-) -> Result<ValueId> {
-    let rows = g.ty(patches).rows();
-    let (special, each) = (g.ty(prefix).rows(), rows / pictures.max(1));
-    let (mut index, mut place) = (Vec::new(), Vec::new());
-    for picture in 0..pictures {
-        index.extend((0..special).map(|i| (rows + i) as u32));
-        index.extend((0..each).map(|i| (picture * each + i) as u32));
-        place.extend((0..special + each).map(|i| i as u32));
+    /// Where the patches of all inputs begin, as [`Pixels::Places`] wants it.
+    fn places(&self, inputs: &[(usize, usize)]) -> Vec<u32> {
+        let (mut places, mut first) = (Vec::new(), 0);
+        for (height, width) in inputs {
+            for row in 0..height / self.patch {
+                for col in 0..width / self.patch {
+                    let corner = first + row * self.patch * width + col * self.patch;
+                    places.extend([corner as u32, *width as u32, (height * width) as u32, 0]);
+                }
+            }
+            first += self.channels * height * width;
+        }
+        places
     }
-    splice(g, patches, prefix, &index, Some((positions, &place)))
 }

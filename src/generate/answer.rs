@@ -300,7 +300,8 @@ impl Session {
             let new = &requests[b].pictures;
             let image_tokens = new.iter().map(|p| self.model().picture_rows(p)).sum();
             let logprobs = options[b.min(options.len() - 1)].logprobs;
-            answers.push(row.answer(ms, logprobs, new.len(), image_tokens));
+            let tiles = new.iter().map(|p| p.inputs.len()).sum();
+            answers.push(row.answer(ms, logprobs, tiles, image_tokens));
         }
         Ok(answers)
     }
@@ -322,10 +323,10 @@ impl Session {
             sequences.push(sequence);
         }
         if !pictures.is_empty() {
-            let size = self.preprocess(&pictures).await?;
+            let inputs = self.preprocess(&pictures).await?;
             self.model().device.idle().await?;
             ms.preprocess = watch.lap();
-            self.encode(pictures.len(), size, &|_| false).await?;
+            self.encode(&inputs, &|_| false).await?;
             self.model().device.idle().await?;
             ms.encode = watch.lap();
         }
@@ -380,6 +381,7 @@ impl Session {
         history.ids.extend(&row.ids[..fed]);
         history.rest = row.ids[fed..].to_vec();
         history.pictures.extend(request.pictures.iter().cloned());
+        history.placed.clone_from(&row.tokens.pictures);
         match &request.ask {
             Ask::Messages(new) if !begun || !history.messages.is_empty() => {
                 history.messages.extend(new.iter().cloned());

@@ -1,82 +1,124 @@
 //! The encoding half of a session: pictures and texts to features, embeddings and scores.
 
-use super::parts::group_size;
+use super::Session;
+use super::parts::groups;
 use super::pictures::{Pixels, preprocess};
 use super::stages::{Stage, Wanted, merge_stages, read_f32, read_taps, tap_names};
-use super::{Programs, Session};
 use crate::gpu::{Slice, Use};
 use crate::kernels::TensorType;
-use crate::models::{Spec, encode_graph, names, score_graph, text_graph};
-use crate::{Error, Result};
+use crate::models::{
+    Assembly, Spec, TowerInputs, encode_graph, features_graph, names, pixels_type, score_graph, text_graph,
+};
+use crate::{DType, Error, Result};
 use std::ops::Range;
 
-/// Pictures that are encoded group by group.
-struct Groups {
-    /// Planes of all pictures.
+/// Inputs that are encoded group by group.
+struct Groups<'i> {
+    inputs: &'i TowerInputs,
+    /// Planes of all inputs.
     all: Slice,
-    pictures: usize,
-    size: (usize, usize),
     stages: Vec<Stage>,
-    /// Class logits or embeddings of all pictures.
-    result: Option<Slice>,
+    /// Where the features of all inputs are collected; class logits or embeddings of several groups.
+    target: Option<Slice>,
+    /// Bytes of it that are filled.
+    filled: u64,
 }
 
 impl Session {
-    /// Preprocesses pictures on the GPU; returns their height and width.
-    pub async fn preprocess(&mut self, pictures: &[Pixels]) -> Result<(usize, usize)> {
+    /// Preprocesses pictures on the GPU into [`names::PIXELS`]; returns the tower's inputs.
+    pub async fn preprocess(&mut self, pictures: &[Pixels]) -> Result<TowerInputs> {
         let (device, run) = (self.device(), self.options.run.clone());
-        preprocess(&device, &mut self.store, &mut self.programs, pictures, &run).await
+        let how = (self.model.compute, &run);
+        preprocess(&device, &mut self.store, &mut self.programs.pool, pictures, how).await
     }
-    /// Takes normalised planes \[pictures, channels, height, width\] from the host instead.
-    pub async fn set_pixels(&mut self, values: &[f32], shape: &[usize]) -> Result<()> {
-        let device = self.device();
-        self.store.ensure_whole(&device, names::PIXELS, TensorType::f32(shape).bytes()).await?;
+    /// Takes normalised planes of the inputs from the host instead: \[channels, height, width\] of each, one after the
+    /// other.
+    pub async fn set_pixels(&mut self, values: &[f32]) -> Result<()> {
+        let (device, compute) = (self.device(), self.model.compute);
+        let bytes = TensorType::new(compute, &[values.len()]).bytes();
+        self.store.ensure_whole(&device, names::PIXELS, bytes).await?;
+        if compute == DType::F16 {
+            let halves: Vec<half::f16> = values.iter().map(|v| half::f16::from_f32(*v)).collect();
+            return self.store.write(&device, names::PIXELS, bytemuck::cast_slice(&halves));
+        }
         self.store.write(&device, names::PIXELS, bytemuck::cast_slice(values))
     }
-    /// The planes that the last preprocessing made.
-    pub async fn pixels(&self, pictures: usize, size: (usize, usize)) -> Result<Vec<f32>> {
-        let ty = TensorType::f32(&[pictures, 3, size.0, size.1]);
+    /// The planes that the last preprocessing made, one input after the other.
+    pub async fn pixels(&self, inputs: &TowerInputs) -> Result<Vec<f32>> {
+        let ty = TensorType::new(self.model.compute, &[inputs.values(3)]);
         read_f32(&self.device(), &self.store, names::PIXELS, &ty).await
     }
 
-    /// Encodes the pictures in [`names::PIXELS`]. Features for a decoder are kept in [`names::FEATURES`] for the next
-    /// prefill, class logits and embeddings under their [`names`]; returns the stages asked for.
+    /// Encodes the inputs in [`names::PIXELS`] as one ragged batch. Features for a decoder are put in the order of the
+    /// pictures' plans and kept in [`names::FEATURES`] for the next prefill; class logits and embeddings under their
+    /// [`names`]. Returns the stages asked for.
     ///
-    /// Pictures that would not fit the device's limits at once are encoded in groups.
-    pub async fn encode(&mut self, pictures: usize, size: (usize, usize), wanted: Wanted<'_>) -> Result<Vec<Stage>> {
+    /// Inputs that would not fit the device's limits at once are encoded in groups.
+    pub async fn encode(&mut self, inputs: &TowerInputs, wanted: Wanted<'_>) -> Result<Vec<Stage>> {
+        let model = self.model.clone();
+        let assembly = model.spec.connector.as_ref().map(|_| Assembly::new(&model.spec, inputs)).transpose()?;
         let all = self.store.slice(names::PIXELS)?.clone();
-        let group = group_size(&self.model.spec, self.model.device.caps(), size).min(pictures).max(1);
-        let mut groups = Groups { all: all.clone(), pictures, size, stages: Vec::new(), result: None };
+        let ranges = groups(&model.spec, model.device.caps(), inputs, model.compute);
+        let several = ranges.len() > 1;
+        let target = match &assembly {
+            Some(assembly) => Some(self.feature_rows_of(assembly).await?),
+            None => None,
+        };
+        let mut groups = Groups { inputs, all: all.clone(), stages: Vec::new(), target, filled: 0 };
         let mut result = Ok(());
-        for first in (0..pictures).step_by(group) {
-            result = self.encode_group(&mut groups, first..pictures.min(first + group), wanted).await;
+        for range in ranges {
+            result = self.encode_group(&mut groups, range, wanted).await;
             if result.is_err() {
                 break;
             }
         }
         // After an error too: a second attempt finds the planes where they were.
-        if group < pictures {
+        if several {
             self.store.put(names::PIXELS, vec![all]);
         }
         result?;
-        if let Some(whole) = groups.result {
-            self.store.put(result_name(&self.model.spec), vec![whole]);
+        match (assembly, groups.target) {
+            (Some(assembly), _) => self.place_features(inputs, &assembly).await?,
+            (None, Some(whole)) => self.store.put(result_name(&model.spec), vec![whole]),
+            (None, None) => {}
         }
         Ok(groups.stages)
     }
 
-    /// Encodes the pictures `range`.
-    async fn encode_group(&mut self, groups: &mut Groups, range: Range<usize>, wanted: Wanted<'_>) -> Result<()> {
-        let (device, model) = (self.device(), self.model.clone());
-        let (size, count, whole) = (groups.size, range.len(), range.len() == groups.pictures);
-        if !whole {
-            let plane_bytes = TensorType::f32(&[3, size.0, size.1]).bytes();
-            self.take_planes(&groups.all, range.start as u64 * plane_bytes, count, size).await?;
+    /// The buffer in which the features of all inputs are collected.
+    async fn feature_rows_of(&mut self, assembly: &Assembly) -> Result<Slice> {
+        let (device, width) = (self.device(), self.model.spec.decoder.as_ref().map_or(0, |d| d.width));
+        let name = if assembly.is_identity() { names::FEATURES } else { names::ROWS };
+        let ty = TensorType::new(self.model.compute, &[assembly.features(), width]);
+        self.store.ensure(&device, name, &ty).await?;
+        self.store.slice(name).cloned()
+    }
+
+    /// Features of the inputs to the rows that stand for the pictures.
+    async fn place_features(&mut self, inputs: &TowerInputs, assembly: &Assembly) -> Result<()> {
+        if !assembly.is_identity() {
+            let (device, model) = (self.device(), self.model.clone());
+            let graph = || features_graph(&model.spec, assembly, model.compute);
+            let key = format!("features {}", inputs.key());
+            self.programs.prepare(&device, &mut self.store, &key, graph).await?;
+            self.programs.newest()?.run(&device, &self.options.run).await?;
         }
-        let taps = tap_names(wanted, || encode_graph(&model.spec, 1, size, true, model.compute))?;
-        let key = format!("encode {count} {size:?} {taps:?}");
+        self.feature_rows = assembly.rows();
+        Ok(())
+    }
+
+    /// Encodes the inputs `range`.
+    async fn encode_group(&mut self, groups: &mut Groups<'_>, range: Range<usize>, wanted: Wanted<'_>) -> Result<()> {
+        let (device, model) = (self.device(), self.model.clone());
+        let part = groups.inputs.part(range.clone());
+        let whole = range.len() == groups.inputs.sizes.len();
+        if !whole {
+            self.take_planes(groups, range).await?;
+        }
+        let taps = tap_names(wanted, || encode_graph(&model.spec, &part, true, model.compute))?;
+        let key = format!("encode {} {taps:?}", part.key());
         let graph = || {
-            let mut g = encode_graph(&model.spec, count, size, !taps.is_empty(), model.compute)?;
+            let mut g = encode_graph(&model.spec, &part, !taps.is_empty(), model.compute)?;
             g.keep_taps(|name| taps.iter().any(|t| t == name));
             Ok(g)
         };
@@ -85,54 +127,36 @@ impl Session {
         program.run(&device, &self.options.run).await?;
         let read = read_taps(&device, program, &self.store, &self.programs.pool, &taps).await?;
         merge_stages(&mut groups.stages, read);
-        if model.spec.connector.is_some() {
-            self.collect_features(range, groups.pictures).await?;
-        } else if !whole {
-            self.collect_results(groups, range).await?;
-        }
-        Ok(())
-    }
-
-    /// Appends a group's class logits or embeddings to those of the request.
-    async fn collect_results(&self, groups: &mut Groups, range: Range<usize>) -> Result<()> {
-        let (device, name) = (self.device(), result_name(&self.model.spec));
-        let program = self.programs.newest()?;
-        let ty = program.plan().graph.states().find(|(state, _)| *state == name).map(|(_, ty)| ty.clone());
-        let each = ty.map_or(0, |ty| ty.bytes()) / range.len().max(1) as u64;
-        if groups.result.is_none() {
-            let bytes = each * groups.pictures as u64;
-            groups.result = Some(Slice::first(device.buffer(name, bytes, Use::Storage).await?, bytes));
-        }
-        let (Some(whole), from) = (&groups.result, self.store.slice(name)?) else { return Ok(()) };
-        let to = Slice { offset: whole.offset + range.start as u64 * each, ..whole.clone() };
-        device.submit("results", |r| r.copy(from, &to, range.len() as u64 * each)).await.map(|_| ())
+        if whole && model.spec.connector.is_none() { Ok(()) } else { self.collect(groups, part.sizes.len()).await }
     }
 
     /// Binds one group's planes as the pixels of the next program.
-    async fn take_planes(&mut self, all: &Slice, offset: u64, count: usize, size: (usize, usize)) -> Result<()> {
-        let device = self.device();
-        let ty = TensorType::f32(&[count, 3, size.0, size.1]);
+    async fn take_planes(&mut self, groups: &Groups<'_>, range: Range<usize>) -> Result<()> {
+        let (device, compute) = (self.device(), self.model.compute);
+        let before = groups.inputs.part(0..range.start).values(3);
+        let offset = groups.all.offset + (compute.size() * before) as u64;
+        let ty = pixels_type(&groups.inputs.sizes[range], 3, compute);
         let part = device.buffer(names::PIXELS, ty.bytes(), Use::Storage).await?;
-        let (from, to) = (Slice { offset: all.offset + offset, ..all.clone() }, Slice::whole(part));
+        let (from, to) = (Slice { offset, ..groups.all.clone() }, Slice::whole(part));
         device.submit("pixels", |r| r.copy(&from, &to, ty.bytes())).await?;
         self.store.put(names::PIXELS, vec![to]);
         Ok(())
     }
 
-    /// Appends a group's features to those of the request.
-    async fn collect_features(&mut self, range: Range<usize>, pictures: usize) -> Result<()> {
-        let device = self.device();
-        let width = self.model.spec.decoder.as_ref().map_or(0, |d| d.width);
-        let encoded = self.store.slice(names::ENCODED)?.clone();
-        let row = width * self.model.compute.size();
-        let rows = features_of(&self.programs, range.len())?;
-        let ty = TensorType::new(self.model.compute, &[pictures * rows, width]);
-        self.store.ensure(&device, names::FEATURES, &ty).await?;
-        let target = self.store.slice(names::FEATURES)?.clone();
-        let to = Slice { offset: target.offset + (range.start * rows * row) as u64, ..target };
-        let bytes = (range.len() * rows * row) as u64;
-        device.submit("features", |r| r.copy(&encoded, &to, bytes)).await?;
-        self.feature_rows = pictures * rows;
+    /// Appends the features, class logits or embeddings of a group of `part` inputs to those of the request.
+    async fn collect(&self, groups: &mut Groups<'_>, part: usize) -> Result<()> {
+        let (device, name) = (self.device(), result_name(&self.model.spec));
+        let program = self.programs.newest()?;
+        let ty = program.plan().graph.states().find(|(state, _)| *state == name).map(|(_, ty)| ty.clone());
+        let ty = ty.ok_or_else(|| Error::graph(name, "is not a result of the encoder"))?;
+        if groups.target.is_none() {
+            let bytes = ty.bytes() / part.max(1) as u64 * groups.inputs.sizes.len() as u64;
+            groups.target = Some(Slice::first(device.buffer(name, bytes, Use::Storage).await?, bytes));
+        }
+        let (Some(target), from) = (&groups.target, self.store.slice(name)?) else { return Ok(()) };
+        let to = Slice { offset: target.offset + groups.filled, ..target.clone() };
+        device.submit("results", |r| r.copy(from, &to, ty.bytes())).await?;
+        groups.filled += ty.bytes();
         Ok(())
     }
 
@@ -192,13 +216,6 @@ impl Session {
         program.run(&device, &self.options.run).await?;
         self.read(names::SCORES, &[pictures, texts]).await
     }
-}
-
-/// Feature rows of one picture, from the encode program that ran last.
-pub(super) fn features_of(programs: &Programs, pictures: usize) -> Result<usize> {
-    let program = programs.newest()?;
-    let id = program.tap("connector")?;
-    Ok(program.plan().graph.ty(id).rows() / pictures.max(1))
 }
 
 /// The name under which an encode program leaves its result.

@@ -4,6 +4,7 @@
 mod answer;
 mod decoding;
 mod encoding;
+mod expand;
 mod load;
 mod model;
 mod parts;

@@ -4,10 +4,11 @@ use super::load::{LoadOptions, load_weights};
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::gpu::Device;
 use crate::graph::{Graph, Store};
-use crate::image::Preprocess;
+use crate::image::tiles::{CheckpointFiles, Processor};
 use crate::kernels::TensorType;
 use crate::models::{
-    DecodeShape, Dtypes, Spec, UniformDtype, decode_graph, encode_graph, read_spec, score_graph, text_graph,
+    Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, decode_graph, encode_graph, features_graph,
+    read_spec, score_graph, text_graph,
 };
 use crate::quant::{Encoding, WeightFormat};
 use crate::text::{ChatTemplate, TemplateSources, Tokenizer};
@@ -25,8 +26,8 @@ pub struct ModelFiles {
     pub tokenizer: Option<Tokenizer>,
     /// Chat template.
     pub template: Option<ChatTemplate>,
-    /// preprocessor_config.json, for models with a picture tower.
-    pub preprocess: Option<Preprocess>,
+    /// What preprocessor_config.json and its companions do to pictures, for models with a picture tower.
+    pub processor: Option<Processor>,
     /// The token that stands for a picture in a prompt.
     pub image_text: String,
 }
@@ -56,15 +57,12 @@ impl ModelFiles {
             special_tokens_map: special.as_deref(),
         })?;
         let processor = Config::load(files, "processor_config.json").await?;
-        let image_text = match &processor {
-            Some(config) => config.string("image_token", "<image>")?,
-            None => "<image>".to_owned(),
-        };
-        let preprocess = Self::preprocess(files).await?;
+        let image_text = processor.as_ref().map(|c| c.string("image_token", "")).transpose()?.unwrap_or_default();
+        let processor = Self::processor(files, &config).await?;
         let generation = Config::load(files, "generation_config.json").await?;
-        Ok(Self { config, generation, tokenizer, template, preprocess, image_text })
+        Ok(Self { config, generation, tokenizer, template, processor, image_text })
     }
-    async fn preprocess(files: &dyn Files) -> Result<Option<Preprocess>> {
+    async fn processor(files: &dyn Files, config: &Config) -> Result<Option<Processor>> {
         let text = async |name: &'static str| -> Result<Option<String>> {
             let bytes = files.read(name).await?;
             bytes.map(|b| String::from_utf8(b).map_err(|e| Error::malformed(name, e.to_string()))).transpose()
@@ -73,8 +71,17 @@ impl ModelFiles {
         if main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
             return Ok(None);
         }
-        let main = main.as_deref().map(|t| ("preprocessor_config.json", t));
-        Preprocess::read(main, other.as_deref().map(|t| ("processor_config.json", t)), None).map(Some)
+        let config = config.value().to_string();
+        let texts =
+            CheckpointFiles { config: Some(&config), preprocessor: main.as_deref(), processor: other.as_deref() };
+        Processor::of_checkpoint(&texts).map(Some)
+    }
+    /// The placeholder of pictures: what the processor states, else the token of the model's id for picture rows.
+    fn name_image(&mut self, spec: &Spec) {
+        if self.image_text.is_empty() {
+            let token = spec.image_token.and_then(|id| self.tokenizer.as_ref()?.id_to_token(id));
+            self.image_text = token.unwrap_or_else(|| "<image>".to_owned());
+        }
     }
     /// Token ids that end an answer: of generation_config.json, else of the model.
     pub fn eos(&self, spec: &Spec) -> Result<Vec<u32>> {
@@ -185,6 +192,8 @@ impl Model {
         let checkpoint = checkpoint.canonical(scheme)?;
         let dtypes = CheckpointDtypes { checkpoint: &checkpoint, weights: open.weights };
         let mut spec = read_spec(&read.config, &dtypes)?;
+        let mut read = read;
+        read.name_image(&spec);
         if let Some(decoder) = &mut spec.decoder {
             decoder.rope.rounded = open.rotary;
         }
@@ -201,7 +210,10 @@ pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<
     let mut graphs: Vec<Graph> = Vec::new();
     if let Some(tower) = &spec.vision {
         let side = tower.image_size;
-        graphs.push(encode_graph(spec, 1, (side, side), true, compute)?);
+        graphs.push(encode_graph(spec, &TowerInputs::same((side, side), 1), true, compute)?);
+        if spec.connector.is_some() {
+            graphs.push(features_graph(spec, &Assembly::new(spec, &TowerInputs::same((side, side), 1))?, compute)?);
+        }
     }
     if spec.text.is_some() {
         graphs.push(text_graph(spec, &[1], compute)?);

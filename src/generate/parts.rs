@@ -1,19 +1,35 @@
 //! Dividing work that would not fit one binding: pictures into groups, prompts into parts. Pure functions, used by
 //! sessions and by plans alike.
 
-use crate::models::{Decoder, Spec};
+use crate::models::{Decoder, Spec, TowerInputs};
 use crate::{Caps, DType};
 use std::ops::Range;
 
-/// Pictures that the tower can take at once within the device's largest binding.
-pub(super) fn group_size(spec: &Spec, caps: &Caps, size: (usize, usize)) -> usize {
-    let Some(tower) = &spec.vision else { return 1 };
-    let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.fc1.n)).max().unwrap_or(1);
-    let features = spec.connector.as_ref().map_or(0, |c| c.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0));
+/// Inputs that the tower takes at once, one group after the other: as many as keep every activation and the pixels
+/// within the device's largest binding, at least one.
+pub(super) fn groups(spec: &Spec, caps: &Caps, inputs: &TowerInputs, compute: DType) -> Vec<Range<usize>> {
+    let Some(tower) = &spec.vision else { return Vec::new() };
+    let widest = tower.layers.iter().map(|l| l.qkv.n.max(l.mlp.inner())).max().unwrap_or(1);
+    let features = spec.connector.as_ref().map_or(0, |c| c.bridge.widest());
     let width =
         widest.max(features).max(tower.patch.width * spec.connector.as_ref().map_or(1, |c| c.select.layers.len()));
-    let rows = tower.tokens(size).max(1);
-    (largest(caps) / (rows * width * 4) as u64).clamp(1, 1 << 16) as usize
+    let cell = compute.size() as u64;
+    let work = |(height, across): &(usize, usize)| {
+        let rows = tower.tokens((*height, *across)) as u64 * width as u64;
+        cell * rows.max((tower.patch.channels * height * across) as u64)
+    };
+    let (mut groups, mut sum) = (Vec::<Range<usize>>::new(), 0);
+    for (i, size) in inputs.sizes.iter().enumerate() {
+        match groups.last_mut().filter(|_| sum + work(size) <= largest(caps)) {
+            Some(group) => group.end = i + 1,
+            None => {
+                groups.push(i..i + 1);
+                sum = 0;
+            }
+        }
+        sum += work(size);
+    }
+    groups
 }
 
 /// Tokens that the decoder can take at once within the device's largest binding.

@@ -1,12 +1,13 @@
-//! Pictures to normalised planes on the GPU: resize, crop, normalise by kernels; the host only decodes.
+//! Pictures to the normalised planes of the tower's inputs on the GPU: resize, cut, normalise by kernels; the host only
+//! decodes.
 
-use super::Programs;
 use crate::gpu::{Buffer, Device, Recorder, Slice, Texture};
-use crate::graph::{Graph, Plan as GraphPlan, Pool, Program, RunOptions, Store};
-use crate::image::{Picture, Plan};
-use crate::kernels::{Normalize, TensorType, chunks, resize_passes};
-use crate::models::names;
-use crate::{Error, Result};
+use crate::graph::{Graph, Plan as GraphPlan, Pool, Program, RunOptions, Store, ValueId};
+use crate::image::tiles::{Input, TilePlan};
+use crate::image::{Picture, Sampling};
+use crate::kernels::{Normalize, Resample, TensorType, chunks, resize_passes};
+use crate::models::{TowerInputs, names};
+use crate::{DType, Error, Result};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -36,8 +37,19 @@ pub enum PictureSource {
 pub struct Pixels {
     /// The picture.
     pub source: PictureSource,
-    /// Geometry.
-    pub plan: Plan,
+    /// Its tiles, and the order in which their features stand.
+    pub plan: TilePlan,
+    /// The ways to the inputs of the tower, in the order of their features.
+    pub inputs: Vec<Input>,
+}
+
+/// The tower's inputs of these pictures.
+pub(super) fn tower_inputs(pictures: &[Pixels]) -> TowerInputs {
+    let sizes = pictures.iter().flat_map(|p| &p.inputs).map(Input::size);
+    TowerInputs {
+        sizes: sizes.map(|(width, height)| (height as usize, width as usize)).collect(),
+        plans: pictures.iter().map(|p| p.plan.clone()).collect(),
+    }
 }
 
 impl PictureSource {
@@ -102,62 +114,59 @@ impl PictureSource {
 pub(super) const PICTURE: &str = "picture";
 pub(super) const PLANES: &str = "planes";
 
-/// Resizes, crops and normalises `pictures` into [`names::PIXELS`] \[pictures, 3, height, width\] of the store.
+/// Resizes, cuts and normalises `pictures` into [`names::PIXELS`] of the store, the planes of all inputs one after the
+/// other. A picture goes to the device once.
 ///
-/// Errors: pictures whose outputs differ in size; a picture larger than the device's memory.
+/// Errors: no pictures; a picture larger than the device's memory.
 pub(super) async fn preprocess(
     device: &Device,
     store: &mut Store,
-    programs: &mut Programs,
+    pool: &mut Pool,
     pictures: &[Pixels],
-    options: &RunOptions,
-) -> Result<(usize, usize)> {
-    let size = common_size(pictures)?;
-    let each = TensorType::f32(&[3, size.0, size.1]);
-    let all = TensorType::f32(&[pictures.len(), 3, size.0, size.1]);
-    store.ensure_whole(device, names::PIXELS, all.bytes()).await?;
+    (compute, options): (DType, &RunOptions),
+) -> Result<TowerInputs> {
+    if pictures.is_empty() {
+        return Err(Error::argument("pictures", "are none"));
+    }
+    let inputs = tower_inputs(pictures);
+    store.ensure_whole(device, names::PIXELS, TensorType::new(compute, &[inputs.values(3)]).bytes()).await?;
     let target = store.slice(names::PIXELS)?.clone();
-    for (i, picture) in pictures.iter().enumerate() {
-        let bound = BoundPicture::build(device, &mut programs.pool, picture).await?;
+    let mut offset = 0;
+    for picture in pictures {
+        let mut bound = BoundPicture::build(device, pool, picture, compute).await?;
         bound.upload(device);
         device.submit("picture", |r| bound.copy_texture(r)).await?;
-        bound.program.run(device, options).await?;
-        let from = bound.planes()?.clone();
-        let to = Slice { offset: target.offset + i as u64 * each.bytes(), ..target.clone() };
-        device.submit("pixels", |r: &mut Recorder<'_>| r.copy(&from, &to, each.bytes())).await?;
+        for i in 0..bound.programs.len() {
+            bound.programs[i].refresh(device, &bound.store, pool).await?;
+            bound.programs[i].run(device, options).await?;
+            let (from, bytes) = bound.planes(i)?;
+            let to = Slice { offset: target.offset + offset, ..target.clone() };
+            device.submit("pixels", |r: &mut Recorder<'_>| r.copy(&from, &to, bytes)).await?;
+            offset += bytes;
+        }
     }
-    Ok(size)
+    Ok(inputs)
 }
 
-/// Height and width of the planes, the same for all pictures.
-pub(super) fn common_size(pictures: &[Pixels]) -> Result<(usize, usize)> {
-    let Some(first) = pictures.first() else { return Err(Error::argument("pictures", "are none")) };
-    let (width, height) = first.plan.output();
-    if pictures.iter().any(|p| p.plan.output() != (width, height)) {
-        return Err(Error::argument("pictures", "of one batch must have one size after preprocessing"));
-    }
-    Ok((height as usize, width as usize))
-}
-
-/// A picture's buffers with the program from its pixels to its planes.
+/// A picture's buffers with the programs from its pixels to the planes of its inputs.
 #[derive(Debug)]
 pub(super) struct BoundPicture {
     /// Where the pixels are.
     pub source: PictureSource,
-    /// Its passes, bound.
-    pub program: Program,
-    /// Its own buffers.
+    /// The passes to each input, bound.
+    pub programs: Vec<Program>,
+    /// Its own buffers; the planes of one input at a time.
     pub store: Store,
 }
 
 impl BoundPicture {
     /// Allocates, compiles and binds; the pixels come later.
-    pub async fn build(device: &Device, pool: &mut Pool, picture: &Pixels) -> Result<Self> {
+    pub async fn build(device: &Device, pool: &mut Pool, picture: &Pixels, compute: DType) -> Result<Self> {
         let (width, height) = picture.source.size();
         let mut store = Store::new();
         picture.source.check(device)?;
-        if picture.plan.source != (width, height) {
-            let reason = format!("is of {width}x{height} pixels, its plan of {:?}", picture.plan.source);
+        if picture.plan.size != (width, height) {
+            let reason = format!("is of {width}x{height} pixels, its plan of {:?}", picture.plan.size);
             return Err(Error::argument("picture", reason));
         }
         match &picture.source {
@@ -166,17 +175,24 @@ impl BoundPicture {
             }
             _ => store.ensure(device, PICTURE, &picture.source.ty()).await?,
         }
-        let (width, height) = picture.plan.output();
-        store.ensure(device, PLANES, &TensorType::f32(&[3, height as usize, width as usize])).await?;
+        let largest = picture.inputs.iter().map(|input| planes_type(input, compute)).max_by_key(TensorType::bytes);
+        let largest = largest.ok_or_else(|| Error::argument("picture", "has no inputs in its plan"))?;
+        store.ensure(device, PLANES, &largest).await?;
         let chunked = store.get(PICTURE).is_some_and(|c| c.len() > 1);
-        let graph = picture_graph(&picture.plan, picture.source.ty(), picture.source.bgra()?, chunked)?;
-        let plan = GraphPlan::new(graph, device.caps())?;
-        let program = Program::build(device, plan, &store, pool).await?;
-        Ok(Self { source: picture.source.clone(), program, store })
+        let mut programs = Vec::new();
+        for input in &picture.inputs {
+            let graph = picture_graph(input, picture.source.ty(), (picture.source.bgra()?, chunked), compute)?;
+            let plan = GraphPlan::new(graph, device.caps())?;
+            programs.push(Program::build(device, plan, &store, pool).await?);
+        }
+        Ok(Self { source: picture.source.clone(), programs, store })
     }
-    /// The planes.
-    pub fn planes(&self) -> Result<&Slice> {
-        self.store.slice(PLANES)
+    /// The planes of input `i` after its program has run, and their bytes.
+    pub fn planes(&self, i: usize) -> Result<(Slice, u64)> {
+        let states = self.programs.get(i).map(|p| p.plan().graph.states());
+        let found = states.and_then(|mut s| s.find(|(name, _)| *name == PLANES)).map(|(_, ty)| ty.bytes());
+        let bytes = found.ok_or_else(|| Error::graph(PLANES, "is not made"))?;
+        Ok((self.store.slice(PLANES)?.clone(), bytes))
     }
     /// Chunks of the pixels with their rows.
     fn pieces(&self, device: &Device) -> Vec<(Range<usize>, Slice)> {
@@ -205,19 +221,49 @@ impl BoundPicture {
     }
 }
 
-/// The resize passes in their order, then the normalisation. `ty` is the picture's type on the device, `chunked`
-/// whether it is kept there in several pieces.
-pub(super) fn picture_graph(plan: &Plan, ty: TensorType, bgra: bool, chunked: bool) -> Result<Graph> {
+/// Planes of an input.
+pub(super) fn planes_type(input: &Input, compute: DType) -> TensorType {
+    let (width, height) = input.size();
+    TensorType::new(compute, &[3, height as usize, width as usize])
+}
+
+/// The steps of an input: resize passes in their order, normalisation, and shrinking of the planes where it is planned.
+/// `ty` is the picture's type on the device; with `bgra` its bytes are swapped, `chunked` it is kept in several pieces.
+pub(super) fn picture_graph(
+    input: &Input,
+    ty: TensorType,
+    (bgra, chunked): (bool, bool),
+    compute: DType,
+) -> Result<Graph> {
     let mut g = Graph::new();
     let mut x = if chunked { g.weight(PICTURE, ty) } else { g.state(PICTURE, ty) };
-    for (kernel, taps) in resize_passes(plan, bgra)? {
-        let n = taps.outputs();
-        let first = g.constant_u32("first", &[n], &taps.first);
-        let count = g.constant_u32("count", &[n], &taps.count);
-        let weights = g.constant_i32("weights", &[taps.width, n], &taps.weights);
-        x = g.scoped("resize", |g| g.add_shared(kernel.into(), &[x, first, count, weights]))?[0];
+    for (i, step) in input.steps.iter().enumerate() {
+        for (kernel, taps) in resize_passes(step, bgra && i == 0)? {
+            let n = taps.outputs();
+            let first = g.constant_u32("first", &[n], &taps.first);
+            let count = g.constant_u32("count", &[n], &taps.count);
+            let weights = g.constant_i32("weights", &[taps.width, n], &taps.weights);
+            x = g.scoped("resize", |g| g.add_shared(kernel.into(), &[x, first, count, weights]))?[0];
+        }
     }
-    let planes = g.scoped("normalize", |g| g.apply(Normalize::new(plan), &[x]))?;
+    let last = input.steps.last().ok_or_else(|| Error::graph("picture", "an input without steps"))?;
+    let normalize = Normalize { dtype: compute, ..Normalize::new(last) };
+    let mut planes = g.scoped("normalize", |g| g.apply(normalize, &[x]))?;
+    if let Some((width, height)) = input.shrunk {
+        planes = g.scoped("shrink", |g| {
+            let rows = torch_bicubic(g, planes, 1, height as usize)?;
+            torch_bicubic(g, rows, 2, width as usize)
+        })?;
+    }
     g.store(planes, PLANES);
     Ok(g)
+}
+
+/// An axis of planes resized by torch's bicubic filter, without antialias and corners not aligned.
+fn torch_bicubic(g: &mut Graph, planes: ValueId, axis: usize, to: usize) -> Result<ValueId> {
+    let taps = Sampling::torch(g.ty(planes).shape[axis], to, true, false, false)?;
+    let first = g.constant_u32("first", &[to], &taps.first);
+    let count = g.constant_u32("count", &[to], &taps.count);
+    let weights = g.constant_f32("weights", &[taps.width, to], &taps.weights);
+    g.apply(Resample { axis, outside: 0.0 }, &[planes, first, count, weights])
 }

@@ -7,27 +7,32 @@
 //!
 //! [`Session`]: super::Session
 
+mod tally;
+
 use super::encoding::result_name;
 use super::model::weight_list;
-use super::parts::{group_size, prompt_parts, prompt_rows};
-use super::pictures::{PICTURE, PLANES, picture_graph};
+use super::parts::{groups, prompt_parts, prompt_rows};
+use super::pictures::{PICTURE, PLANES, picture_graph, planes_type};
 use super::quantizer::quantizing_bytes;
-use crate::blocks::cache_names;
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
-use crate::image::{Plan as PicturePlan, Policy, Preprocess};
+use crate::image::Policy;
+use crate::image::tiles::{Input, Processor, TilePlan, Wish};
 use crate::kernels::{AttentionDecode, Cost, Io, TensorType, chunks};
 use crate::models::{
-    DecodeShape, PrefillShape, Spec, decode_graph, encode_graph, names, prefill_graph, score_graph, text_graph,
+    Assembly, DecodeShape, PrefillShape, Spec, TowerInputs, decode_graph, encode_graph, features_graph, names,
+    pixels_type, prefill_graph, score_graph, text_graph,
 };
 use crate::quant::Encoding;
 use crate::{Caps, DType, Error, Result};
-use std::collections::BTreeMap;
+use tally::Tally;
 
 /// What is to be planned.
 #[derive(Debug, Clone)]
 pub struct PlanRequest {
     /// Width and height of the pictures of one prompt, as they are decoded.
     pub pictures: Vec<(u32, u32)>,
+    /// How they are cut; `auto` as the checkpoint says.
+    pub policy: Policy,
     /// Tokens of the prompt, or of each text of a model without a decoder, beside those of its pictures.
     pub prompt_tokens: usize,
     /// Sequences side by side.
@@ -50,6 +55,7 @@ impl Default for PlanRequest {
     fn default() -> Self {
         Self {
             pictures: Vec::new(),
+            policy: Policy::Auto,
             prompt_tokens: 32,
             batch: 1,
             context: 2048,
@@ -80,7 +86,7 @@ pub struct PlannedBytes {
 /// A program of the request.
 #[derive(Debug, Clone)]
 pub struct PlannedProgram {
-    /// `picture`, `encode`, `text`, `score`, `prefill` or `decode`.
+    /// `picture`, `encode`, `features`, `text`, `score`, `prefill` or `decode`.
     pub name: &'static str,
     /// Its plan.
     pub plan: Plan,
@@ -119,20 +125,20 @@ fn sum(a: Cost, b: Cost) -> Cost {
     Cost { flops: a.flops + b.flops, bytes: a.bytes + b.bytes }
 }
 
-/// Plans a request. Without `preprocess` a picture is resized to the square that the tower was trained on.
+/// Plans a request. Without `processor` a picture is resized to the square that the tower was trained on.
 ///
 /// Errors: [`Error::PromptTooLong`] where prompt and pictures do not fit the context, [`Error::MissingCapability`]
 /// where an activation exceeds the device's limits, those of building the graphs.
 pub fn plan_memory(
     spec: &Spec,
-    preprocess: Option<&Preprocess>,
+    processor: Option<&Processor>,
     caps: &Caps,
     request: &PlanRequest,
 ) -> Result<MemoryPlan> {
     let weights = weight_list(spec, request.compute, request.kv)?;
     let mut walk = Walk::new(spec, caps, request, weights.iter().map(|(_, ty)| stored_bytes(ty, caps)).sum());
     walk.memory.passing(request.encoding.map_or(0, |to| quantizing_bytes(to, &weights)));
-    walk.pictures(preprocess)?;
+    walk.pictures(processor)?;
     if spec.decoder.is_some() {
         walk.generate()?;
     } else if spec.text.is_some() {
@@ -163,14 +169,14 @@ fn zeros(name: &str) -> u64 {
 /// [`plan_memory`].
 pub fn largest_context(
     spec: &Spec,
-    preprocess: Option<&Preprocess>,
+    processor: Option<&Processor>,
     caps: &Caps,
     request: &PlanRequest,
     limit: u64,
 ) -> Result<(usize, MemoryPlan)> {
-    let at = |context| plan_memory(spec, preprocess, caps, &PlanRequest { context, ..request.clone() });
+    let at = |context| plan_memory(spec, processor, caps, &PlanRequest { context, ..request.clone() });
     let longest = spec.decoder.as_ref().map_or(1, |d| d.max_positions).max(1);
-    let prompt = planned_image_tokens(spec, preprocess, request)? + request.prompt_tokens;
+    let prompt = planned_image_tokens(spec, processor, request)? + request.prompt_tokens;
     let smallest = if spec.decoder.is_some() { (prompt + request.max_new).max(1) } else { 1 };
     let first = at(smallest)?;
     if first.bytes.peak > limit {
@@ -190,33 +196,39 @@ pub fn largest_context(
     Ok((fits, best))
 }
 
-/// The way of a picture into the model.
-fn picture_plan(spec: &Spec, preprocess: Option<&Preprocess>, (width, height): (u32, u32)) -> Result<PicturePlan> {
-    let side = spec.vision.as_ref().map_or(0, |tower| tower.image_size as u32);
-    match preprocess {
-        Some(preprocess) => preprocess.plan(width, height, Policy::Auto, None),
-        None => {
-            let any = Preprocess::read(None, None, Some("ViTImageProcessor"))?;
-            any.plan(width, height, Policy::None, Some((side, side)))
-        }
+/// The ways of the pictures into the model.
+fn picture_plans(
+    spec: &Spec,
+    processor: Option<&Processor>,
+    request: &PlanRequest,
+) -> Result<Vec<(TilePlan, Vec<Input>)>> {
+    let Some(tower) = &spec.vision else { return Ok(Vec::new()) };
+    let own = match processor {
+        Some(processor) => processor.clone(),
+        None => Processor::squeezed(tower.image_size as u32, tower.patch.patch as u32)?,
+    };
+    let wish = Wish { policy: request.policy, ..Wish::default() };
+    request.pictures.iter().map(|(width, height)| own.plan(*width, *height, &wish)).collect()
+}
+
+fn planned_inputs(plans: &[(TilePlan, Vec<Input>)]) -> TowerInputs {
+    let sizes = plans.iter().flat_map(|(_, inputs)| inputs).map(Input::size);
+    TowerInputs {
+        sizes: sizes.map(|(width, height)| (height as usize, width as usize)).collect(),
+        plans: plans.iter().map(|(plan, _)| plan.clone()).collect(),
     }
 }
 
-/// Rows that all pictures of a prompt take in it; for a model without a decoder, rows of the tower.
+/// Tokens that all pictures of a prompt take in it; for a model without a decoder, rows of the tower.
 ///
 /// Errors: a picture size that cannot be preprocessed.
-pub fn planned_image_tokens(spec: &Spec, preprocess: Option<&Preprocess>, request: &PlanRequest) -> Result<usize> {
-    let Some(tower) = &spec.vision else { return Ok(0) };
-    let dropped = match &spec.connector {
-        Some(connector) if connector.select.drop_prefix => tower.prefix.len(),
-        _ => 0,
-    };
-    let mut rows = 0;
-    for size in &request.pictures {
-        let (width, height) = picture_plan(spec, preprocess, *size)?.output();
-        rows += tower.tokens((height as usize, width as usize)) - dropped;
+pub fn planned_image_tokens(spec: &Spec, processor: Option<&Processor>, request: &PlanRequest) -> Result<usize> {
+    let plans = picture_plans(spec, processor, request)?;
+    if spec.connector.is_some() {
+        return Ok(plans.iter().map(|(plan, _)| plan.tokens.total as usize).sum());
     }
-    Ok(rows)
+    let tokens = |size: &(usize, usize)| spec.vision.as_ref().map_or(0, |tower| tower.tokens(*size));
+    Ok(planned_inputs(&plans).sizes.iter().map(tokens).sum())
 }
 
 /// A session's steps, walked through.
@@ -233,8 +245,7 @@ struct Walk<'w> {
 
 impl<'w> Walk<'w> {
     fn new(spec: &'w Spec, caps: &'w Caps, request: &'w PlanRequest, weights: u64) -> Self {
-        let memory =
-            Tally { caps, weights, states: BTreeMap::new(), pool: Vec::new(), own: 0, passing: 0, peak: weights };
+        let memory = Tally::new(caps, weights);
         let (stages, programs) = (Vec::new(), Vec::new());
         Self { spec, caps, request, memory, stages, decode_token: Cost::default(), image_rows: 0, programs }
     }
@@ -281,70 +292,90 @@ impl<'w> Walk<'w> {
     }
 
     /// Preprocessing and encoding.
-    fn pictures(&mut self, preprocess: Option<&Preprocess>) -> Result<()> {
-        let count = self.request.pictures.len();
-        if count == 0 {
+    fn pictures(&mut self, processor: Option<&Processor>) -> Result<()> {
+        let plans = picture_plans(self.spec, processor, self.request)?;
+        if plans.is_empty() {
             return Ok(());
         }
-        let mut size = (0, 0);
-        for (i, picture) in self.request.pictures.iter().enumerate() {
-            let plan = picture_plan(self.spec, preprocess, *picture)?;
-            let (width, height) = plan.output();
-            if i > 0 && (height as usize, width as usize) != size {
-                return Err(Error::argument("pictures", "of one batch must have one size after preprocessing"));
-            }
-            size = (height as usize, width as usize);
-            self.memory.ensure(names::PIXELS, &TensorType::f32(&[count, 3, size.0, size.1]));
-            self.preprocess(&plan, size, i == 0)?;
+        let inputs = planned_inputs(&plans);
+        self.memory.ensure(names::PIXELS, &TensorType::new(self.request.compute, &[inputs.values(3)]));
+        for (i, (plan, inputs)) in plans.iter().enumerate() {
+            self.preprocess(plan, inputs, i == 0)?;
         }
-        self.image_rows = planned_image_tokens(self.spec, preprocess, self.request)?;
-        self.encode(count, size)
+        self.image_rows = planned_image_tokens(self.spec, processor, self.request)?;
+        self.encode(&inputs)
     }
 
-    /// One picture: its buffers and program are let go at the end.
-    fn preprocess(&mut self, plan: &PicturePlan, size: (usize, usize), listed: bool) -> Result<()> {
-        let ty = TensorType::u32(&[plan.source.1 as usize, plan.source.0 as usize]);
-        let planes = TensorType::f32(&[3, size.0, size.1]);
+    /// One picture: its buffers and programs are let go at the end.
+    fn preprocess(&mut self, plan: &TilePlan, inputs: &[Input], listed: bool) -> Result<()> {
+        let ty = TensorType::u32(&[plan.size.1 as usize, plan.size.0 as usize]);
         let chunked = chunks(&ty, self.caps).len() > 1;
-        let graph = Plan::new(picture_graph(plan, ty.clone(), false, chunked)?, self.caps)?;
         self.memory.ensure(PICTURE, &ty);
-        self.memory.ensure(PLANES, &planes);
-        self.memory.grow(&graph.slots);
-        self.memory.passing(graph.own_bytes(self.caps));
+        let largest = inputs.iter().map(|input| planes_type(input, self.request.compute)).max_by_key(TensorType::bytes);
+        if let Some(largest) = largest {
+            self.memory.ensure(PLANES, &largest);
+        }
+        let mut own = 0;
+        for (i, input) in inputs.iter().enumerate() {
+            let graph = picture_graph(input, ty.clone(), (false, chunked), self.request.compute)?;
+            let graph = Plan::new(graph, self.caps)?;
+            self.memory.grow(&graph.slots);
+            own += graph.own_bytes(self.caps);
+            self.memory.passing(own);
+            self.stage("preprocess", graph.cost());
+            if listed && i == 0 {
+                self.programs.push(PlannedProgram { name: "picture", plan: graph, runs: inputs.len() });
+            }
+        }
         self.memory.release(PICTURE);
         self.memory.release(PLANES);
-        self.stage("preprocess", graph.cost());
-        if listed {
-            self.programs.push(PlannedProgram { name: "picture", plan: graph, runs: self.request.pictures.len() });
-        }
         Ok(())
     }
 
-    fn encode(&mut self, count: usize, size: (usize, usize)) -> Result<()> {
+    fn encode(&mut self, inputs: &TowerInputs) -> Result<()> {
         let (spec, compute) = (self.spec, self.request.compute);
-        let group = group_size(spec, self.caps, size).clamp(1, count);
-        let runs = count.div_ceil(group);
-        if runs > 1 {
+        let assembly = spec.connector.as_ref().map(|_| Assembly::new(spec, inputs)).transpose()?;
+        let width = spec.decoder.as_ref().map_or(0, |d| d.width);
+        if let Some(assembly) = &assembly {
+            let name = if assembly.is_identity() { names::FEATURES } else { names::ROWS };
+            self.memory.ensure(name, &TensorType::new(compute, &[assembly.features(), width]));
+        }
+        let parts: Vec<_> = groups(spec, self.caps, inputs, compute).into_iter().map(|r| inputs.part(r)).collect();
+        if parts.len() > 1 {
             // The next group's planes are made while those of the last are still bound.
-            let part = TensorType::f32(&[2 * group, 3, size.0, size.1]);
-            self.memory.ensure("pixels of a group", &part);
+            let mut bytes: Vec<usize> = parts.iter().map(|p| pixels_type(&p.sizes, 3, compute).elements()).collect();
+            bytes.sort_unstable();
+            let two: usize = bytes.iter().rev().take(2).sum();
+            self.memory.ensure("pixels of a group", &TensorType::new(compute, &[two]));
         }
-        let plan = self.program("encode", encode_graph(spec, group, size, false, compute)?, None, runs)?;
-        let stages = crate::graph::stage_costs(plan);
-        for stage in stages {
-            // A last group that is smaller costs less: work is by picture.
-            let share = |n: u64| (u128::from(n) * count as u128 / group as u128) as u64;
-            self.stage(&stage.stage, Cost { flops: share(stage.cost.flops), bytes: share(stage.cost.bytes) });
-        }
-        if let (Some(_), Some(decoder)) = (&spec.connector, &spec.decoder) {
-            self.memory.ensure(names::FEATURES, &TensorType::new(compute, &[self.image_rows, decoder.width]));
+        let mut known: Vec<(&TowerInputs, usize)> = Vec::new();
+        for part in &parts {
+            let index = match known.iter().find(|(other, _)| *other == part) {
+                Some((_, index)) => *index,
+                None => {
+                    let runs = parts.iter().filter(|other| *other == part).count();
+                    self.program("encode", encode_graph(spec, part, false, compute)?, None, runs)?;
+                    known.push((part, self.programs.len() - 1));
+                    self.programs.len() - 1
+                }
+            };
+            for stage in crate::graph::stage_costs(&self.programs[index].plan) {
+                self.stage(&stage.stage, stage.cost);
+            }
         }
         self.memory.release("pixels of a group");
-        if runs > 1 && spec.connector.is_none() {
-            let name = result_name(spec);
-            let one = self.programs.last().and_then(|p| p.plan.graph.states().find(|(state, _)| *state == name));
-            let cols = one.map_or(0, |(_, ty)| ty.cols());
-            self.memory.ensure("results of all groups", &TensorType::new(compute, &[count, cols]));
+        match assembly {
+            Some(assembly) if !assembly.is_identity() => {
+                self.program("features", features_graph(spec, &assembly, compute)?, None, 1)?;
+            }
+            None if parts.len() > 1 => {
+                let name = result_name(spec);
+                let one = self.programs.last().and_then(|p| p.plan.graph.states().find(|(state, _)| *state == name));
+                let cols = one.map_or(0, |(_, ty)| ty.cols());
+                let count = inputs.sizes.len();
+                self.memory.ensure("results of all groups", &TensorType::new(compute, &[count, cols]));
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -400,61 +431,5 @@ impl<'w> Walk<'w> {
         let tight = decode((cache.0, tokens + 1))?;
         self.decode_token = self.program("decode", decode(cache)?, Some(tight), request.max_new)?.cost();
         Ok(())
-    }
-}
-
-/// Live bytes, as the ledger of a device would count them.
-struct Tally<'t> {
-    caps: &'t Caps,
-    weights: u64,
-    states: BTreeMap<String, u64>,
-    pool: Vec<u64>,
-    own: u64,
-    /// Most bytes of buffers that are live for one operation only.
-    passing: u64,
-    peak: u64,
-}
-
-impl Tally<'_> {
-    fn live(&self) -> u64 {
-        self.weights + self.states.values().sum::<u64>() + self.pool.iter().sum::<u64>() + self.own
-    }
-    fn note(&mut self, more: u64) {
-        self.peak = self.peak.max(self.live() + more);
-    }
-    fn passing(&mut self, bytes: u64) {
-        self.passing = self.passing.max(bytes);
-        self.note(bytes);
-    }
-    /// As `Store::ensure`: a larger buffer is made before the smaller one is let go.
-    fn ensure(&mut self, name: &str, ty: &TensorType) {
-        if self.states.get(name).is_some_and(|bytes| *bytes >= ty.bytes()) {
-            return;
-        }
-        let bytes = stored_bytes(ty, self.caps);
-        self.note(bytes);
-        self.states.insert(name.to_owned(), bytes);
-    }
-    /// Lets a buffer go; its bytes count as those of an operation.
-    fn release(&mut self, name: &str) {
-        if let Some(bytes) = self.states.remove(name) {
-            self.passing = self.passing.max(bytes);
-        }
-    }
-    /// As `Pool::grow`.
-    fn grow(&mut self, slots: &[u64]) {
-        for (i, bytes) in slots.iter().enumerate() {
-            if self.pool.get(i).is_some_and(|have| have >= bytes) {
-                continue;
-            }
-            self.note(*bytes);
-            if i < self.pool.len() { self.pool[i] = *bytes } else { self.pool.push(*bytes) }
-        }
-    }
-    fn bytes(&self, layers: usize) -> PlannedBytes {
-        let kv = (0..layers).flat_map(cache_names).filter_map(|name| self.states.get(&name)).sum();
-        let states = self.states.values().sum::<u64>() - kv;
-        let slots = self.pool.iter().sum();
-        PlannedBytes { weights: self.weights, slots, kv, staging: states + self.own + self.passing, peak: self.peak }
     }
 }

@@ -4,10 +4,12 @@
 //! rows of their pictures, and what a session remembers of earlier turns. A user's text and earlier answers stay text:
 //! special tokens and placeholders written in them count for nothing. Not here: running anything on a device.
 
-use super::pictures::Pixels;
+use super::expand::{Joint, Placed, expand};
+use super::pictures::{Pixels, tower_inputs};
 use super::{Model, PictureSource, Sequence};
 use crate::image::Policy;
-use crate::models::PromptForm;
+use crate::image::tiles::Wish;
+use crate::models::{Assembly, PromptForm};
 use crate::text::{ChatTemplate, Content, Message, Part, Prompt, RenderOptions, Segment, Tokenizer};
 use crate::{Error, Result};
 
@@ -58,6 +60,8 @@ pub(super) struct History {
     pub messages: Vec<Message>,
     /// Pictures of all turns.
     pub pictures: Vec<Pixels>,
+    /// Where they stand among the tokens.
+    pub placed: Vec<Placed>,
 }
 
 impl History {
@@ -72,8 +76,8 @@ impl History {
 pub(super) struct Tokens {
     /// Ids, those of picture rows included.
     pub ids: Vec<u32>,
-    /// First row and rows of every picture.
-    pub pictures: Vec<(usize, usize)>,
+    /// Where every picture stands.
+    pub pictures: Vec<Placed>,
 }
 
 impl Tokens {
@@ -81,13 +85,13 @@ impl Tokens {
     pub fn kept(&self, cached: &[u32]) -> usize {
         let same = self.ids.iter().zip(cached).take_while(|(a, b)| a == b).count();
         let same = same.min(self.ids.len().saturating_sub(1));
-        let inside = self.pictures.iter().find(|(first, rows)| *first < same && same < first + rows);
-        inside.map_or(same, |(first, _)| *first)
+        let inside = self.pictures.iter().find(|p| p.first < same && same < p.first + p.len);
+        inside.map_or(same, |p| p.first)
     }
     /// The tokens behind the first `kept`, and the number of pictures before them.
     pub fn after(&self, kept: usize) -> (Sequence, usize) {
-        let before = self.pictures.iter().take_while(|(first, _)| *first < kept).count();
-        let rows = self.pictures.iter().skip(before).flat_map(|(first, rows)| *first..first + rows);
+        let before = self.pictures.iter().take_while(|p| p.first < kept).count();
+        let rows = self.pictures.iter().skip(before).flat_map(Placed::positions);
         (Sequence { ids: self.ids[kept..].to_vec(), pictures: rows.map(|row| row - kept).collect() }, before)
     }
 }
@@ -98,24 +102,47 @@ impl Model {
     /// # Errors
     /// [`Error::Unsupported`] for a model without a picture tower and for a policy that is not done yet.
     pub fn pixels(&self, source: PictureSource, policy: Policy) -> Result<Pixels> {
+        self.pixels_with(source, &Wish { policy, ..Wish::default() })
+    }
+    /// [`Model::pixels`] with a cap on tokens, or a size of its own.
+    ///
+    /// # Errors
+    /// As [`Model::pixels`], and those of [`Processor::plan`](crate::image::tiles::Processor::plan).
+    pub fn pixels_with(&self, source: PictureSource, wish: &Wish) -> Result<Pixels> {
         if self.spec.vision.is_none() {
             return Err(Error::unsupported("a picture", format!("{} takes text only", self.spec.model_type)));
         }
-        let preprocess = self.files.preprocess.as_ref().ok_or_else(|| Error::Io {
+        let processor = self.files.processor.as_ref().ok_or_else(|| Error::Io {
             path: "preprocessor_config.json".into(),
             reason: "is not in the checkpoint; a picture needs it".into(),
         })?;
         let (width, height) = source.size();
-        let plan = preprocess.plan(width, height, policy, None)?;
-        Ok(Pixels { source, plan })
+        let (plan, inputs) = processor.plan(width, height, wish)?;
+        Ok(Pixels { source, plan, inputs })
     }
 
-    /// Rows that a picture takes in a prompt.
+    /// Tokens that a picture takes in a prompt: feature rows, and the marks between them.
     pub fn picture_rows(&self, picture: &Pixels) -> usize {
-        let (Some(tower), Some(connector)) = (&self.spec.vision, &self.spec.connector) else { return 0 };
-        let (width, height) = picture.plan.output();
-        let prefix = if connector.select.drop_prefix { tower.prefix.len() } else { 0 };
-        tower.tokens((height as usize, width as usize)) - prefix
+        if self.spec.connector.is_some() { picture.plan.tokens.total as usize } else { 0 }
+    }
+
+    /// Rows that a prefill takes for these pictures, learned vectors included.
+    ///
+    /// # Errors
+    /// Those of [`Assembly::new`].
+    pub fn feature_rows(&self, pictures: &[Pixels]) -> Result<usize> {
+        Ok(Assembly::new(&self.spec, &tower_inputs(pictures))?.rows())
+    }
+
+    /// A trusted prompt as tokens, each placeholder as its picture's rows and marks; with `special` the tokenizer adds
+    /// its special tokens.
+    ///
+    /// # Errors
+    /// As [`super::Session::answer`].
+    pub fn sequence(&self, prompt: &str, pictures: &[Pixels], special: bool) -> Result<Sequence> {
+        let pictures: Vec<&Pixels> = pictures.iter().collect();
+        let tokens = Writer::new(self)?.tokens(&Prompt::trusted(prompt), special, &pictures)?;
+        Ok(tokens.after(0).0)
     }
 
     /// Tokens of the prompt that a request begins a conversation with, picture rows included.
@@ -145,29 +172,19 @@ impl Model {
         };
         let append = exact || (begun && matches!(request.ask, Ask::Exact(_)));
         let earlier: &[Pixels] = if append { &[] } else { &history.pictures };
-        let rows: Vec<usize> = earlier.iter().chain(&request.pictures).map(|p| self.picture_rows(p)).collect();
-        let mut tokens = writer.tokens(&prompt, special, &rows)?;
-        if append {
-            tokens = self.appended(history, tokens);
-        }
-        Ok(tokens)
+        let pictures: Vec<&Pixels> = earlier.iter().chain(&request.pictures).collect();
+        let tokens = writer.tokens(&prompt, special, &pictures)?;
+        Ok(if append { appended(history, tokens) } else { tokens })
     }
+}
 
-    /// Tokens put behind those of a conversation that is not written anew.
-    fn appended(&self, history: &History, new: Tokens) -> Tokens {
-        let mut ids = [history.ids.as_slice(), &history.rest].concat();
-        let mut pictures = Vec::new();
-        let mut from = 0;
-        for picture in &history.pictures {
-            let at = ids[from..].iter().position(|id| Some(*id) == self.spec.image_token);
-            let first = from + at.unwrap_or(0);
-            pictures.push((first, self.picture_rows(picture)));
-            from = first + self.picture_rows(picture);
-        }
-        pictures.extend(new.pictures.into_iter().map(|(first, rows)| (ids.len() + first, rows)));
-        ids.extend(new.ids);
-        Tokens { ids, pictures }
-    }
+/// Tokens put behind those of a conversation that is not written anew.
+fn appended(history: &History, new: Tokens) -> Tokens {
+    let mut ids = [history.ids.as_slice(), &history.rest].concat();
+    let mut pictures = history.placed.clone();
+    pictures.extend(new.pictures.into_iter().map(|placed| placed.moved(ids.len())));
+    ids.extend(new.ids);
+    Tokens { ids, pictures }
 }
 
 /// Writes conversations for one model.
@@ -203,26 +220,32 @@ impl<'m> Writer<'m> {
         template.render_guarded(&shaped, &options, &guard)
     }
 
-    /// Tokens of a prompt whose n-th placeholder stands for `rows[n]` picture rows.
-    fn tokens(&self, prompt: &Prompt, special: bool, rows: &[usize]) -> Result<Tokens> {
+    /// Tokens of a prompt whose n-th placeholder stands for `pictures[n]`.
+    fn tokens(&self, prompt: &Prompt, special: bool, pictures: &[&Pixels]) -> Result<Tokens> {
         let text = &self.model.files.image_text;
         let placeholders = if self.model.spec.image_token.is_some() { prompt.find(text).len() } else { 0 };
-        if placeholders != rows.len() {
-            let reason = format!("{placeholders} placeholders `{text}` for {} pictures", rows.len());
+        if placeholders != pictures.len() {
+            let reason = format!("{placeholders} placeholders `{text}` for {} pictures", pictures.len());
             return Err(Error::argument("prompt", reason));
         }
         let (ids, marks) = self.ids(prompt, special)?;
         let mut tokens = Tokens { ids: Vec::with_capacity(ids.len()), pictures: Vec::new() };
-        let mut next = rows.iter();
-        for (id, picture) in ids.into_iter().zip(marks) {
-            let rows = if picture { next.next().copied().unwrap_or(0) } else { 1 };
-            if picture {
-                tokens.pictures.push((tokens.ids.len(), rows));
+        let (mut next, mut joint) = (pictures.iter(), Joint::default());
+        for (id, placeholder) in ids.into_iter().zip(marks) {
+            match if placeholder { next.next() } else { None } {
+                Some(picture) => {
+                    let (placed, end) = expand(self.model, self.tokenizer, picture, joint, &mut tokens.ids)?;
+                    tokens.pictures.push(placed);
+                    joint = end;
+                }
+                None => {
+                    tokens.ids.push(id);
+                    joint = Joint::default();
+                }
             }
-            tokens.ids.extend(std::iter::repeat_n(id, rows));
         }
-        if tokens.pictures.len() != rows.len() {
-            let reason = format!("{} image tokens for {} pictures", tokens.pictures.len(), rows.len());
+        if tokens.pictures.len() != pictures.len() {
+            let reason = format!("{} image tokens for {} pictures", tokens.pictures.len(), pictures.len());
             return Err(Error::argument("prompt", reason));
         }
         if tokens.ids.is_empty() {
@@ -368,12 +391,13 @@ mod tests {
 
     #[test]
     fn the_cache_keeps_the_common_prefix() {
-        let tokens = Tokens { ids: vec![1, 9, 9, 9, 5, 9, 9, 9, 6], pictures: vec![(1, 3), (5, 3)] };
+        let placed = |first| Placed { first, len: 3, rows: vec![0, 2] };
+        let tokens = Tokens { ids: vec![1, 9, 8, 9, 5, 9, 8, 9, 6], pictures: vec![placed(1), placed(5)] };
         assert_eq!(tokens.kept(&[]), 0);
-        assert_eq!(tokens.kept(&[1, 9, 9, 9, 5]), 5);
-        assert_eq!(tokens.kept(&[1, 9, 9, 9, 5, 9, 7]), 5, "half a picture is none");
+        assert_eq!(tokens.kept(&[1, 9, 8, 9, 5]), 5);
+        assert_eq!(tokens.kept(&[1, 9, 8, 9, 5, 9, 7]), 5, "half a picture is none");
         assert_eq!(tokens.kept(&tokens.ids), 8, "one token is left to run");
         let (rest, before) = tokens.after(5);
-        assert_eq!((rest.ids.as_slice(), rest.pictures.as_slice(), before), (&[9, 9, 9, 6][..], &[0, 1, 2][..], 1));
+        assert_eq!((rest.ids.as_slice(), rest.pictures.as_slice(), before), (&[9, 8, 9, 6][..], &[0, 2][..], 1));
     }
 }

@@ -3,23 +3,25 @@
 
 use super::Session;
 use super::encoding::result_name;
-use super::parts::group_size;
-use super::pictures::{BoundPicture, PictureSource, Pixels, common_size};
+use super::parts::groups;
+use super::pictures::{BoundPicture, PictureSource, Pixels, tower_inputs};
 use crate::gpu::{CommandEncoder, Device, Recorder, Slice, Texture, Use};
-use crate::graph::{Plan, Pool, Program, Store, fuse};
+use crate::graph::{FuseOptions, Graph, Plan, Pool, Program, Store, fuse};
 use crate::kernels::TensorType;
-use crate::models::{encode_graph, names};
+use crate::models::{Assembly, TowerInputs, encode_graph, features_graph, names, pixels_type};
 use crate::{Error, Result};
 use std::ops::Range;
 
 /// What is recorded, in order.
 #[derive(Debug)]
 enum Op {
-    /// A picture to its planes.
-    Picture(usize),
+    /// A texture to where its passes read it.
+    Texture(usize),
+    /// A picture to the planes of one of its inputs.
+    Input { picture: usize, input: usize },
     /// A copy of `bytes` bytes.
     Copy { from: Slice, to: Slice, bytes: u64 },
-    /// A program of the tower.
+    /// A program of the tower, or the one that places its features.
     Encode(usize),
 }
 
@@ -64,10 +66,10 @@ impl EncodeRecording {
     fn record(&self, encoder: &mut CommandEncoder) {
         for op in &self.ops {
             match op {
-                Op::Picture(i) => {
-                    let picture = &self.pictures[*i];
-                    picture.copy_texture(&mut Recorder::new(encoder));
-                    picture.program.record(encoder, 0..picture.program.steps());
+                Op::Texture(i) => self.pictures[*i].copy_texture(&mut Recorder::new(encoder)),
+                Op::Input { picture, input } => {
+                    let program = &self.pictures[*picture].programs[*input];
+                    program.record(encoder, 0..program.steps());
                 }
                 Op::Copy { from, to, bytes } => Recorder::new(encoder).copy(from, to, *bytes),
                 Op::Encode(i) => self.programs[*i].record(encoder, 0..self.programs[*i].steps()),
@@ -90,13 +92,23 @@ impl Builder {
         let (programs, pictures, ops) = (Vec::new(), Vec::new(), Vec::new());
         Self { store: weights.clone(), pool: Pool::new(), programs, pictures, ops }
     }
-    /// Records the planes of a group of pictures, `each` bytes a picture.
-    fn planes(&mut self, range: Range<usize>, each: u64) -> Result<()> {
+    /// Records the planes of the inputs `range`.
+    fn planes(&mut self, range: Range<usize>) -> Result<()> {
         let target = self.store.slice(names::PIXELS)?.clone();
-        for (i, picture) in range.enumerate() {
-            let from = self.pictures[picture].planes()?.clone();
-            self.ops.push(Op::Picture(picture));
-            self.ops.push(Op::Copy { from, to: at(&target, i as u64 * each), bytes: each });
+        let (mut first, mut offset) = (0, 0);
+        for (i, picture) in self.pictures.iter().enumerate() {
+            let own = 0..picture.programs.len();
+            let inside: Vec<usize> = own.clone().filter(|input| range.contains(&(first + input))).collect();
+            first += own.len();
+            if !inside.is_empty() {
+                self.ops.push(Op::Texture(i));
+            }
+            for input in inside {
+                let (from, bytes) = picture.planes(input)?;
+                self.ops.push(Op::Input { picture: i, input });
+                self.ops.push(Op::Copy { from, to: at(&target, offset), bytes });
+                offset += bytes;
+            }
         }
         Ok(())
     }
@@ -105,28 +117,21 @@ impl Builder {
             program.refresh(device, &self.store, &self.pool).await?;
         }
         for picture in &mut self.pictures {
-            picture.program.refresh(device, &picture.store, &self.pool).await?;
+            for program in &mut picture.programs {
+                program.refresh(device, &picture.store, &self.pool).await?;
+            }
         }
         Ok(())
     }
-    /// Inserts a copy of each group's result behind its program.
-    fn collect(&mut self, name: &str, result: &Slice, types: &[TensorType]) -> Result<()> {
-        let from = self.store.slice(name)?.clone();
-        let mut offset = 0;
-        let mut ops = Vec::new();
-        for op in self.ops.drain(..) {
-            let bytes = match op {
-                Op::Encode(i) => types[i].bytes(),
-                _ => 0,
-            };
-            ops.push(op);
-            if bytes > 0 {
-                ops.push(Op::Copy { from: from.clone(), to: at(result, offset), bytes });
-                offset += bytes;
-            }
+    /// Adds a program; what of its states the store lacks is made.
+    async fn program(&mut self, device: &Device, graph: Graph, options: &FuseOptions) -> Result<&Plan> {
+        let plan = Plan::new(fuse(graph, options), device.caps())?;
+        for (state, ty) in plan.graph.states() {
+            self.store.ensure(device, state, ty).await?;
         }
-        self.ops = ops;
-        Ok(())
+        self.programs.push(Program::build(device, plan, &self.store, &mut self.pool).await?);
+        self.ops.push(Op::Encode(self.programs.len() - 1));
+        Ok(self.programs[self.programs.len() - 1].plan())
     }
 }
 
@@ -137,53 +142,60 @@ impl Session {
     /// Errors: those of [`Session::preprocess`] and [`Session::encode`].
     pub async fn prepare_encode(&mut self, pictures: &[Pixels]) -> Result<EncodeRecording> {
         let (device, model) = (self.device(), self.model().clone());
-        let size = common_size(pictures)?;
-        let name = result_name(&model.spec);
-        let group = group_size(&model.spec, model.device.caps(), size).min(pictures.len()).max(1);
-        let part = TensorType::f32(&[group, 3, size.0, size.1]);
+        if pictures.is_empty() {
+            return Err(Error::argument("pictures", "are none"));
+        }
+        let inputs = tower_inputs(pictures);
+        let assembly = model.spec.connector.as_ref().map(|_| Assembly::new(&model.spec, &inputs)).transpose()?;
         let mut b = Builder::new(&model.weights);
-        b.store.ensure(&device, names::PIXELS, &part).await?;
         for picture in pictures {
-            let bound = BoundPicture::build(&device, &mut b.pool, picture).await?;
+            let bound = BoundPicture::build(&device, &mut b.pool, picture, model.compute).await?;
             bound.upload(&device);
             b.pictures.push(bound);
         }
-        // Types of the groups' results, a row of pictures each.
-        let mut types = Vec::new();
-        for first in (0..pictures.len()).step_by(group) {
-            let count = group.min(pictures.len() - first);
-            b.planes(first..first + count, part.bytes() / group as u64)?;
-            types.push(self.encode_program(&mut b, count, size, name).await?);
+        let mut name = result_name(&model.spec);
+        let mut result = self.record_groups(&mut b, &inputs, name).await?;
+        if let Some(assembly) = assembly.filter(|a| !a.is_identity()) {
+            b.store.put(names::ROWS, vec![result.0.clone()]);
+            let graph = features_graph(&model.spec, &assembly, model.compute)?;
+            b.program(&device, graph, &self.programs.fuse).await?;
+            result = (b.store.slice(names::FEATURES)?.clone(), assembly.rows());
+            name = names::ENCODED;
         }
         // Slots may have grown since the first programs were bound.
         b.refresh(&device).await?;
-        let whole: u64 = types.iter().map(TensorType::bytes).sum();
-        let result = Slice::first(device.buffer("encoded", whole, Use::Storage).await?, whole);
-        b.collect(name, &result, &types)?;
-        let rows = types.iter().map(TensorType::rows).sum();
         let Builder { pictures, programs, ops, .. } = b;
-        Ok(EncodeRecording { device, pictures, programs, ops, name, result, rows })
+        Ok(EncodeRecording { device, pictures, programs, ops, name, result: result.0, rows: result.1 })
     }
 
-    /// Adds the tower's program over `count` pictures; returns the type of its result.
-    async fn encode_program(
-        &self,
-        b: &mut Builder,
-        count: usize,
-        size: (usize, usize),
-        name: &str,
-    ) -> Result<TensorType> {
+    /// Adds the programs of all groups with their planes; returns where their results are together, and their rows.
+    async fn record_groups(&self, b: &mut Builder, inputs: &TowerInputs, name: &str) -> Result<(Slice, usize)> {
         let (device, model) = (self.device(), self.model());
-        let graph = encode_graph(&model.spec, count, size, false, model.compute)?;
-        let plan = Plan::new(fuse(graph, &self.programs.fuse), device.caps())?;
-        for (state, ty) in plan.graph.states() {
-            b.store.ensure(&device, state, ty).await?;
+        let ranges = groups(&model.spec, device.caps(), inputs, model.compute);
+        let parts: Vec<TowerInputs> = ranges.iter().map(|range| inputs.part(range.clone())).collect();
+        let pixels = parts.iter().map(|part| pixels_type(&part.sizes, 3, model.compute));
+        if let Some(largest) = pixels.max_by_key(TensorType::bytes) {
+            b.store.ensure(&device, names::PIXELS, &largest).await?;
         }
-        let found = plan.graph.states().find(|(state, _)| *state == name).map(|(_, ty)| ty.clone());
-        let ty = found.ok_or_else(|| Error::graph(name, "is not a result of the encoder"))?;
-        b.programs.push(Program::build(&device, plan, &b.store, &mut b.pool).await?);
-        b.ops.push(Op::Encode(b.programs.len() - 1));
-        Ok(ty)
+        // Copies of the results, put behind their programs once the size of the whole is known.
+        let (mut types, mut ends) = (Vec::new(), Vec::new());
+        for (part, range) in parts.iter().zip(ranges) {
+            b.planes(range)?;
+            let graph = encode_graph(&model.spec, part, false, model.compute)?;
+            let plan = b.program(&device, graph, &self.programs.fuse).await?;
+            let found = plan.graph.states().find(|(state, _)| *state == name).map(|(_, ty)| ty.clone());
+            types.push(found.ok_or_else(|| Error::graph(name, "is not a result of the encoder"))?);
+            ends.push(b.ops.len());
+        }
+        let whole: u64 = types.iter().map(TensorType::bytes).sum();
+        let result = Slice::first(device.buffer("encoded", whole, Use::Storage).await?, whole);
+        let (from, mut offset) = (b.store.slice(name)?.clone(), 0);
+        for (i, (ty, end)) in types.iter().zip(ends).enumerate() {
+            let copy = Op::Copy { from: from.clone(), to: at(&result, offset), bytes: ty.bytes() };
+            b.ops.insert(end + i, copy);
+            offset += ty.bytes();
+        }
+        Ok((result, types.iter().map(TensorType::rows).sum()))
     }
 
     /// Records the encoding into an encoder of the host, outside of any pass; the host submits it. Nothing is

@@ -44,7 +44,7 @@ pub async fn random_model(device: &Device, config: Config, weights: DType, seed:
     }
     device.flush().await?;
     let image_text = "<image>".to_owned();
-    let files = ModelFiles { config, generation: None, tokenizer: None, template: None, preprocess: None, image_text };
+    let files = ModelFiles { config, generation: None, tokenizer: None, template: None, processor: None, image_text };
     Ok(Model { files, spec, device: device.clone(), weights: store, compute: DType::F32, kv: DType::F32 })
 }
 

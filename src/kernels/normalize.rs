@@ -6,8 +6,8 @@ use crate::image::Plan;
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
 
-/// `x` u32 \[height, width\] or \[images, height, width\], pixels `0xAABBGGRR` -> f32 planes \[3, height, width\] or
-/// \[images, 3, height, width\].
+/// `x` u32 \[height, width\] or \[images, height, width\], pixels `0xAABBGGRR` -> planes \[3, height, width\] or \[images, 3,
+/// height, width\] of f32 or f16.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalize {
     /// Factor on the bytes.
@@ -16,6 +16,8 @@ pub struct Normalize {
     pub mean: [f32; 3],
     /// Divides the difference, by channel.
     pub std: [f32; 3],
+    /// Type of the planes.
+    pub dtype: DType,
 }
 
 pub(super) const ENTRY: Entry =
@@ -24,9 +26,9 @@ pub(super) const ENTRY: Entry =
 const LANES: u32 = 64;
 
 impl Normalize {
-    /// The normalisation of a plan.
+    /// The normalisation of a plan, to f32.
     pub fn new(plan: &Plan) -> Self {
-        Self { rescale: plan.rescale, mean: plan.mean, std: plan.std }
+        Self { rescale: plan.rescale, mean: plan.mean, std: plan.std, dtype: DType::F32 }
     }
 }
 
@@ -46,7 +48,7 @@ impl Kernel for Normalize {
         require(self, ok, || format!("x {x} is not u32[height,width] or u32[images,height,width]"))?;
         let mut shape = x.shape.clone();
         shape.insert(shape.len() - 2, 3);
-        Ok(vec![TensorType::f32(&shape)])
+        Ok(vec![TensorType::new(self.dtype, &shape)])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
@@ -74,9 +76,10 @@ impl Kernel for Normalize {
         Cost::traffic(io)
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
-        reference::normalize(&inputs[0], f64::from(self.rescale), &self.mean, &self.std, row)
+        reference::normalize(self, &inputs[0], row)
     }
     fn show(&self) -> String {
-        format!("rescale={:e} mean={:?} std={:?}", self.rescale, self.mean, self.std)
+        let dtype = if self.dtype == DType::F32 { "" } else { " f16" };
+        format!("rescale={:e} mean={:?} std={:?}{dtype}", self.rescale, self.mean, self.std)
     }
 }

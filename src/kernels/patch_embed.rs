@@ -8,7 +8,7 @@ use crate::{Caps, DType, Result};
 
 /// `pixels`, `w` \[dim, channels * patch * patch\] in panels (a convolution's weight, flattened), `bias` f32
 /// \[dim\] where asked for -> `y` \[images * grid_rows * grid_cols, dim\], the patches of an image row by row.
-/// Pixels beyond the last whole patch are left out.
+/// Pixels beyond the last whole patch are left out. With [`Pixels::Places`] a last input says where patches are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatchEmbed {
     /// Height and width of a patch, in pixels.
@@ -24,6 +24,11 @@ pub struct PatchEmbed {
 pub enum Pixels {
     /// Normalised values of the type of `y`, \[images, channels, height, width\].
     Planes,
+    /// Normalised values of the type of `y`, pictures of any size one after the other, each \[channels, height,
+    /// width\]. The last input, `places` u32 \[patches, 4\], has of every patch the index of its first pixel, the
+    /// pixels from line to line and from plane to plane, and a word that is not read. Reads beyond the end are of the
+    /// last pixel.
+    Places,
     /// 8-bit RGB, u32 \[images, height, width\], a pixel a word `0xAABBGGRR`; normalised to
     /// `(value * rescale - mean) / std`, alpha left out.
     Rgba8 {
@@ -43,34 +48,56 @@ pub(super) const ENTRY: Entry =
 
 /// Extents that follow from the operand types.
 struct Sizes {
-    images: usize,
+    /// Patches of all images.
+    rows: usize,
     channels: usize,
     height: usize,
     width: usize,
 }
 
 impl PatchEmbed {
-    fn sizes(&self, pixels: &TensorType) -> Option<Sizes> {
-        match (&self.source, pixels.shape.as_slice()) {
-            (Pixels::Planes, &[images, channels, height, width]) => Some(Sizes { images, channels, height, width }),
-            (Pixels::Rgba8 { .. }, &[images, height, width]) if pixels.dtype == DType::U32 => {
-                Some(Sizes { images, channels: 3, height, width })
+    /// `None` where the pixels hold no patch.
+    fn sizes(&self, inputs: &[TensorType]) -> Option<Sizes> {
+        let (pixels, patch) = (&inputs[0], self.patch);
+        let area = patch.checked_mul(patch).filter(|area| *area > 0)?;
+        let grid = |images: usize, height: usize, width: usize| images * (height / patch) * (width / patch);
+        let sizes = match (&self.source, pixels.shape.as_slice()) {
+            (Pixels::Planes, &[images, channels, height, width]) => {
+                Sizes { rows: grid(images, height, width), channels, height, width }
             }
-            _ => None,
-        }
+            (Pixels::Places, &[_]) => {
+                let (places, w) = (inputs.last()?, inputs.get(1)?);
+                let listed = places.dtype == DType::U32 && places.shape.len() == 2 && places.cols() == 4;
+                let sizes = Sizes { rows: places.rows(), channels: w.cols() / area, height: 0, width: 0 };
+                Some(sizes).filter(|_| listed && pixels.elements() > 0)?
+            }
+            (Pixels::Rgba8 { .. }, &[images, height, width]) if pixels.dtype == DType::U32 => {
+                Sizes { rows: grid(images, height, width), channels: 3, height, width }
+            }
+            _ => return None,
+        };
+        Some(sizes).filter(|s| s.rows > 0)
     }
 
     fn dtype(&self, pixels: &TensorType) -> DType {
         match self.source {
-            Pixels::Planes => pixels.dtype,
+            Pixels::Planes | Pixels::Places => pixels.dtype,
             Pixels::Rgba8 { dtype, .. } => dtype,
+        }
+    }
+
+    fn source_part(&self) -> &'static str {
+        match self.source {
+            Pixels::Planes => "parts/pixels_planes",
+            Pixels::Places => "parts/pixels_places",
+            Pixels::Rgba8 { .. } => "parts/pixels_rgba8",
         }
     }
 
     fn normalising(&self) -> [(&'static str, u32); 7] {
         let names = ["rescale", "mean_r", "mean_g", "mean_b", "std_r", "std_g", "std_b"];
         let values = match self.source {
-            Pixels::Planes => [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0],
+            Pixels::Planes | Pixels::Places => [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0],
             Pixels::Rgba8 { rescale, mean: [mr, mg, mb], std: [sr, sg, sb], .. } => [rescale, mr, mg, mb, sr, sg, sb],
         };
         std::array::from_fn(|i| (names[i], f32::to_bits(values[i])))
@@ -82,7 +109,9 @@ impl Kernel for PatchEmbed {
         ENTRY.name
     }
     fn inputs(&self) -> Vec<&'static str> {
-        if self.bias { vec!["pixels", "w", "bias"] } else { vec!["pixels", "w"] }
+        let mut names = if self.bias { vec!["pixels", "w", "bias"] } else { vec!["pixels", "w"] };
+        names.extend((self.source == Pixels::Places).then_some("places"));
+        names
     }
     fn outputs(&self) -> Vec<&'static str> {
         vec!["y"]
@@ -90,8 +119,7 @@ impl Kernel for PatchEmbed {
     fn infer(&self, inputs: &[TensorType]) -> Result<Vec<TensorType>> {
         require(self, inputs.len() == self.inputs().len(), || format!("{} inputs", inputs.len()))?;
         let (pixels, w, patch) = (&inputs[0], &inputs[1], self.patch);
-        let sizes = self.sizes(pixels).filter(|s| patch > 0 && s.height.min(s.width) >= patch && s.images > 0);
-        let sizes = sizes.ok_or_else(|| {
+        let sizes = self.sizes(inputs).ok_or_else(|| {
             crate::Error::graph(ENTRY.name, format!("pixels {pixels} hold no patch of {patch} pixels for {self:?}"))
         })?;
         let inner = patch.checked_mul(patch).and_then(|p| p.checked_mul(sizes.channels));
@@ -105,18 +133,17 @@ impl Kernel for PatchEmbed {
                 format!("bias {} must be f32[{}]", inputs[2], w.rows())
             })?;
         }
-        let rows = sizes.images * (sizes.height / patch) * (sizes.width / patch);
-        Ok(vec![TensorType::new(self.dtype(pixels), &[rows, w.rows()])])
+        Ok(vec![TensorType::new(self.dtype(pixels), &[sizes.rows, w.rows()])])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (pixels, w, y) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
-        let Some(sizes) = self.sizes(pixels) else {
+        let Some(sizes) = self.sizes(io.inputs) else {
             return Err(crate::Error::graph(ENTRY.name, format!("pixels {pixels} do not fit {self:?}")));
         };
         let tile = Tile::pick(y.rows(), caps);
         let pieces = chunks(w, caps);
-        let source = if self.source == Pixels::Planes { "parts/pixels_planes" } else { "parts/pixels_rgba8" };
-        let mut files = vec![ENTRY.name, elem_part(y.dtype, caps)?, source, weight_part(w, caps)?, tile.part];
+        let mut files =
+            vec![ENTRY.name, elem_part(y.dtype, caps)?, self.source_part(), weight_part(w, caps)?, tile.part];
         let quads = pieces.iter().all(|p| p.first % 4 == 0 && p.rows % 4 == 0);
         let [bias, _, _, io_part] = MatMul { bias: self.bias, ..MatMul::default() }.epilogue_parts(quads);
         files.extend([bias, io_part]);
@@ -145,10 +172,15 @@ impl Kernel for PatchEmbed {
         Cost::product(io, io.outputs[0].elements() as u64 * io.inputs[1].cols() as u64)
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
-        reference::patch_embed(self, &inputs[0], &inputs[1], inputs.get(2), row)
+        let places = inputs.last().filter(|_| self.source == Pixels::Places);
+        reference::patch_embed(self, [&inputs[0], &inputs[1]], inputs.get(2).filter(|_| self.bias), places, row)
     }
     fn show(&self) -> String {
-        let source = if self.source == Pixels::Planes { "planes" } else { "rgba8" };
+        let source = match self.source {
+            Pixels::Planes => "planes",
+            Pixels::Places => "places",
+            Pixels::Rgba8 { .. } => "rgba8",
+        };
         format!("patch={}{} {source}", self.patch, if self.bias { " bias" } else { "" })
     }
 }

@@ -1,10 +1,9 @@
-//! Graphs of a model's programs: encode pictures, encode texts, score, prefill, decode.
+//! Graphs of a model's programs: encode texts, score, prefill, decode. Pictures are encoded by `encode`.
 //!
 //! Buffers that programs share live in the store under [`names`].
 
-use super::spec::{Classifier, Connector, Contrast, Decoder, Spec, TextTower, VisionTower};
-use super::vision::{Hidden, vision_hidden};
-use crate::blocks::{Flow, KvCache, RopeSpec, TokenTable, decoder_layer, encoder_layer, gather, splice};
+use super::spec::{Decoder, Spec, TextTower};
+use crate::blocks::{EncoderFlow, Flow, KvCache, RopeSpec, TokenTable, decoder_layer, encoder_layer};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Advance, Binary, BinaryOp, L2Norm, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
@@ -14,6 +13,7 @@ use crate::{DType, Error, Result};
 pub mod names {
     pub const PIXELS: &str = "pixels";
     pub const ENCODED: &str = "encoded";
+    pub const ROWS: &str = "rows";
     pub const FEATURES: &str = "features";
     pub const IMAGE_EMBEDS: &str = "image_embeds";
     pub const TEXT_EMBEDS: &str = "text_embeds";
@@ -39,130 +39,8 @@ pub mod names {
     pub const CHOSEN: &str = "decode.chosen";
 }
 
-fn missing(what: &str, spec: &Spec) -> Error {
+pub(super) fn missing(what: &str, spec: &Spec) -> Error {
     Error::unsupported(what, format!("a model of type {} has none", spec.model_type))
-}
-
-/// Pictures -> features for the decoder, class logits or picture embeddings, whichever the model has.
-///
-/// Reads `pixels` \[pictures, channels, height, width\]; stores [`names::ENCODED`],
-/// [`names::CLASS_LOGITS`] or [`names::IMAGE_EMBEDS`]. With `all`, layers that nothing needs are computed too,
-/// for their taps.
-pub fn encode_graph(spec: &Spec, pictures: usize, size: (usize, usize), all: bool, compute: DType) -> Result<Graph> {
-    let tower = spec.vision.as_ref().ok_or_else(|| missing("a picture", spec))?;
-    let mut g = Graph::new();
-    let pixels = TensorType::new(compute, &[pictures, tower.patch.channels, size.0, size.1]);
-    let pixels = g.state(names::PIXELS, pixels);
-    let needed = match &spec.connector {
-        Some(connector) if !all => connector.select.layers.iter().copied().max().unwrap_or(0),
-        _ => tower.layers.len(),
-    };
-    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, pixels, pictures, size, needed))?;
-    if let Some(connector) = &spec.connector {
-        let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden, pictures))?;
-        g.store(features, names::ENCODED);
-    } else if let Some(classifier) = &spec.classifier {
-        let logits = g.scoped("classifier", |g| classify(g, tower, classifier, &hidden, pictures))?;
-        g.store(logits, names::CLASS_LOGITS);
-    } else if let Some(contrast) = &spec.contrast {
-        let embeds = g.scoped("projection", |g| project_images(g, contrast, &hidden, pictures))?;
-        g.store(embeds, names::IMAGE_EMBEDS);
-    }
-    Ok(g)
-}
-
-fn connect(
-    g: &mut Graph,
-    tower: &VisionTower,
-    connector: &Connector,
-    hidden: &Hidden,
-    pictures: usize,
-) -> Result<ValueId> {
-    let first = if connector.select.drop_prefix { tower.prefix.len() } else { 0 };
-    let kept = hidden.tokens - first;
-    let rows = pictures * hidden.tokens;
-    let picked: Vec<usize> =
-        (0..pictures).flat_map(|p| (first..hidden.tokens).map(move |t| p * hidden.tokens + t)).collect();
-    let states: Vec<ValueId> = connector.select.layers.iter().map(|l| hidden.states[*l]).collect();
-    let (last, before) = states.split_last().ok_or_else(|| Error::graph("connector", "selects no layer"))?;
-    let mut x = if let Some((head, middle)) = before.split_first() {
-        // Columns side by side = rows interleaved, seen with wider rows.
-        let mut all = *head;
-        for (i, state) in middle.iter().enumerate() {
-            let index: Vec<u32> = (0..((i + 2) * rows) as u32).collect();
-            all = splice(g, all, *state, &index, None)?;
-        }
-        let count = states.len();
-        let index: Vec<u32> = picked.iter().flat_map(|r| (0..count).map(move |s| (s * rows + r) as u32)).collect();
-        let side_by_side = splice(g, all, *last, &index, None)?;
-        g.reshape(side_by_side, &[pictures * kept, count * tower.patch.width])?
-    } else {
-        let index: Vec<u32> = picked.iter().map(|r| *r as u32).collect();
-        gather(g, *last, &index)?
-    };
-    g.tap("vision.selected", x);
-    if let Some(norm) = &connector.norm {
-        x = norm.apply(g, x)?;
-    }
-    for (i, (layer, norm)) in connector.layers.iter().enumerate() {
-        x = layer.apply(g, x)?;
-        if let Some(norm) = norm {
-            x = norm.apply(g, x)?;
-        }
-        if i + 1 < connector.layers.len() {
-            x = g.apply(Unary { op: UnaryOp::Act(connector.act) }, &[x])?;
-        }
-    }
-    g.tap("connector", x);
-    Ok(x)
-}
-
-fn final_norm(g: &mut Graph, tower: &VisionTower, hidden: &Hidden) -> Result<ValueId> {
-    let x = hidden.states[hidden.states.len() - 1];
-    match &tower.post_norm {
-        Some(norm) => norm.apply(g, x),
-        None => Ok(x),
-    }
-}
-
-fn classify(
-    g: &mut Graph,
-    tower: &VisionTower,
-    heads: &Classifier,
-    hidden: &Hidden,
-    pictures: usize,
-) -> Result<ValueId> {
-    let x = final_norm(g, tower, hidden)?;
-    g.tap("last_hidden_state", x);
-    let mut sum = None;
-    for (stage, row, layer) in &heads.heads {
-        let index: Vec<u32> = (0..pictures).map(|p| (p * hidden.tokens + row) as u32).collect();
-        let pooled = gather(g, x, &index)?;
-        let logits = layer.apply(g, pooled)?;
-        g.tap(stage, logits);
-        sum = Some(match sum {
-            None => logits,
-            Some(sum) => g.apply(Binary { op: BinaryOp::Add }, &[sum, logits])?,
-        });
-    }
-    let sum = sum.ok_or_else(|| Error::graph("classifier", "has no head"))?;
-    if heads.heads.len() == 1 {
-        return Ok(sum);
-    }
-    let mean = g.apply(Unary { op: UnaryOp::Affine { scale: 1.0 / heads.heads.len() as f32, shift: 0.0 } }, &[sum])?;
-    g.tap("logits", mean);
-    Ok(mean)
-}
-
-fn project_images(g: &mut Graph, contrast: &Contrast, hidden: &Hidden, pictures: usize) -> Result<ValueId> {
-    let index: Vec<u32> = (0..pictures).map(|p| (p * hidden.tokens) as u32).collect();
-    let class = gather(g, hidden.states[hidden.states.len() - 1], &index)?;
-    let pooled = contrast.image_norm.apply(g, class)?;
-    g.tap("vision.pooled", pooled);
-    let projected = contrast.image.apply(g, pooled)?;
-    let embeds = g.apply(L2Norm { eps: 1e-12 }, &[projected])?;
-    g.tap("image_embeds", embeds);
-    Ok(embeds)
 }
 
 /// Texts of these lengths -> [`names::TEXT_EMBEDS`]. Reads `ids` \[rows\], `positions` \[rows\] and `last` \[texts\]:
@@ -196,9 +74,9 @@ fn text_tower(g: &mut Graph, tower: &TextTower, lens: &[usize], rows: usize, com
         spans.extend([start, *len as u32, start, *len as u32]);
         start += *len as u32;
     }
-    let spans = g.constant_u32("spans", &[lens.len(), 4], &spans);
+    let flow = EncoderFlow::new(g.constant_u32("spans", &[lens.len(), 4], &spans));
     for (i, layer) in tower.layers.iter().enumerate() {
-        x = g.scoped(&format!("layer.{i}"), |g| encoder_layer(g, layer, x, spans))?;
+        x = g.scoped(&format!("layer.{i}"), |g| encoder_layer(g, layer, x, &flow))?;
         g.tap(&format!("text.layer.{i}"), x);
     }
     let last = g.state(names::LAST, TensorType::u32(&[lens.len()]));

@@ -6,11 +6,7 @@
 /// Returns `(index, weight)`, each `[prefix + to.0 * to.1, 16]`.
 pub fn bicubic_rows(prefix: usize, from: (usize, usize), to: (usize, usize)) -> (Vec<u32>, Vec<f32>) {
     let (vertical, horizontal) = (taps(from.0, to.0), taps(from.1, to.1));
-    let (mut index, mut weight) = (Vec::new(), Vec::new());
-    for row in 0..prefix {
-        index.extend([row as u32; 16]);
-        weight.extend([1.0f32].into_iter().chain([0.0; 15]));
-    }
+    let (mut index, mut weight) = same_rows(prefix);
     for down in &vertical {
         for across in &horizontal {
             for (y, wy) in down {
@@ -22,6 +18,12 @@ pub fn bicubic_rows(prefix: usize, from: (usize, usize), to: (usize, usize)) -> 
         }
     }
     (index, weight)
+}
+
+/// Taps that take `rows` table rows as they are.
+pub fn same_rows(rows: usize) -> (Vec<u32>, Vec<f32>) {
+    let weight = [1.0f32].into_iter().chain([0.0; 15]);
+    ((0..rows as u32).flat_map(|row| [row; 16]).collect(), (0..rows).flat_map(|_| weight.clone()).collect())
 }
 
 /// Four clamped source positions with weights for every target position of one axis.

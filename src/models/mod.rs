@@ -2,18 +2,22 @@
 //! graphs by way of blocks. No mathematics here, and no device.
 
 mod assemble;
+mod encode;
 pub mod families;
+mod features;
+mod inputs;
 mod interpolate;
 mod spec;
 mod vision;
 
-pub use assemble::{
-    DecodeShape, PrefillShape, decode_graph, encode_graph, names, prefill_graph, score_graph, text_graph,
-};
+pub use assemble::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph, score_graph, text_graph};
+pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
-pub use interpolate::bicubic_rows;
+pub use features::{Assembly, features_graph};
+pub use inputs::{TowerInputs, inputs_of};
+pub use interpolate::{bicubic_rows, same_rows};
 pub use spec::{
-    Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, PromptForm, Spec, TextTower,
-    UniformDtype, UniformFormat, VisionTower,
+    Bridge, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, Pooling, Positions, Projector, PromptForm,
+    Spec, TextTower, UniformDtype, UniformFormat, VisionTower,
 };
-pub use vision::{Hidden, vision_hidden};
+pub use vision::{Hidden, pixels_type, vision_hidden};

@@ -30,6 +30,14 @@ impl Dtypes for UniformFormat {
     }
 }
 
+/// How the patches of a tower know where they stand.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Positions {
+    /// A learned table \[prefix + side * side, width\] of the trained square, interpolated to other grids by torch's
+    /// bicubic filter (`align_corners=False`, no antialias).
+    Table(String),
+}
+
 /// A picture tower of the ViT kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VisionTower {
@@ -41,8 +49,8 @@ pub struct VisionTower {
     pub image_size: usize,
     /// Tensors of the rows before the patches: class token, distillation token.
     pub prefix: Vec<String>,
-    /// Position table \[prefix + patches, width\].
-    pub positions: String,
+    /// How patches know where they stand.
+    pub positions: Positions,
     /// Norm before the first layer.
     pub pre_norm: Option<Norm>,
     /// Layers.
@@ -56,7 +64,7 @@ impl VisionTower {
     pub fn grid(&self, (height, width): (usize, usize)) -> (usize, usize) {
         (height / self.patch.patch, width / self.patch.patch)
     }
-    /// Tokens of a picture, prefix included.
+    /// Tokens of an input, prefix included.
     pub fn tokens(&self, size: (usize, usize)) -> usize {
         let (rows, cols) = self.grid(size);
         rows * cols + self.prefix.len()
@@ -86,6 +94,35 @@ pub struct FeatureSelect {
 pub struct Connector {
     /// Which hidden states.
     pub select: FeatureSelect,
+    /// What is done to them.
+    pub bridge: Bridge,
+}
+
+/// The kinds of connector.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Bridge {
+    /// Row by row: linear layers with an activation between.
+    Mlp(Projector),
+}
+
+impl Bridge {
+    /// Features of an input whose grid has so many (rows, columns) of patches and `prefix` kept rows before them.
+    pub fn features(&self, grid: (usize, usize), prefix: usize) -> usize {
+        match self {
+            Self::Mlp(_) => grid.0 * grid.1 + prefix,
+        }
+    }
+    /// Widest activation.
+    pub fn widest(&self) -> usize {
+        match self {
+            Self::Mlp(p) => p.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0),
+        }
+    }
+}
+
+/// Linear layers on every row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projector {
     /// Norm on the selected features (ViP-LLaVA).
     pub norm: Option<Norm>,
     /// Layers, each followed by its norm (Yi-VL) if it has one, with the activation between layers.
@@ -216,6 +253,11 @@ pub struct Spec {
     pub decoder: Option<Decoder>,
     /// Id of the token that stands for a picture row in a prompt.
     pub image_token: Option<u32>,
+    /// Learned vectors that stand between the features of pictures: the names that plans use, and their tensors
+    /// \[width of the decoder\].
+    pub vectors: Vec<(&'static str, String)>,
+    /// Where two pictures follow one another and the last mark of one is the first of the next, it is written once.
+    pub merge_marks: bool,
     /// How a conversation is written without a chat template.
     pub prompt: PromptForm,
     /// Ids that end an answer, where generation_config.json says nothing.

@@ -9,24 +9,38 @@ use crate::kernels::{PatchEmbed, Pixels};
 /// Bound: that of a matrix product over `channels * patch^2` terms. Normalising 8-bit pixels in f32 adds an
 /// error to each factor: rescaling, subtracting and dividing (2.5 ulp) round relative to `|v * rescale| + |mean|`
 /// over `std`, at most 8 half ulps together.
-pub fn patch_embed(kernel: &PatchEmbed, pixels: &Array, w: &Array, bias: Option<&Array>, row: usize) -> Vec<Cell> {
+pub fn patch_embed(
+    kernel: &PatchEmbed,
+    [pixels, w]: [&Array; 2],
+    bias: Option<&Array>,
+    places: Option<&Array>,
+    row: usize,
+) -> Vec<Cell> {
     let patch = kernel.patch;
-    let planes = kernel.source == Pixels::Planes;
     let (channels, dtype) = match kernel.source {
         Pixels::Planes => (pixels.shape[1], pixels.dtype),
+        Pixels::Places => (w.shape[1] / (patch * patch), pixels.dtype),
         Pixels::Rgba8 { dtype, .. } => (3, dtype),
     };
-    let (height, width) = (pixels.shape[pixels.shape.len() - 2], pixels.shape[pixels.shape.len() - 1]);
-    let (grid_rows, grid_cols) = (height / patch, width / patch);
-    let (image, gy, gx) = (row / (grid_rows * grid_cols), row / grid_cols % grid_rows, row % grid_cols);
+    // (first pixel, pixels from line to line, pixels from plane to plane)
+    let [first, line, plane] = match places {
+        Some(places) => [0, 1, 2].map(|i| places.row(row)[i] as usize),
+        None => {
+            let (height, width) = (pixels.shape[pixels.shape.len() - 2], pixels.shape[pixels.shape.len() - 1]);
+            let (grid_rows, grid_cols) = (height / patch, width / patch);
+            let (image, gy, gx) = (row / (grid_rows * grid_cols), row / grid_cols % grid_rows, row % grid_cols);
+            // The channels of a word share one plane.
+            let (planes, step) = if kernel.source == Pixels::Planes { (channels, height * width) } else { (1, 0) };
+            [(image * planes * height + gy * patch) * width + gx * patch, width, step]
+        }
+    };
     // (value, error) of each pixel of the patch, channels slowest.
     let mut values = Vec::with_capacity(channels * patch * patch);
     for c in 0..channels {
         for py in 0..patch {
             for px in 0..patch {
-                let plane = if planes { image * channels + c } else { image };
-                let held = pixels.data[(plane * height + gy * patch + py) * width + gx * patch + px];
-                values.push(normalised(&kernel.source, held, c));
+                let at = first + c * plane + py * line + px;
+                values.push(normalised(&kernel.source, pixels.data[at.min(pixels.data.len() - 1)], c));
             }
         }
     }
@@ -47,7 +61,7 @@ pub fn patch_embed(kernel: &PatchEmbed, pixels: &Array, w: &Array, bias: Option<
 
 fn normalised(source: &Pixels, held: f64, c: usize) -> (f64, f64) {
     match source {
-        Pixels::Planes => (held, 0.0),
+        Pixels::Planes | Pixels::Places => (held, 0.0),
         Pixels::Rgba8 { rescale, mean, std, .. } => {
             let byte = f64::from(held as u32 >> (8 * c) & 255);
             let (scaled, mean, std) = (byte * f64::from(*rescale), f64::from(mean[c]), f64::from(std[c]));
@@ -69,7 +83,7 @@ mod tests {
         w.data[1] = 1.0; // c 0, py 0, px 1
         w.data[8 + 6] = 1.0; // c 1, py 1, px 0
         let kernel = PatchEmbed { patch: 2, bias: false, source: Pixels::Planes };
-        let row: Vec<f64> = patch_embed(&kernel, &pixels, &w, None, 1).iter().map(|c| c.want).collect();
+        let row: Vec<f64> = patch_embed(&kernel, [&pixels, &w], None, None, 1).iter().map(|c| c.want).collect();
         assert_eq!(row, [3.0, 15.0 + 5.0 + 2.0]);
     }
 
@@ -78,7 +92,7 @@ mod tests {
         let pixels = Array::new(DType::U32, &[1, 1, 1], vec![f64::from(0xff03_0201_u32)]);
         let w = Array::new(DType::F32, &[1, 3], vec![1.0, 10.0, 100.0]);
         let source = Pixels::Rgba8 { rescale: 0.5, mean: [0.5, 0.0, 0.5], std: [1.0, 2.0, 4.0], dtype: DType::F32 };
-        let cells = patch_embed(&PatchEmbed { patch: 1, bias: false, source }, &pixels, &w, None, 0);
+        let cells = patch_embed(&PatchEmbed { patch: 1, bias: false, source }, [&pixels, &w], None, None, 0);
         assert_eq!(cells[0].want, 0.0 + 10.0 * 0.5 + 100.0 * 0.25);
     }
 }

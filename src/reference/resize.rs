@@ -1,9 +1,10 @@
 //! Pictures: Pillow's resize as its own code defines it, the two passes of it that the kernels compute, and
 //! normalising. Integers are exact, so their bound is 0. Nothing here uses the tables of `image::Taps`.
 
+use super::matmul::smallest_of;
 use super::{Array, Cell, F32_EPS};
 use crate::image::Resample;
-use crate::kernels::ResizePass;
+use crate::kernels::{Normalize, ResizePass};
 
 const ONE: f64 = 4_194_304.0;
 
@@ -166,17 +167,19 @@ fn taps(first: &Array, count: &Array, weights: &Array, output: usize) -> Vec<(us
 /// Row `row` of the planes: image `row / (3 * height)`, channel, then the row of the picture.
 ///
 /// Bound: product and difference are rounded once each (or fused), each by half an ulp of its own size; the division
-/// adds 2.5 ulp of the result. `F32_EPS` is half an ulp.
-pub fn normalize(x: &Array, rescale: f64, mean: &[f32; 3], std: &[f32; 3], row: usize) -> Vec<Cell> {
+/// adds 2.5 ulp of the result, storing half an ulp of the type of the planes. `F32_EPS` is half an ulp.
+pub fn normalize(kernel: &Normalize, x: &Array, row: usize) -> Vec<Cell> {
     let height = x.shape[x.shape.len() - 2];
     let (image, channel, line) = (row / (3 * height), row / height % 3, row % height);
-    let (mean, std) = (f64::from(mean[channel]), f64::from(std[channel]));
+    let rescale = f64::from(kernel.rescale);
+    let (mean, std) = (f64::from(kernel.mean[channel]), f64::from(kernel.std[channel]));
     let cell = |word: &f64| {
         let byte = f64::from(*word as u32 >> (8 * channel) & 255);
         let difference = byte * rescale - mean;
         let want = difference / std;
         let before = (byte * rescale).abs() * F32_EPS + difference.abs() * 2.0 * F32_EPS;
-        Cell { want, bound: before / std.abs() + want.abs() * 5.0 * F32_EPS + f64::from(f32::MIN_POSITIVE) }
+        let stored = want.abs() * kernel.dtype.store_ulp() + smallest_of(kernel.dtype);
+        Cell { want, bound: before / std.abs() + want.abs() * 5.0 * F32_EPS + stored }
     };
     x.row(image * height + line).iter().map(cell).collect()
 }

@@ -73,9 +73,7 @@ impl Golden {
 
 /// A picture with the geometry that the model's preprocessing gives it.
 pub fn pixels(model: &Model, source: PictureSource) -> Pixels {
-    let (width, height) = source.size();
-    let preprocess = model.files.preprocess.as_ref().unwrap();
-    Pixels { plan: preprocess.plan(width, height, Policy::Auto, None).unwrap(), source }
+    model.pixels(source, Policy::Auto).unwrap()
 }
 
 pub fn goldens() -> PathBuf {
@@ -120,8 +118,8 @@ pub async fn encode(session: &mut Session, golden: &Golden) -> Result<()> {
         return Ok(());
     }
     let (shape, values) = golden.pixels();
-    session.set_pixels(&values, &shape).await?;
-    session.encode(shape[0], (shape[2], shape[3]), &nothing).await?;
+    session.set_pixels(&values).await?;
+    session.encode(&omma::models::TowerInputs::same((shape[2], shape[3]), shape[0]), &nothing).await?;
     Ok(())
 }
 

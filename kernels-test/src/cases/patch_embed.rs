@@ -14,6 +14,25 @@ fn planes(x: DType, w: DType, pixels: [usize; 4], patch: usize, dim: usize, bias
     Case::new(name, PatchEmbed { patch, bias, source: Pixels::Planes }, inputs)
 }
 
+/// Pictures of these (height, width), their planes one after the other.
+fn places(x: DType, w: DType, sizes: &[(usize, usize)], channels: usize, patch: usize, dim: usize) -> Case {
+    let (mut list, mut first) = (Vec::new(), 0);
+    for (height, width) in sizes {
+        for row in 0..height / patch {
+            for col in 0..width / patch {
+                let corner = first + row * patch * width + col * patch;
+                list.extend([corner, *width, height * width, u32::MAX as usize].map(|n| n as f64));
+            }
+        }
+        first += channels * height * width;
+    }
+    let mut inputs = vec![Input::float(x, &[first]), Input::panels(w, dim, channels * patch * patch)];
+    inputs.push(Input::f32(&[dim]));
+    inputs.push(Input::new(TensorType::u32(&[list.len() / 4, 4]), Fill::Values(list)));
+    let name = format!("places {sizes:?} of {channels} patch {patch} dim {dim} {x} {w} bias");
+    Case::new(name, PatchEmbed { patch, bias: true, source: Pixels::Places }, inputs)
+}
+
 /// `pixels` is \[images, height, width\].
 fn rgba8(pixels: [usize; 3], patch: usize, dim: usize, dtype: DType, w: DType) -> Case {
     let mean = [0.481_454_66, 0.457_827_5, 0.408_210_73];
@@ -41,6 +60,11 @@ pub fn cases() -> Vec<Case> {
         rgba8([2, 30, 45], 14, 37, F32, F32),
         rgba8([1, 33, 32], 16, 64, F32, BF16),
         rgba8([1, 31, 29], 3, 44, F16, F16),
+        places(F32, F32, &[(1, 1)], 1, 1, 1),
+        places(F32, F32, &[(30, 17), (14, 45)], 3, 7, 37),
+        places(F32, F16, &[(33, 64), (64, 33), (32, 32)], 3, 16, 64),
+        places(F16, BF16, &[(9, 20), (12, 3)], 5, 3, 40),
+        places(F32, F32, &[(336, 448), (448, 336), (336, 336)], 3, 14, 130),
         planes(F32, F32, [1, 3, 224, 224], 16, 768, true).bench(),
         planes(F32, F32, [1, 3, 336, 336], 14, 1024, false).bench_only(),
         rgba8([1, 336, 336], 14, 1024, F32, F32).bench_only(),
@@ -56,5 +80,9 @@ pub fn draw(d: &mut Draw) -> Drawn {
         return row!(rgba8([images, height, width], patch, dim, x, w));
     }
     let (channels, bias) = (d.size(5), d.flag());
+    if d.flag() {
+        let other = (patch + d.below(30), patch + d.below(30));
+        return row!(places(x, w, &[(height, width), other], channels, patch, dim));
+    }
     row!(planes(x, w, [images, channels, height, width], patch, dim, bias))
 }

@@ -4,11 +4,13 @@
 use super::common::{Common, out, print_json, read_file};
 use super::run::case::Case;
 use super::run::inputs::Inputs;
+use super::run::pixels::{self, Planes};
 use omma::checkpoint::open_model;
 use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels, Sequence, Session, SessionOptions};
 use omma::graph::{BadCell, ReplayShaders, StepRecord};
 use omma::image::{Picture, Policy};
 use omma::kernels::SampleSettings;
+use omma::models::TowerInputs;
 use omma::{DType, Error, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -46,8 +48,7 @@ pub struct Args {
 /// What one run takes.
 #[derive(Default)]
 struct Request {
-    /// Normalised planes, shape first.
-    planes: Option<(Vec<usize>, Vec<f32>)>,
+    planes: Option<Planes>,
     pictures: Vec<Pixels>,
     texts: Vec<Vec<u32>>,
 }
@@ -107,36 +108,33 @@ fn of_case(folder: &Path, model: &Model) -> Result<Request> {
         true => inputs.sequences()?.into_iter().map(|(ids, _)| ids).collect(),
         false => Vec::new(),
     };
-    Ok(Request { planes: inputs.floats.get("pixel_values").cloned(), pictures: Vec::new(), texts })
+    Ok(Request { planes: pixels::stored(model, &inputs)?, pictures: Vec::new(), texts })
 }
 
 /// A gradient with stripes, and ids spread over the vocabulary.
 fn made_up(model: &Model, tokens: usize) -> Result<Request> {
     let mut request = Request::default();
-    let mut rows = 0;
+    let mut rows = Vec::new();
     if let Some(tower) = &model.spec.vision {
         let side = tower.image_size as u32;
         let bytes: Vec<u8> = (0..side * side * 3).map(|i| ((i / 97) ^ (i % 61 * 3)) as u8).collect();
-        let picture = Picture::from_rgb8(side, side, &bytes)?;
-        let mut size = (side as usize, side as usize);
-        match &model.files.preprocess {
-            Some(preprocess) => {
-                let plan = preprocess.plan(side, side, Policy::Auto, None)?;
-                size = (plan.output().1 as usize, plan.output().0 as usize);
-                request.pictures.push(Pixels { source: PictureSource::Host(Arc::new(picture)), plan });
+        let picture = Arc::new(Picture::from_rgb8(side, side, &bytes)?);
+        if model.files.processor.is_some() {
+            request.pictures.push(model.pixels(PictureSource::Host(picture), Policy::Auto)?);
+            let token = model.spec.image_token.unwrap_or(0);
+            rows.extend(vec![token; model.feature_rows(&request.pictures)?]);
+        } else {
+            let inputs = TowerInputs::same((side as usize, side as usize), 1);
+            if model.spec.connector.is_some() {
+                rows.extend(vec![model.spec.image_token.unwrap_or(0); inputs.features(&model.spec)?[0]]);
             }
-            None => {
-                let values = bytes.iter().map(|b| f32::from(*b) / 127.5 - 1.0).collect();
-                request.planes = Some((vec![1, tower.patch.channels, size.0, size.1], values));
-            }
+            let values = bytes.iter().map(|b| f32::from(*b) / 127.5 - 1.0).collect();
+            request.planes = Some(Planes { values, inputs });
         }
-        let dropped = model.spec.connector.as_ref().is_some_and(|c| c.select.drop_prefix);
-        rows = tower.tokens(size) - if dropped { tower.prefix.len() } else { 0 };
     }
     let spread = |vocab: usize, count: usize| (0..count).map(|i| (i * 7919 % vocab.max(1)) as u32).collect::<Vec<_>>();
     if let Some(decoder) = &model.spec.decoder {
-        let image = if model.spec.connector.is_some() { rows } else { 0 };
-        let mut ids = vec![model.spec.image_token.unwrap_or(0); image];
+        let mut ids = rows;
         ids.extend(spread(decoder.vocab, tokens.max(1)).iter().map(|id| {
             // A picture token among the text would ask for another picture.
             if Some(*id) == model.spec.image_token { 0 } else { *id }
@@ -150,18 +148,16 @@ fn made_up(model: &Model, tokens: usize) -> Result<Request> {
 
 /// Runs the request's programs, each once more under its oracles.
 async fn search(session: &mut Session, request: &Request) -> Result<Option<Box<StepRecord>>> {
-    let mut encoded = None;
-    if let Some((shape, values)) = &request.planes {
-        let [pictures, _, height, width] = shape[..] else {
-            return Err(Error::argument("pixel_values", format!("has shape {shape:?}")));
-        };
-        session.set_pixels(values, shape).await?;
-        encoded = Some((pictures, (height, width)));
-    } else if !request.pictures.is_empty() {
-        encoded = Some((request.pictures.len(), session.preprocess(&request.pictures).await?));
-    }
-    if let Some((pictures, size)) = encoded {
-        session.encode(pictures, size, &|_| false).await?;
+    let inputs = match &request.planes {
+        Some(planes) => {
+            session.set_pixels(&planes.values).await?;
+            planes.inputs.clone()
+        }
+        None if request.pictures.is_empty() => TowerInputs::default(),
+        None => session.preprocess(&request.pictures).await?,
+    };
+    if !inputs.sizes.is_empty() {
+        session.encode(&inputs, &|_| false).await?;
         if let Some(bad) = session.bisect().await? {
             return Ok(Some(bad));
         }

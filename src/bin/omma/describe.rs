@@ -6,7 +6,7 @@ use super::source::{self, Loaded};
 use omma::generate::{Answer, Finish, GenerateOptions, OpenModel, Pixels, Request, Sampling, Session, SessionOptions};
 use omma::gpu::Cancel;
 use omma::graph::RunOptions;
-use omma::image::Policy;
+use omma::image::tiles::Wish;
 use omma::quant::Encoding;
 use omma::{DType, Error, Result};
 use serde_json::json;
@@ -35,7 +35,7 @@ pub struct Args {
     /// Most new tokens; without it what the checkpoint says, or 256.
     #[arg(long)]
     max_new_tokens: Option<usize>,
-    /// How large pictures are cut: none, pad, auto.
+    /// How large pictures are cut: auto (what the checkpoint says), none, pad, or another policy that its tower takes.
     #[arg(long, default_value = "auto")]
     tiling: String,
     /// Keep matrices in this format, e.g. f16, q8_0 or q4_0; without it as they are stored.
@@ -62,7 +62,7 @@ pub struct Args {
     /// End the answer before this text; may be given several times.
     #[arg(long)]
     stop: Vec<String>,
-    /// Most tokens that one picture may take.
+    /// Most tokens that one picture may take; its policy then cuts it into fewer or smaller tiles.
     #[arg(long)]
     max_image_tokens: Option<usize>,
     /// One JSON object instead of the text.
@@ -73,15 +73,16 @@ pub struct Args {
 /// Runs the command.
 pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let open = open_model(args)?;
-    let policy: Policy = args.tiling.parse()?;
+    let max_tokens = args.max_image_tokens.map(|tokens| tokens as u64);
+    let wish = Wish { policy: args.tiling.parse()?, max_tokens, resized: None };
     let pictures = source::decode(&args.images)?;
     let cancel = source::cancel_on_interrupt()?;
     let loaded = source::load(common, args.model.as_deref(), open, &cancel).await?;
     let spec = &loaded.model.spec;
     let result = if spec.decoder.is_some() {
-        answer(args, &loaded, source::plan(&loaded.model, &pictures, policy)?, cancel).await
+        answer(args, &loaded, source::plan(&loaded.model, &args.images, &pictures, &wish)?, cancel).await
     } else if spec.classifier.is_some() {
-        classify(args, &loaded, source::plan(&loaded.model, &pictures, policy)?, cancel).await
+        classify(args, &loaded, source::plan(&loaded.model, &args.images, &pictures, &wish)?, cancel).await
     } else {
         let reason = format!("{} only embeds pictures and texts; use `omma embed`", spec.model_type);
         Err(Error::unsupported("omma describe", reason))
@@ -128,24 +129,21 @@ fn generate_options(args: &Args, loaded: &Loaded) -> Result<GenerateOptions> {
     Ok(options)
 }
 
-/// The request, its pictures within the limit of tokens.
-fn request(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>) -> Result<Request> {
-    if let Some(limit) = args.max_image_tokens
-        && let Some(rows) = pictures.iter().map(|p| loaded.model.picture_rows(p)).find(|rows| *rows > limit)
-    {
-        let reason = format!("{limit}: this model takes {rows} tokens for a picture and cannot take fewer");
-        return Err(Error::argument("--max-image-tokens", reason));
+/// The request. A cap that changed a plan is told.
+fn request(args: &Args, pictures: Vec<Pixels>) -> Request {
+    for choice in pictures.iter().filter_map(|p| p.plan.choice.as_ref()) {
+        eprintln!("notice: {choice}");
     }
     if let (true, Some(prompt)) = (args.raw, &args.prompt) {
-        return Ok(Request::exact(pictures, prompt));
+        return Request::exact(pictures, prompt);
     }
     let question = if pictures.is_empty() { "" } else { "What is in the picture?" };
-    Ok(Request::new(pictures, args.prompt.as_deref().unwrap_or(question)))
+    Request::new(pictures, args.prompt.as_deref().unwrap_or(question))
 }
 
 async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Cancel) -> Result<()> {
     let options = generate_options(args, loaded)?;
-    let request = request(args, loaded, pictures)?;
+    let request = request(args, pictures);
     let tokens = loaded.model.prompt_tokens(&request)?;
     let longest = loaded.model.spec.decoder.as_ref().map_or(0, |d| d.max_positions);
     if tokens > longest {
@@ -213,8 +211,8 @@ async fn classify(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: C
     let mut session = Session::new(loaded.model.clone(), options);
     let mut rows = Vec::new();
     for (path, picture) in args.images.iter().zip(pictures) {
-        let size = session.preprocess(&[picture]).await?;
-        session.encode(1, size, &|_| false).await?;
+        let inputs = session.preprocess(&[picture]).await?;
+        session.encode(&inputs, &|_| false).await?;
         let logits = session.read(omma::models::names::CLASS_LOGITS, &[1, labels.len()]).await?;
         let best = best_labels(&logits, labels);
         if !args.json {

@@ -14,6 +14,7 @@ use omma::checkpoint::{TensorBytes, write_safetensors};
 use omma::generate::{Model, OpenModel, Pixels, Session, SessionOptions, Stage};
 use omma::graph::RunOptions;
 use omma::image::Policy;
+use omma::image::tiles::Wish;
 use omma::models::names;
 use omma::text::Segment;
 use omma::{DType, Error, Result};
@@ -35,7 +36,7 @@ pub struct Args {
     /// A text to embed and to compare with the pictures; may be given several times.
     #[arg(long)]
     text: Vec<String>,
-    /// How large pictures are cut: none, pad, auto.
+    /// How large pictures are cut: auto (what the checkpoint says), none, pad, or another policy that its tower takes.
     #[arg(long, default_value = "auto")]
     tiling: String,
     /// Names and shapes of the tensors as one JSON object.
@@ -56,7 +57,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let cancel = source::cancel_on_interrupt()?;
     let loaded = source::load(common, Some(&args.model), OpenModel::default(), &cancel).await?;
     let model = &loaded.model;
-    let pictures = source::plan(model, &pictures, policy)?;
+    let pictures = source::plan(model, &args.images, &pictures, &Wish { policy, ..Wish::default() })?;
     let options = SessionOptions { run: RunOptions { cancel, ..Default::default() }, ..Default::default() };
     let mut session = Session::new(model.clone(), options);
     let mut tensors = Tensors::new();
@@ -106,8 +107,8 @@ async fn embed_pictures(session: &mut Session, pictures: &[Pixels], texts: usize
     let stage = token_stage(&model);
     let (mut embeds, mut scores) = (Vec::new(), Vec::new());
     for (i, picture) in pictures.iter().enumerate() {
-        let size = session.preprocess(std::slice::from_ref(picture)).await?;
-        let stages = session.encode(1, size, &|name| name.is_empty() || name == stage).await?;
+        let inputs = session.preprocess(std::slice::from_ref(picture)).await?;
+        let stages = session.encode(&inputs, &|name| name.is_empty() || name == stage).await?;
         let tokens = stages.into_iter().find(|s| s.name == stage);
         let tokens = tokens.ok_or_else(|| Error::graph(&stage, "was not made"))?;
         match &model.spec.contrast {

@@ -6,6 +6,7 @@ use omma::generate::{
 };
 use omma::gpu::{AdapterChoice, adapters, choose, wgpu};
 use omma::graph::Plan;
+use omma::image::Policy;
 use omma::models::Spec;
 use omma::quant::Encoding;
 use omma::{Caps, DType, Error, Result};
@@ -22,6 +23,9 @@ pub struct Args {
     /// No picture.
     #[arg(long, conflicts_with = "image")]
     no_image: bool,
+    /// How pictures are cut: auto (what the checkpoint says), none, pad, or another policy that its tower takes.
+    #[arg(long, default_value = "auto", value_parser = parse_policy)]
+    tiling: Policy,
     /// Tokens of the prompt beside those of the pictures.
     #[arg(long, default_value_t = 32)]
     prompt_tokens: usize,
@@ -64,15 +68,15 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let (read, spec) = planned_spec(&*files, encoding).await?;
     let (adapter, caps) = adapter_caps(common).await?;
     let request = PlanRequest { encoding, ..request(args, &spec) };
-    let preprocess = read.preprocess.as_ref();
+    let processor = read.processor.as_ref();
     let (context, plan) = match args.fit {
-        Some(limit) => largest_context(&spec, preprocess, &caps, &request, limit)?,
+        Some(limit) => largest_context(&spec, processor, &caps, &request, limit)?,
         None => {
             // The default context grows with the prompt; one that was asked for does not.
-            let pictures = planned_image_tokens(&spec, preprocess, &request)?;
+            let pictures = planned_image_tokens(&spec, processor, &request)?;
             let needed = pictures + request.prompt_tokens + request.max_new;
             let context = args.context.unwrap_or(request.context.max(needed));
-            (context, plan_memory(&spec, preprocess, &caps, &PlanRequest { context, ..request.clone() })?)
+            (context, plan_memory(&spec, processor, &caps, &PlanRequest { context, ..request.clone() })?)
         }
     };
     let request = PlanRequest { context, ..request };
@@ -102,6 +106,7 @@ fn request(args: &Args, spec: &Spec) -> PlanRequest {
     let pictures = if args.image.is_empty() { own.into_iter().collect() } else { args.image.clone() };
     PlanRequest {
         pictures: if args.no_image || spec.vision.is_none() { Vec::new() } else { pictures },
+        policy: args.tiling,
         prompt_tokens: args.prompt_tokens,
         batch: args.batch.clamp(1, 1 << 16),
         context: args.context.unwrap_or(PlanRequest::default().context),
@@ -111,6 +116,10 @@ fn request(args: &Args, spec: &Spec) -> PlanRequest {
         fuse: !args.no_fuse,
         ..PlanRequest::default()
     }
+}
+
+fn parse_policy(text: &str) -> std::result::Result<Policy, String> {
+    text.parse().map_err(|e: Error| e.to_string())
 }
 
 /// Capabilities of the chosen adapter; without any adapter those of the floor. No device is opened.

@@ -6,6 +6,7 @@ mod decoder;
 mod dump;
 mod encoders;
 pub(crate) mod inputs;
+pub(crate) mod pixels;
 
 use super::common::Common;
 use case::{Case, Sample};
@@ -42,13 +43,13 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let device = common.device().await?;
     let model = Arc::new(load(&device, args).await?);
     for (i, sample) in case.samples.iter().enumerate() {
-        let inputs = Inputs::read(&args.case, sample, &model, args.from == "pictures")?;
+        let mut inputs = Inputs::read(&args.case, sample, &model, args.from == "pictures")?;
         let mut dump = Dump::new(sample);
         let context = Context { model: model.clone(), fuse: !args.no_fuse };
         if model.spec.decoder.is_some() {
-            decoder::run(&context, &case, sample, &inputs, &mut dump).await?;
+            decoder::run(&context, &case, sample, &mut inputs, &mut dump).await?;
         } else {
-            encoders::run(&context, sample, &inputs, &mut dump).await?;
+            encoders::run(&context, sample, &mut inputs, &mut dump).await?;
         }
         dump.inputs(&inputs)?;
         dump.write(&numbered(&args.dump, i))?;

@@ -4,7 +4,8 @@ use crate::common::{Common, read_file};
 use omma::checkpoint::{Directory, Files, open_model};
 use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels};
 use omma::gpu::{Cancel, Device};
-use omma::image::{Limits, Picture, Policy};
+use omma::image::tiles::Wish;
+use omma::image::{Limits, Picture};
 use omma::{DType, Error, Result};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -79,9 +80,25 @@ pub fn decode(paths: &[PathBuf]) -> Result<Vec<Arc<Picture>>> {
     paths.iter().map(picture).collect()
 }
 
-/// Plans the way of pictures into the model.
-pub fn plan(model: &Model, pictures: &[Arc<Picture>], policy: Policy) -> Result<Vec<Pixels>> {
-    pictures.iter().map(|picture| model.pixels(PictureSource::Host(picture.clone()), policy)).collect()
+/// Decodes a picture as the model's processor does: transparent ones on its colour, if it has one.
+pub fn decode_for(model: &Model, name: &str, bytes: &[u8]) -> Result<Picture> {
+    match model.files.processor.as_ref().and_then(|p| p.levels.over) {
+        Some(colour) => Picture::decode_over(name, bytes, &Limits::default(), colour),
+        None => Picture::decode(name, bytes, &Limits::default()),
+    }
+}
+
+/// Plans the way of decoded pictures into the model. Those that its processor decodes in another way are read again.
+pub fn plan(model: &Model, paths: &[PathBuf], pictures: &[Arc<Picture>], wish: &Wish) -> Result<Vec<Pixels>> {
+    let again = model.files.processor.as_ref().is_some_and(|p| p.levels.over.is_some());
+    let pixels = |(path, picture): (&PathBuf, &Arc<Picture>)| {
+        let picture = match again {
+            true => Arc::new(decode_for(model, &path.display().to_string(), &read_file(path)?)?),
+            false => picture.clone(),
+        };
+        model.pixels_with(PictureSource::Host(picture), wish)
+    };
+    paths.iter().zip(pictures).map(pixels).collect()
 }
 
 /// A flag that Ctrl-C sets; the second one ends the process.

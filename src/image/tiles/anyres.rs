@@ -57,7 +57,7 @@ impl AnyRes {
         let canvases = (1..=6).flat_map(|a| (1..=6).map(move |b| (a * 384, b * 384))).collect();
         Self { tile: 384, canvases, max: Some(max), ..Self::default() }
     }
-    fn policy(&self) -> Policy {
+    pub(super) fn policy(&self) -> Policy {
         if !self.newline && self.unpad == Unpad::Keep { Policy::Hd } else { Policy::AnyRes { max: self.max } }
     }
 

@@ -32,6 +32,13 @@ pub struct Input {
     pub shrunk: Option<(u32, u32)>,
 }
 
+impl Input {
+    /// Width and height of what the tower gets.
+    pub fn size(&self) -> (u32, u32) {
+        self.shrunk.or(self.steps.last().map(Plan::output)).unwrap_or_default()
+    }
+}
+
 impl TilePlan {
     /// The ways to all inputs, in the order in which their features stand.
     ///

@@ -19,6 +19,7 @@ mod monkey;
 mod native;
 mod pixtral;
 mod plan;
+mod processor;
 mod python;
 mod show;
 mod slices;
@@ -51,6 +52,7 @@ pub use pixtral::Pixtral;
 pub use plan::{
     Area, FeatureMap, Features, From, MAX_SIDE, MAX_TILES, Mark, Of, Overview, Place, Segment, Tile, TilePlan, Tokens,
 };
+pub use processor::{Processor, Wish};
 pub use uhd::Uhd;
 pub use uhd_paper::UhdPaper;
 pub use whole::Whole;
@@ -118,6 +120,27 @@ impl Tiling {
             Policy::XComposer4Khd => Self::XComposer(XComposer::khd4()),
         };
         tiling.checked()
+    }
+
+    /// The policy that it is a setting of.
+    pub fn policy(&self) -> Policy {
+        match self {
+            Self::Whole(rule) if rule.pad => Policy::Pad,
+            Self::Whole(_) => Policy::None,
+            Self::AnyRes(rule) => rule.policy(),
+            Self::Uhd(_) => Policy::Uhd { max: None, size: None, patch: None },
+            Self::UhdPaper(_) => Policy::UhdPaper { max: None, size: None, patch: None },
+            Self::Monkey(_) => Policy::Monkey,
+            Self::MiniCpmV(_) => Policy::MiniCpmV,
+            Self::InternVl(_) => Policy::InternVl,
+            Self::Native(_) => Policy::Native,
+            Self::Fuyu(_) => Policy::Fuyu,
+            Self::Idefics2(_) => Policy::Idefics2,
+            Self::Idefics3(_) => Policy::Idefics3,
+            Self::Pixtral(_) => Policy::Pixtral,
+            Self::Mllama(_) => Policy::Mllama,
+            Self::XComposer(_) => Policy::XComposer,
+        }
     }
 
     /// The plan for a picture of `width` x `height` pixels.

@@ -2,11 +2,11 @@
 
 use super::{activation, divided, layer_count};
 use crate::Result;
-use crate::blocks::{EncoderLayer, Linear, Norm, PatchEmbedding, SelfAttention};
+use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, SelfAttention};
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::CLIP;
 use crate::kernels::Act;
-use crate::models::{Contrast, Dtypes, Pooling, Spec, TextTower, VisionTower};
+use crate::models::{Contrast, Dtypes, Pooling, Positions, Spec, TextTower, VisionTower};
 
 pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let empty = || Config::parse(config.file(), b"{}");
@@ -71,9 +71,9 @@ impl Sizes {
                 attention,
                 out: linear("self_attn.out_proj", width, width),
                 norm2: norm("layer_norm2"),
-                fc1: linear("mlp.fc1", mlp, width),
-                act,
-                fc2: linear("mlp.fc2", width, mlp),
+                mlp: Mlp::Plain { fc1: linear("mlp.fc1", mlp, width), act, fc2: linear("mlp.fc2", width, mlp) },
+                scales: None,
+                windowed: false,
             }
         };
         (0..self.layers).map(layer).collect()
@@ -100,7 +100,7 @@ pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) ->
         },
         image_size,
         prefix: vec![format!("{front}.embeddings.class_embedding")],
-        positions: format!("{front}.embeddings.position_embedding.weight"),
+        positions: Positions::Table(format!("{front}.embeddings.position_embedding.weight")),
         pre_norm: norm("pre_layrnorm"),
         layers: sizes.layers(dtypes, front, false),
         post_norm: norm("post_layernorm"),

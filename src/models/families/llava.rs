@@ -1,4 +1,4 @@
-//! LLaVA (Liu et al. 2023) and what shares its net: v1, 1.5, LLaVAR, SVIT, ViP-LLaVA, Yi-VL. Reads the layout of
+//! LLaVA (Liu et al. 2023) and what shares its net: v1, 1.5, HD, NeXT, LLaVAR, SVIT, ViP-LLaVA, Yi-VL. Reads the layout of
 //! transformers (`vision_config`, `text_config`) and that of the original code (`mm_projector_type`).
 
 use super::clip::vision_tower;
@@ -8,7 +8,7 @@ use crate::blocks::{Linear, Norm};
 use crate::checkpoint::schemes::VISION_LANGUAGE;
 use crate::checkpoint::{Config, Rule, Scheme, rule};
 use crate::kernels::Act;
-use crate::models::{Connector, Dtypes, FeatureSelect, PromptForm, Spec, VisionTower};
+use crate::models::{Bridge, Connector, Dtypes, FeatureSelect, Projector, PromptForm, Spec, VisionTower};
 
 const PROJECTOR: &str = "multi_modal_projector";
 const TOWER: &str = "vision_tower.vision_model";
@@ -39,10 +39,16 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         image_token: Some(image as u32),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?.or(llama::pad(&text)?),
+        vectors: if config.string("model_type", "")? == "llava_next" { newline() } else { Vec::new() },
         prompt: if config.string("model_type", "")? == "vipllava" { VIP } else { V15 },
         scheme: VISION_LANGUAGE,
         ..Spec::default()
     })
+}
+
+/// The vector behind every row of LLaVA-NeXT's map.
+fn newline() -> Vec<(&'static str, String)> {
+    vec![("image_newline", "image_newline".to_owned())]
 }
 
 /// What LLaVA's configuration means when it has no `vision_config`.
@@ -124,9 +130,11 @@ fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dt
     let eps = config.f64("projector_layernorm_eps", 1e-5)? as f32;
     Ok(Connector {
         select: FeatureSelect { layers, drop_prefix },
-        norm: vip.then(|| Norm::Layer { name: format!("{PROJECTOR}.projector_layernorm"), eps }),
-        layers: vec![linear("linear_1", width, input), linear("linear_2", width, width)],
-        act: activation(config, "projector_hidden_act", "gelu")?,
+        bridge: Bridge::Mlp(Projector {
+            norm: vip.then(|| Norm::Layer { name: format!("{PROJECTOR}.projector_layernorm"), eps }),
+            layers: vec![linear("linear_1", width, input), linear("linear_2", width, width)],
+            act: activation(config, "projector_hidden_act", "gelu")?,
+        }),
     })
 }
 
@@ -171,11 +179,12 @@ fn original(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     };
     Ok(Spec {
         vision: Some(tower),
-        connector: Some(Connector { select, norm: None, layers, act: Act::Gelu }),
+        connector: Some(Connector { select, bridge: Bridge::Mlp(Projector { norm: None, layers, act: Act::Gelu }) }),
         image_token: Some(decoder.vocab as u32),
         decoder: Some(decoder),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?,
+        vectors: if config.string("mm_patch_merge_type", "flat")?.contains("unpad") { newline() } else { Vec::new() },
         prompt: original_form(config)?,
         scheme,
         ..Spec::default()

@@ -30,8 +30,8 @@ pub static FAMILIES: &[Family] = &[
         read: llama::read,
     },
     Family {
-        model_types: &["llava", "vipllava", "llava_llama", "llava_mistral"],
-        about: "LLaVA v1, 1.5, ViP-LLaVA, Yi-VL and what shares their net",
+        model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
+        about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL and what shares their net",
         read: llava::read,
     },
 ];

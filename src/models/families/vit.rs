@@ -2,10 +2,10 @@
 
 use super::{activation, divided, layer_count};
 use crate::Result;
-use crate::blocks::{EncoderLayer, Linear, Norm, PatchEmbedding, SelfAttention};
+use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, SelfAttention};
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::VIT;
-use crate::models::{Classifier, Dtypes, Spec, VisionTower};
+use crate::models::{Classifier, Dtypes, Positions, Spec, VisionTower};
 
 pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let deit = config.string("model_type", "")? == "deit";
@@ -50,9 +50,13 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: u
             attention,
             out: linear("attention.output.dense", width, width),
             norm2: norm("layernorm_after"),
-            fc1: linear("intermediate.dense", mlp, width),
-            act,
-            fc2: linear("output.dense", width, mlp),
+            mlp: Mlp::Plain {
+                fc1: linear("intermediate.dense", mlp, width),
+                act,
+                fc2: linear("output.dense", width, mlp),
+            },
+            scales: None,
+            windowed: false,
         }
     };
     let embeddings = |name: &str| format!("{front}.embeddings.{name}");
@@ -76,7 +80,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: u
         },
         image_size,
         prefix,
-        positions: embeddings("position_embeddings"),
+        positions: Positions::Table(embeddings("position_embeddings")),
         pre_norm: None,
         layers: (0..layer_count(config, "num_hidden_layers", 12)?).map(layer).collect(),
         post_norm: Some(Norm::Layer { name: format!("{front}.layernorm"), eps }),

@@ -10,6 +10,7 @@ use omma::gpu::Device;
 use omma::graph::RunOptions;
 use omma::kernels::{SampleSettings, TensorType};
 use omma::measure::random;
+use omma::models::TowerInputs;
 use omma::{DType, Error, Result};
 use std::sync::Arc;
 use std::time::Instant;
@@ -100,18 +101,19 @@ impl Bench<'_> {
         let (name, shape_text, cost, submits) = self.subject("encode", format!("1x3x{0}x{0}", self.side))?;
         let planes = random(&TensorType::f32(&shape), 3, -1.0, 1.0);
         let planes: Vec<f32> = planes.data.iter().map(|v| *v as f32).collect();
-        self.session.set_pixels(&planes, &shape).await?;
+        self.session.set_pixels(&planes).await?;
         let dtype = self.dtype.clone();
-        let (device, size, session) = (self.device, (self.side, self.side), &mut self.session);
+        let inputs = TowerInputs::same((self.side, self.side), 1);
+        let (device, session) = (self.device, &mut self.session);
         let subject = Subject { name: &name, kernel: "encode", shape: shape_text, dtype, cost };
         let work = async || {
-            session.encode(1, size, &|_| false).await?;
+            session.encode(&inputs, &|_| false).await?;
             device.idle().await?;
             let before = device.ledger().memory().allocations;
             let mut times = Vec::new();
             for _ in 0..RUNS {
                 let start = Instant::now();
-                session.encode(1, size, &|_| false).await?;
+                session.encode(&inputs, &|_| false).await?;
                 device.idle().await?;
                 times.push(start.elapsed().as_secs_f64() * 1e3);
             }
@@ -134,14 +136,15 @@ impl Bench<'_> {
         let prompt = self.prompt();
         let (name, shape, cost, submits) = self.subject("prefill", format!("{} tokens", prompt.ids.len()))?;
         let dtype = self.dtype.clone();
-        let (device, size, session) = (self.device, (self.side, self.side), &mut self.session);
+        let inputs = TowerInputs::same((self.side, self.side), 1);
+        let (device, session) = (self.device, &mut self.session);
         let subject = Subject { name: &name, kernel: "prefill", shape, dtype, cost };
         let work = async || {
             let (mut times, mut made) = (Vec::new(), 0);
             for run in 0..=RUNS {
                 session.reset();
                 if !prompt.pictures.is_empty() {
-                    session.encode(1, size, &|_| false).await?;
+                    session.encode(&inputs, &|_| false).await?;
                 }
                 device.idle().await?;
                 let before = device.ledger().memory().allocations;

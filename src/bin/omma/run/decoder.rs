@@ -9,7 +9,13 @@ use omma::generate::{Sequence, Session, SessionOptions};
 use omma::kernels::SampleSettings;
 
 /// Runs a sample.
-pub async fn run(context: &Context, case: &Case, sample: &Sample, inputs: &Inputs, dump: &mut Dump<'_>) -> Result<()> {
+pub async fn run(
+    context: &Context,
+    case: &Case,
+    sample: &Sample,
+    inputs: &mut Inputs,
+    dump: &mut Dump<'_>,
+) -> Result<()> {
     let model = &context.model;
     let rows = inputs.sequences()?;
     let width = inputs.ints["input_ids"].shape[1];
@@ -24,7 +30,7 @@ pub async fn run(context: &Context, case: &Case, sample: &Sample, inputs: &Input
     let mut session = Session::new(model.clone(), options);
     encoders::encode(&mut session, sample, inputs, dump).await?;
     let (ids, places): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    let token = model.spec.image_token;
+    let token = model.spec.image_token.filter(|_| session.feature_rows() > 0);
     let sequence = |ids: Vec<u32>| {
         let pictures = ids.iter().enumerate().filter(|(_, id)| Some(**id) == token).map(|(i, _)| i).collect();
         Sequence { ids, pictures }

@@ -3,13 +3,13 @@
 use super::case::Sample;
 use super::dump::Dump;
 use super::inputs::Inputs;
-use super::{Context, listed};
+use super::{Context, listed, pixels};
+use omma::Result;
 use omma::generate::{Session, SessionOptions};
 use omma::models::names;
-use omma::{Error, Result};
 
 /// Runs a sample.
-pub async fn run(context: &Context, sample: &Sample, inputs: &Inputs, dump: &mut Dump<'_>) -> Result<()> {
+pub async fn run(context: &Context, sample: &Sample, inputs: &mut Inputs, dump: &mut Dump<'_>) -> Result<()> {
     let options = SessionOptions { fuse: context.fuse, ..Default::default() };
     let mut session = Session::new(context.model.clone(), options);
     let spec = &context.model.spec;
@@ -30,26 +30,21 @@ pub async fn run(context: &Context, sample: &Sample, inputs: &Inputs, dump: &mut
     dump.add("logits_per_image", &[pictures, ids.len()], &scores)
 }
 
-/// Preprocesses or takes the pixels and encodes them; returns the number of pictures.
-pub async fn encode(session: &mut Session, sample: &Sample, inputs: &Inputs, dump: &mut Dump<'_>) -> Result<usize> {
-    let (pictures, size) = if inputs.pictures.is_empty() {
-        let pixels = inputs.floats.get("pixel_values");
-        let Some((shape, values)) = pixels else { return Ok(0) };
-        let [pictures, _, height, width] = shape[..] else {
-            return Err(Error::argument(
-                "pixel_values",
-                format!("has shape {shape:?}, not [pictures, 3, height, width]"),
-            ));
-        };
-        session.set_pixels(values, shape).await?;
-        (pictures, (height, width))
+/// Preprocesses or takes the pixels and encodes them; returns the number of inputs of the tower.
+pub async fn encode(session: &mut Session, sample: &Sample, inputs: &mut Inputs, dump: &mut Dump<'_>) -> Result<usize> {
+    let model = session.model().clone();
+    let tower = if inputs.pictures.is_empty() {
+        let Some(planes) = pixels::stored(&model, inputs)? else { return Ok(0) };
+        session.set_pixels(&planes.values).await?;
+        planes.inputs
     } else {
-        let size = session.preprocess(&inputs.pictures).await?;
-        let count = inputs.pictures.len();
-        dump.add("pixel_values", &[count, 3, size.0, size.1], &session.pixels(count, size).await?)?;
-        (count, size)
+        let tower = session.preprocess(&inputs.pictures).await?;
+        let planes = session.pixels(&tower).await?;
+        let pictures = std::mem::take(&mut inputs.pictures);
+        pixels::made(&model, sample, &pictures, &planes, inputs)?;
+        tower
     };
-    let stages = session.encode(pictures, size, &listed(sample)).await?;
+    let stages = session.encode(&tower, &listed(sample)).await?;
     dump.stages(&stages)?;
-    Ok(pictures)
+    Ok(tower.sizes.len())
 }

@@ -2,9 +2,10 @@
 
 use super::case::Sample;
 use crate::common::read_file;
+use crate::source;
 use omma::checkpoint::{Checkpoint, MemoryFile};
 use omma::generate::{Model, PictureSource, Pixels};
-use omma::image::{Limits, Picture, Policy};
+use omma::image::tiles::Wish;
 use omma::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,19 +41,13 @@ impl Inputs {
             return Ok(inputs);
         }
         inputs.made = true;
+        let wish = Wish { resized: sample.resized, ..Wish::default() };
+        for name in &sample.images {
+            let picture = source::decode_for(model, name, &read_file(&folder.join(name))?)?;
+            inputs.pictures.push(model.pixels_with(PictureSource::Host(Arc::new(picture)), &wish)?);
+        }
         if !sample.prompts.is_empty() {
             inputs.tokenize(sample, model)?;
-        }
-        for name in &sample.images {
-            let bytes = read_file(&folder.join(name))?;
-            let picture = Picture::decode(name, &bytes, &Limits::default())?;
-            let files = &model.files;
-            let preprocess = files.preprocess.as_ref().ok_or_else(|| Error::Io {
-                path: "preprocessor_config.json".into(),
-                reason: "is not in the checkpoint; a picture needs it".into(),
-            })?;
-            let plan = preprocess.plan(picture.width, picture.height, Policy::Auto, sample.resized)?;
-            inputs.pictures.push(Pixels { source: PictureSource::Host(Arc::new(picture)), plan });
         }
         if !inputs.pictures.is_empty() {
             inputs.floats.remove("pixel_values");
@@ -80,17 +75,17 @@ impl Inputs {
 
     /// input_ids and attention_mask from the prompts: placeholders expanded, padded as the case's model pads.
     fn tokenize(&mut self, sample: &Sample, model: &Model) -> Result<()> {
-        let tokenizer = model.files.need_tokenizer()?;
-        let per_picture = picture_tokens(model, sample)?;
+        let mut pictures = self.pictures.as_slice();
         let mut rows = Vec::new();
         for prompt in &sample.prompts {
-            let text = expand_literals(prompt);
-            let ids = tokenizer.encode(&text, true)?;
-            let grown = ids.into_iter().flat_map(|id| {
-                let count = if Some(id) == model.spec.image_token && !prompt.contains(">*") { per_picture } else { 1 };
-                std::iter::repeat_n(id, count)
-            });
-            rows.push(grown.collect::<Vec<u32>>());
+            if prompt.contains(">*") || model.spec.connector.is_none() {
+                rows.push(model.files.need_tokenizer()?.encode(&expand_literals(prompt), true)?);
+                continue;
+            }
+            let count = prompt.matches(model.files.image_text.as_str()).count().min(pictures.len());
+            let (own, others) = pictures.split_at(count);
+            rows.push(model.sequence(prompt, own, true)?.ids);
+            pictures = others;
         }
         let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = sample.input_shapes.get("input_ids").and_then(|s| s.last().copied()).unwrap_or(longest);
@@ -125,14 +120,6 @@ impl Inputs {
         };
         Ok(ids.values.chunks(width).zip(mask.chunks(width)).map(row).collect())
     }
-}
-
-/// Image tokens of a picture of this model.
-fn picture_tokens(model: &Model, sample: &Sample) -> Result<usize> {
-    let (Some(tower), Some(connector)) = (&model.spec.vision, &model.spec.connector) else { return Ok(1) };
-    let side = tower.image_size;
-    let size = sample.resized.map_or((side, side), |(h, w)| (h as usize, w as usize));
-    Ok(tower.tokens(size) - if connector.select.drop_prefix { tower.prefix.len() } else { 0 })
 }
 
 /// `<TOKEN>*N` stands for N tokens.

@@ -1,0 +1,87 @@
+//! What a tower gets: inputs of any sizes, and the pictures they were cut from.
+
+use super::spec::Spec;
+use crate::image::tiles::{Place, TilePlan};
+use crate::{Error, Result};
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+
+/// The inputs of a request, picture by picture.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TowerInputs {
+    /// Height and width of every input, in pixels.
+    pub sizes: Vec<(usize, usize)>,
+    /// The plan of every picture, whose inputs follow one another. Without plans every input is a picture of its own,
+    /// and its features stand as they come.
+    pub plans: Vec<TilePlan>,
+}
+
+impl TowerInputs {
+    /// `count` pictures of one input of this size (height, width) each.
+    pub fn same(size: (usize, usize), count: usize) -> Self {
+        Self { sizes: vec![size; count], plans: Vec::new() }
+    }
+    /// The inputs `range`; with their plans where `range` is made of whole pictures.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        let mut plans = Vec::new();
+        let mut first = 0;
+        for plan in &self.plans {
+            let end = first + inputs_of(plan);
+            if first >= range.start && end <= range.end {
+                plans.push(plan.clone());
+            }
+            first = end;
+        }
+        let whole = plans.iter().map(inputs_of).sum::<usize>() == range.len();
+        Self { sizes: self.sizes[range].to_vec(), plans: if whole { plans } else { Vec::new() } }
+    }
+    /// Inputs of every picture.
+    pub fn pictures(&self) -> Vec<Range<usize>> {
+        if self.plans.is_empty() {
+            return (0..self.sizes.len()).map(|i| i..i + 1).collect();
+        }
+        let mut first = 0;
+        let ends = self.plans.iter().map(|plan| {
+            first += inputs_of(plan);
+            first - inputs_of(plan)..first
+        });
+        ends.collect()
+    }
+    /// A text that is the same for equal inputs, as a key of programs.
+    pub fn key(&self) -> String {
+        let mut hasher = std::hash::DefaultHasher::new();
+        format!("{self:?}").hash(&mut hasher);
+        format!("{} inputs {:016x}", self.sizes.len(), hasher.finish())
+    }
+    /// Values of the planes of all inputs.
+    pub fn values(&self, channels: usize) -> usize {
+        self.sizes.iter().map(|(height, width)| channels * height * width).sum()
+    }
+    /// Feature rows that the connector gives for every input.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a model without tower and connector.
+    pub fn features(&self, spec: &Spec) -> Result<Vec<usize>> {
+        let (Some(tower), Some(connector)) = (&spec.vision, &spec.connector) else {
+            return Err(Error::unsupported(
+                "a picture",
+                format!("a model of type {} has no connector", spec.model_type),
+            ));
+        };
+        let prefix = if connector.select.drop_prefix { 0 } else { tower.prefix.len() };
+        Ok(self.sizes.iter().map(|size| connector.bridge.features(tower.grid(*size), prefix)).collect())
+    }
+}
+
+/// Inputs of the tower that a picture becomes.
+pub fn inputs_of(plan: &TilePlan) -> usize {
+    plan.tiles.len() + usize::from(plan.overview.is_some())
+}
+
+/// Of a picture's inputs, those of the tiles, and that of the overview.
+pub(super) fn places(plan: &TilePlan) -> (Range<usize>, usize) {
+    match plan.overview.map(|o| o.place) {
+        Some(Place::First) => (1..plan.tiles.len() + 1, 0),
+        _ => (0..plan.tiles.len(), plan.tiles.len()),
+    }
+}
