@@ -45,15 +45,30 @@ pub struct PackedTensor {
     pub sections: Vec<Section>,
 }
 
-/// A range of bytes of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Section {
-    /// Which file: an index into [`Checkpoint::files`].
-    pub file: usize,
-    /// First byte in that file.
-    pub offset: u64,
+/// The bytes of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Section {
+    /// A range of a file.
+    Stored {
+        /// Which file: an index into [`Checkpoint::files`].
+        file: usize,
+        /// First byte in that file.
+        offset: u64,
+        /// Length in bytes.
+        bytes: u64,
+    },
+    /// Made when the checkpoint was opened: a small table.
+    Made(Arc<[u8]>),
+}
+
+impl Section {
     /// Length in bytes.
-    pub bytes: u64,
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Stored { bytes, .. } => *bytes,
+            Self::Made(bytes) => bytes.len() as u64,
+        }
+    }
 }
 
 impl TensorEntry {
@@ -219,11 +234,19 @@ impl Checkpoint {
         let found = entry.packed.as_ref().and_then(|packed| packed.sections.get(section));
         let found = found.ok_or_else(|| wrong("there is none".into()))?;
         let end = byte_offset.checked_add(out.len() as u64);
-        if end.is_none_or(|end| end > found.bytes) {
-            return Err(wrong(format!("{} bytes from {byte_offset} on, it has {}", out.len(), found.bytes)));
+        if end.is_none_or(|end| end > found.bytes()) {
+            return Err(wrong(format!("{} bytes from {byte_offset} on, it has {}", out.len(), found.bytes())));
         }
-        let source = self.files.get(found.file).ok_or_else(|| wrong("is of another checkpoint".into()))?;
-        source.read_at(found.offset + byte_offset, out).await
+        match found {
+            Section::Made(bytes) => {
+                out.copy_from_slice(&bytes[byte_offset as usize..][..out.len()]);
+                Ok(())
+            }
+            Section::Stored { file, offset, .. } => {
+                let source = self.files.get(*file).ok_or_else(|| wrong("is of another checkpoint".into()))?;
+                source.read_at(offset + byte_offset, out).await
+            }
+        }
     }
 
     /// All elements of the tensor as f32.

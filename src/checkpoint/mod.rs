@@ -22,6 +22,7 @@ mod hub_error;
 mod near;
 mod notes;
 mod open;
+mod published;
 pub mod read;
 mod refuse;
 pub mod rename;
@@ -39,6 +40,7 @@ pub use config::Config;
 pub use disk::Directory;
 pub use entry::{Checkpoint, PackedTensor, Section, TensorEntry};
 pub use notes::packed_note;
+pub use published::METHODS as QUANT_METHODS;
 pub use read::{Files, MemoryFile, MemoryFiles, Pending, ReadAt};
 pub use rename::{Rule, Scheme, rule};
 #[cfg(not(target_arch = "wasm32"))]

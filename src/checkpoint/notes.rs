@@ -44,7 +44,7 @@ impl Checkpoint {
             let section = |bytes: usize| {
                 let at = offset;
                 offset += bytes.next_multiple_of(4) as u64;
-                Section { file, offset: at, bytes: bytes as u64 }
+                Section::Stored { file, offset: at, bytes: bytes as u64 }
             };
             let sections = packing.sections(n, k).into_iter().map(section).collect();
             entry.packed = Some(PackedTensor { packing, sections });

@@ -187,7 +187,7 @@ impl Model {
         };
         // The family's name rules come with the spec, the spec's types with the renamed checkpoint.
         let scheme = read_spec(&read.config, &UniformDtype(DType::F32))?.scheme;
-        let checkpoint = Checkpoint::open(files).await?;
+        let checkpoint = Checkpoint::open(files).await?.quantized_by(&read.config).await?;
         let checkpoint = if open.renames.is_empty() { checkpoint } else { checkpoint.with_renames(&open.renames)? };
         let checkpoint = checkpoint.canonical(scheme)?;
         let dtypes = CheckpointDtypes { checkpoint: &checkpoint, weights: open.weights };

@@ -17,7 +17,7 @@ use super::quantizer::quantizing_bytes;
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
 use crate::image::Policy;
 use crate::image::tiles::{Input, Processor, TilePlan, Wish};
-use crate::kernels::{AttentionDecode, Cost, Io, TensorType, chunks};
+use crate::kernels::{AttentionDecode, Cost, Io, Layout, TensorType, chunks};
 use crate::models::{
     Assembly, DecodeShape, PrefillShape, Spec, TowerInputs, decode_graph, encode_graph, features_graph, names,
     pixels_type, prefill_graph, score_graph, text_graph,
@@ -112,6 +112,8 @@ pub struct MemoryPlan {
     pub programs: Vec<PlannedProgram>,
     /// Bytes of the largest weight or activation.
     pub largest_tensor: u64,
+    /// Matrices that the format of [`PlanRequest::encoding`] cannot hold; they stay floats.
+    pub unpacked: usize,
 }
 
 impl MemoryPlan {
@@ -154,6 +156,10 @@ pub fn plan_memory(
         image_tokens: walk.image_rows,
         programs: walk.programs,
         largest_tensor: largest,
+        unpacked: match request.encoding.and_then(Encoding::packing) {
+            Some(_) => weights.iter().filter(|(_, ty)| ty.layout == Layout::Panels).count(),
+            None => 0,
+        },
     })
 }
 

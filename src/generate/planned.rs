@@ -25,7 +25,7 @@ pub async fn planned_spec(files: &dyn Files, weights: Option<Encoding>) -> Resul
     if settled || !files.list().await?.iter().any(|name| name.ends_with(".safetensors") || name == "model.gguf") {
         return Ok((read, spec));
     }
-    let checkpoint = Checkpoint::open(files).await?.canonical(spec.scheme)?;
+    let checkpoint = Checkpoint::open(files).await?.quantized_by(&read.config).await?.canonical(spec.scheme)?;
     let spec = read_spec(&read.config, &CheckpointDtypes { checkpoint: &checkpoint, weights })?;
     Ok((read, spec))
 }

@@ -102,7 +102,7 @@ impl Stack<'_> {
             let mut bytes = Vec::new();
             for section in 0..packed.sections.len() {
                 let from = bytes.len();
-                bytes.resize(from + packed.sections[section].bytes as usize, 0);
+                bytes.resize(from + packed.sections[section].bytes() as usize, 0);
                 self.checkpoint.read_section(entry, section, 0, &mut bytes[from..]).await?;
                 bytes.resize(bytes.len().next_multiple_of(4), 0);
             }

@@ -1,7 +1,7 @@
 //! What a model is made of, as plain data.
 
 use crate::DType;
-use crate::blocks::{DecoderLayer, EncoderLayer, Linear, Norm, PatchEmbedding, RopeSpec, TokenTable};
+use crate::blocks::{DecoderLayer, EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, RopeSpec, TokenTable};
 use crate::kernels::{Act, WeightFormat};
 
 /// What the weights of a checkpoint are kept in.
@@ -266,4 +266,22 @@ pub struct Spec {
     pub pad: Option<u32>,
     /// Rules from the checkpoint's tensor names to the names used here.
     pub scheme: &'static crate::checkpoint::Scheme,
+}
+
+impl Spec {
+    /// Takes what stacked matrices are kept in from the checkpoint: in some of them value and key differ from query.
+    pub(super) fn settle(&mut self, dtypes: &dyn Dtypes) {
+        let encoders = self.vision.iter_mut().flat_map(|v| &mut v.layers);
+        let encoders = encoders.chain(self.text.iter_mut().flat_map(|t| &mut t.layers));
+        let decoders = self.decoder.iter_mut().flat_map(|d| &mut d.layers);
+        let mut stacked: Vec<&mut Linear> = Vec::new();
+        for layer in encoders {
+            stacked.push(&mut layer.qkv);
+            if let Mlp::Gated { gate_up, .. } = &mut layer.mlp {
+                stacked.push(gate_up);
+            }
+        }
+        stacked.extend(decoders.flat_map(|layer| [&mut layer.qkv, &mut layer.gate_up]));
+        stacked.into_iter().for_each(|layer| layer.settle(|name| dtypes.of(name)));
+    }
 }

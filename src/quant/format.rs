@@ -26,10 +26,10 @@ impl WeightFormat {
         match self {
             Self::Float(_) => None,
             Self::Packed(packing) => Some(packing),
-            Self::Encoded { to, .. } => to.packing().filter(|packing| {
-                packing.refuses(n, k).is_none()
-                    && !(matches!(to, Encoding::Nf4 | Encoding::Fp4) && !k.is_multiple_of(64))
-            }),
+            Self::Encoded { to, .. } => {
+                let whole = k.is_multiple_of(64) || !matches!(to, Encoding::Nf4 | Encoding::Fp4);
+                to.packing().filter(|packing| whole && packing.refuses(n, k).is_none())
+            }
         }
     }
     /// Type of what is kept as floats.

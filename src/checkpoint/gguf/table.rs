@@ -319,7 +319,7 @@ fn entry(source: &dyn ReadAt, info: Info, start: u64, alignment: u64) -> Result<
     }
     let packed = block.map(|block| PackedTensor {
         packing: Packing::Block(block),
-        sections: vec![Section { file: 0, offset: start + offset, bytes: stored }],
+        sections: vec![Section::Stored { file: 0, offset: start + offset, bytes: stored }],
     });
     let shape = axes.iter().rev().map(|axis| *axis as usize).collect();
     let bytes = elements * dtype.size() as u64;

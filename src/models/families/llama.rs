@@ -97,7 +97,7 @@ pub(super) fn decoder(config: &Config, dtypes: &dyn Dtypes, front: &str, stage: 
         dtype: dtypes.of(&table),
         layers: windows.into_iter().enumerate().map(|(i, window)| shape.layer(i, window, dtypes)).collect(),
         norm: Norm::Rms { name: format!("{front}model.norm"), eps: shape.eps },
-        head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: width },
+        head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: width, stack: Vec::new() },
         table,
         rope: rope(config, head_dim, max_positions)?,
         max_positions,
