@@ -2,11 +2,11 @@
 
 mod support;
 
+use omma::DType;
 use omma::checkpoint::{Checkpoint, Directory};
 use omma::generate::{LoadOptions, Model, OpenModel, Session, quantize_checkpoint};
 use omma::gpu::Device;
 use omma::quant::Encoding;
-use omma::DType;
 use pollster::block_on;
 use std::path::Path;
 use std::sync::Arc;

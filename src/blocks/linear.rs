@@ -1,5 +1,6 @@
 //! Linear layers. Several that read the same input are one matrix: their weights are stacked at loading.
 
+use super::Part;
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Act, Binary, BinaryOp, Concat, MatMul, TensorType, Unary, UnaryOp, WeightFormat};
 use crate::{Error, Result};
@@ -7,7 +8,7 @@ use crate::{Error, Result};
 /// A linear layer `y = x w^T + b`, or several stacked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linear {
-    /// Weight tensor; `a+b` stacks the rows of a and b.
+    /// Weight tensor; `a+b` stacks the rows of a and b (see [`super::Part`]).
     pub weight: String,
     /// Bias tensor, stacked likewise; `zeros(n)` stands for a missing one.
     pub bias: Option<String>,
@@ -47,8 +48,10 @@ impl Linear {
     }
     /// Takes what each stacked matrix is kept in from the checkpoint.
     pub fn settle(&mut self, format: impl Fn(&str) -> WeightFormat) {
-        for ((_, kept), name) in self.stack.iter_mut().zip(self.weight.split('+')) {
-            *kept = format(name);
+        for ((_, kept), part) in self.stack.iter_mut().zip(self.weight.split('+')) {
+            if let Ok([Part::Tensor(name)]) = Part::parse(part).as_deref() {
+                *kept = format(name);
+            }
         }
     }
     /// Whether the stacked matrices cannot be one.

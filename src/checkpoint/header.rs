@@ -173,7 +173,10 @@ fn dtype(file: &str, tensor: &str, name: &str) -> Result<DType> {
         // Types that the format has and we do not, yet.
         "F8_E4M3" | "F8_E5M2" | "F8_E8M0" | "F8_E4M3FNUZ" | "F8_E5M2FNUZ" | "F6_E2M3" | "F6_E3M2" | "F4" | "C64" => {
             let what = format!("{file}: tensor `{}` of type {name}", clip(tensor));
-            return Err(Error::unsupported(what, "types read: F64 F32 F16 BF16, I and U of 8 to 64 bits, BOOL, matrices of F8_E4M3"));
+            return Err(Error::unsupported(
+                what,
+                "types read: F64 F32 F16 BF16, I and U of 8 to 64 bits, BOOL, matrices of F8_E4M3",
+            ));
         }
         _ => {
             let reason = format!("tensor `{}`: unknown type `{}`", clip(tensor), clip(name));

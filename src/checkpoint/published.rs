@@ -88,8 +88,12 @@ struct Scheme {
 }
 
 fn scheme(own: &Config) -> Result<Scheme> {
-    let groups: BTreeMap<String, serde_json::Value> =
-        own.section("config_groups")?.map(|g| g.value().as_object().cloned().unwrap_or_default()).unwrap_or_default().into_iter().collect();
+    let groups: BTreeMap<String, serde_json::Value> = own
+        .section("config_groups")?
+        .map(|g| g.value().as_object().cloned().unwrap_or_default())
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
     let mut weights = groups.values().map(|group| &group["weights"]);
     let first = weights.next().ok_or_else(|| own.broken("config_groups", "is missing or empty"))?;
     if weights.any(|other| other != first) {
@@ -97,7 +101,9 @@ fn scheme(own: &Config) -> Result<Scheme> {
     }
     let format = own.string("format", "")?;
     if !matches!(format.as_str(), "pack-quantized" | "int-quantized" | "naive-quantized" | "float-quantized") {
-        return Err(own.unsupported("format", format!("`{format}`; pack-quantized, int-quantized, float-quantized are")));
+        return Err(
+            own.unsupported("format", format!("`{format}`; pack-quantized, int-quantized, float-quantized are"))
+        );
     }
     let bits = first["num_bits"].as_u64().unwrap_or(8);
     let symmetric = first["symmetric"].as_bool().unwrap_or(true);
@@ -162,7 +168,9 @@ impl Weight<'_> {
         let wanted: Vec<u64> = packing.sections(n, k).into_iter().map(|b| b as u64).filter(|b| *b > 0).collect();
         let got: Vec<u64> = sections.iter().map(Section::bytes).collect();
         if wanted != got {
-            return Err(self.broken(format!("[{n}, {k}] as {} takes tensors of {wanted:?} bytes, not {got:?}", packing.name())));
+            return Err(
+                self.broken(format!("[{n}, {k}] as {} takes tensors of {wanted:?} bytes, not {got:?}", packing.name()))
+            );
         }
         // The layout may have sections that are empty.
         let mut rest = sections.into_iter();
@@ -198,8 +206,11 @@ impl Weight<'_> {
         let k = words * (32 / bits as usize);
         let packing = Packing::Gptq { bits, block: group(own, k)?, plus, ordered };
         let words = [DType::I32, DType::U32];
-        let mut sections =
-            vec![self.stored("qweight", &words)?, self.stored("qzeros", &words)?, self.stored("scales", &[DType::F16])?];
+        let mut sections = vec![
+            self.stored("qweight", &words)?,
+            self.stored("qzeros", &words)?,
+            self.stored("scales", &[DType::F16])?,
+        ];
         if ordered {
             sections.push(self.stored("g_idx", &words)?);
         }
@@ -219,8 +230,11 @@ impl Weight<'_> {
         let [k, words] = self.matrix("qweight")?;
         let packing = Packing::Awq { block: group(own, k)? };
         let types = [DType::I32, DType::U32];
-        let sections =
-            vec![self.stored("qweight", &types)?, self.stored("qzeros", &types)?, self.stored("scales", &[DType::F16])?];
+        let sections = vec![
+            self.stored("qweight", &types)?,
+            self.stored("qzeros", &types)?,
+            self.stored("scales", &[DType::F16])?,
+        ];
         self.found(packing, [words * 8, k], sections, &["qweight", "qzeros", "scales"])
     }
 
@@ -268,12 +282,16 @@ impl Weight<'_> {
     }
 
     async fn compressed(&self, own: &Config, scheme: &Scheme) -> Result<Found> {
-        if scheme.format == "float-quantized" || (scheme.format == "naive-quantized" && self.part("weight")?.packed.is_some()) {
+        if scheme.format == "float-quantized"
+            || (scheme.format == "naive-quantized" && self.part("weight")?.packed.is_some())
+        {
             let scale = self.part("weight_scale")?.elements();
             let [n, _] = self.matrix("weight")?;
             let tile = if scale == 1 { [ALL, ALL] } else { [1, ALL] };
             if scale != 1 && scale != n {
-                return Err(own.unsupported("config_groups", format!("{scale} factors for {n} rows; one or one a row are")));
+                return Err(
+                    own.unsupported("config_groups", format!("{scale} factors for {n} rows; one or one a row are"))
+                );
             }
             return self.floats("weight_scale", tile).await;
         }
@@ -308,7 +326,8 @@ impl Weight<'_> {
             self.stored("weight_scale", &[DType::F16, DType::BF16, DType::F32])?,
         ];
         if !scheme.symmetric {
-            sections.push(self.stored("weight_zero_point", if packed { &[DType::I32, DType::U32] } else { &[DType::I8] })?);
+            sections
+                .push(self.stored("weight_zero_point", if packed { &[DType::I32, DType::U32] } else { &[DType::I8] })?);
         }
         if ordered {
             sections.push(self.stored("weight_g_idx", &[DType::I32, DType::U32])?);

@@ -2,8 +2,9 @@
 //! weights are copied, or made of floats on the device.
 
 use super::quantizer::{Quantizer, rows_at_once};
-use super::stack::{Source, Stack};
-use crate::checkpoint::{Checkpoint, TensorEntry};
+use super::sources::sources;
+use super::stack::Stack;
+use crate::checkpoint::Checkpoint;
 use crate::gpu::{Buffer, Device, Slice, Use};
 use crate::graph::Store;
 use crate::kernels::{Layout, TensorType, chunks};
@@ -25,8 +26,7 @@ const PIECE: usize = 8 << 20;
 /// Bytes written before the engine waits for wgpu's staging memory to come back.
 const WINDOW: u64 = 64 << 20;
 
-/// Loads `wanted` (name, type) into `store`; what is there stays. A name `a+b` stacks the rows of tensors a and b,
-/// `zeros(n)` stands for n zero rows.
+/// Loads `wanted` (name, type) into `store`; what is there stays. A name is a list of [`crate::blocks::Part`]s.
 ///
 /// Errors: a missing tensor, a wrong shape, a read error, [`Error::OutOfMemory`]. The store keeps what was loaded
 /// before the error, so that a second attempt goes on from there.
@@ -66,41 +66,6 @@ pub async fn load_weights(
         }
     }
     device.flush().await
-}
-
-fn sources<'c>(checkpoint: &'c Checkpoint, name: &str, ty: &TensorType) -> Result<Vec<Source<'c>>> {
-    let matrix = ty.layout != Layout::Rows;
-    let (rows, cols) = if matrix { (ty.shape[0], ty.shape[1]) } else { (ty.elements(), 1) };
-    let parts: Vec<&str> = name.split('+').collect();
-    let mut list = Vec::new();
-    for part in &parts {
-        if let Some(count) = part.strip_prefix("zeros(").and_then(|p| p.strip_suffix(')')) {
-            let count = count.parse().map_err(|_| Error::graph(name, "zeros of no count"))?;
-            list.push(Source::Zeros(count));
-            continue;
-        }
-        let entry = checkpoint.entry(part)?;
-        let own = if cols == 1 { entry.elements() } else { entry.shape.first().copied().unwrap_or(1) };
-        if own.checked_mul(cols) != Some(entry.elements()) {
-            return Err(wrong(part, entry, &[rows, cols]));
-        }
-        list.push(Source::Tensor(entry, own));
-    }
-    let sum: usize = list.iter().map(Source::rows).sum();
-    if sum != rows {
-        let first = parts[0];
-        let want = if matrix { vec![rows, cols] } else { ty.shape.clone() };
-        return Err(match checkpoint.find(first) {
-            Some(entry) => wrong(name, entry, &want),
-            None => Error::WrongShape { name: name.into(), got: vec![sum], want },
-        });
-    }
-    Ok(list)
-}
-
-fn wrong(name: &str, entry: &TensorEntry, want: &[usize]) -> Error {
-    let want = if want.last() == Some(&1) { want[..want.len() - 1].to_vec() } else { want.to_vec() };
-    Error::WrongShape { name: name.into(), got: entry.shape.clone(), want }
 }
 
 /// A chunk being filled.

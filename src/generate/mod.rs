@@ -2,6 +2,7 @@
 //! Knows no family; the maths is in the programs.
 
 mod answer;
+mod cross;
 mod decoding;
 mod encoding;
 mod expand;
@@ -19,6 +20,7 @@ mod quantizer;
 mod recording;
 mod session;
 mod settings;
+mod sources;
 mod stack;
 mod stages;
 mod synthetic;

@@ -7,8 +7,8 @@ use crate::graph::{Graph, Store};
 use crate::image::tiles::{CheckpointFiles, Processor};
 use crate::kernels::TensorType;
 use crate::models::{
-    Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, decode_graph, encode_graph, features_graph,
-    read_spec, score_graph, text_graph,
+    Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, cross_graph, decode_graph, encode_graph,
+    features_graph, read_spec, score_graph, text_graph,
 };
 use crate::quant::{Encoding, WeightFormat};
 use crate::text::{ChatTemplate, TemplateSources, Tokenizer};
@@ -221,8 +221,13 @@ pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<
     if spec.contrast.is_some() {
         graphs.push(score_graph(spec, 1, 1, compute)?);
     }
-    if spec.decoder.is_some() {
-        graphs.push(decode_graph(spec, &DecodeShape { cache: (1, 8), max_new: 1, splits: 1 }, compute, kv)?);
+    if let Some(decoder) = &spec.decoder {
+        let cross_rows = decoder.cross.map_or(0, |cross| cross.tile_rows);
+        if cross_rows > 0 {
+            graphs.push(cross_graph(spec, cross_rows, (1, cross_rows), compute, kv)?);
+        }
+        let shape = DecodeShape { cache: (1, 8), max_new: 1, splits: 1, cross_rows };
+        graphs.push(decode_graph(spec, &shape, compute, kv)?);
     }
     let mut list: Vec<(String, TensorType)> = Vec::new();
     let mut seen = std::collections::HashSet::new();

@@ -14,6 +14,7 @@ use super::model::weight_list;
 use super::parts::{groups, prompt_parts, prompt_rows};
 use super::pictures::{PICTURE, PLANES, picture_graph, planes_type};
 use super::quantizer::quantizing_bytes;
+use crate::blocks::Part;
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
 use crate::image::Policy;
 use crate::image::tiles::{Input, Processor, TilePlan, Wish};
@@ -165,8 +166,8 @@ pub fn plan_memory(
 
 /// Elements of a stacked weight that no checkpoint holds.
 fn zeros(name: &str) -> u64 {
-    let count = |part: &str| part.strip_prefix("zeros(")?.strip_suffix(')')?.parse::<u64>().ok();
-    name.split('+').filter_map(count).sum()
+    let count = |part: &Part<'_>| if let Part::Zeros(count) = part { *count as u64 } else { 0 };
+    Part::parse(name).unwrap_or_default().iter().map(count).sum()
 }
 
 /// The largest context whose peak is at most `limit` bytes, with its plan.
@@ -420,16 +421,16 @@ impl<'w> Walk<'w> {
         for ranges in prompt_parts(&lens, fit) {
             let lens = ranges.iter().map(ExactSizeIterator::len).collect();
             let (max_new, all_logits) = (request.max_new, false);
-            let shape = PrefillShape { lens, feature_rows: self.image_rows, cache, max_new, all_logits };
+            let shape = PrefillShape { lens, feature_rows: self.image_rows, cache, max_new, all_logits, cross_rows: 0 };
             let tight = prefill(&PrefillShape { cache: (cache.0, tokens), ..shape.clone() })?;
             let cost = self.program("prefill", prefill(&shape)?, Some(tight), 1)?.cost();
             self.stage("llm", cost);
         }
         self.memory.passing(4 * cache.0 as u64);
-        let heads = spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.attention.heads);
+        let heads = spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.heads());
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
         let decode = |cache| {
-            let shape = DecodeShape { cache, max_new: request.max_new, splits };
+            let shape = DecodeShape { cache, max_new: request.max_new, splits, cross_rows: 0 };
             decode_graph(spec, &shape, request.compute, request.kv)
         };
         // Four readback buffers for tokens in flight.

@@ -92,7 +92,7 @@ impl Tokens {
     pub fn after(&self, kept: usize) -> (Sequence, usize) {
         let before = self.pictures.iter().take_while(|p| p.first < kept).count();
         let rows = self.pictures.iter().skip(before).flat_map(Placed::positions);
-        (Sequence { ids: self.ids[kept..].to_vec(), pictures: rows.map(|row| row - kept).collect() }, before)
+        (Sequence::new(self.ids[kept..].to_vec(), rows.map(|row| row - kept).collect()), before)
     }
 }
 

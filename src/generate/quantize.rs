@@ -3,7 +3,9 @@
 use super::model::weight_list;
 use super::planned::planned_spec;
 use super::quantizer::{Quantizer, rows_at_once};
-use super::stack::{Source, Stack};
+use super::sources::Source;
+use super::stack::Stack;
+use crate::blocks::Part;
 use crate::checkpoint::write::{FileWriter, Metadata, TensorHead};
 use crate::checkpoint::{Checkpoint, Config, Files, TensorEntry, packed_note};
 use crate::gpu::Device;
@@ -55,7 +57,12 @@ pub async fn quantize_checkpoint(
     let mut matrices = BTreeMap::new();
     for (name, ty) in weight_list(&spec, DType::F32, DType::F32)? {
         if ty.layout == Layout::Packed(packing) {
-            matrices.extend(name.split('+').map(|part| (part.to_owned(), ty.cols())));
+            for part in Part::parse(&name)? {
+                // Parts in another order than the tensor's stay floats.
+                if let Part::Tensor(tensor) | Part::Rows { name: tensor, .. } = part {
+                    matrices.insert(tensor.to_owned(), ty.cols());
+                }
+            }
         }
     }
     let mut job = Job { checkpoint: &checkpoint, packing, matrices, quantizer: Quantizer::new(device, to) };
@@ -121,7 +128,7 @@ impl Job<'_> {
             }
             return Ok(WrittenTensor { name, shape, bytes: entry.bytes, error: None });
         };
-        let source = [Source::Tensor(entry, n)];
+        let source = [Source::whole(entry, n)];
         let stack = Stack { checkpoint: self.checkpoint, sources: &source };
         // Sections lie one after the other over all rows, so they are gathered before they are written.
         let mut sections: Vec<Vec<u8>> = vec![Vec::new(); self.packing.sections(n, k).len()];

@@ -1,34 +1,12 @@
-//! Tensors of a checkpoint one under the other, as one weight: their numbers, or their bytes as they are stored.
+//! Parts of tensors one under the other, as one weight: their numbers, or their bytes as they are stored.
 
-use crate::checkpoint::{Checkpoint, TensorEntry};
+use super::sources::Source;
+use crate::checkpoint::Checkpoint;
 use crate::quant::Packing;
-use crate::reference::unpack;
 use crate::{Error, Result};
 
 /// Elements that are read at a time.
 const PIECE: usize = 2 << 20;
-
-/// One tensor of a stacked weight: a tensor of the checkpoint with its rows, or rows of zeros.
-pub(super) enum Source<'c> {
-    /// A tensor.
-    Tensor(&'c TensorEntry, usize),
-    /// Rows of zeros.
-    Zeros(usize),
-}
-
-impl Source<'_> {
-    pub(super) fn rows(&self) -> usize {
-        match self {
-            Self::Tensor(_, rows) | Self::Zeros(rows) => *rows,
-        }
-    }
-    fn packing(&self) -> Option<Packing> {
-        match self {
-            Self::Tensor(entry, _) => entry.packed.as_ref().map(|p| p.packing),
-            Self::Zeros(_) => None,
-        }
-    }
-}
 
 /// A stacked weight.
 pub(super) struct Stack<'s> {
@@ -38,25 +16,25 @@ pub(super) struct Stack<'s> {
     pub(super) sources: &'s [Source<'s>],
 }
 
-impl Stack<'_> {
+impl<'s> Stack<'s> {
     /// Name of the first tensor.
     pub(super) fn name(&self) -> &str {
-        self.sources
-            .iter()
-            .find_map(|source| match source {
-                Source::Tensor(entry, _) => Some(entry.name.as_str()),
-                Source::Zeros(_) => None,
-            })
-            .unwrap_or_default()
+        self.sources.iter().find_map(Source::entry).map_or("", |entry| entry.name.as_str())
     }
 
-    /// Whether every tensor is stored in this layout.
+    /// Whether every part is stored in this layout, and layouts in sections are whole tensors.
     pub(super) fn all_in(&self, packing: Packing) -> bool {
-        self.sources.iter().all(|source| source.packing() == Some(packing))
+        let blocks = matches!(packing, Packing::Block(_));
+        self.sources.iter().all(|source| {
+            source.packed().is_some_and(|(entry, first)| {
+                let whole = first == 0 && entry.shape.first() == Some(&source.rows());
+                entry.packed.as_ref().is_some_and(|p| p.packing == packing) && (blocks || whole)
+            })
+        })
     }
 
-    /// The tensors with a row in `first .. first + count`: `(tensor, its first such row, how many)`.
-    fn parts(&self, first: usize, count: usize) -> impl Iterator<Item = (&Source<'_>, usize, usize)> {
+    /// The parts with a row in `first .. first + count`: `(part, its first such row, how many)`.
+    fn parts(&self, first: usize, count: usize) -> impl Iterator<Item = (&'s Source<'s>, usize, usize)> {
         let mut start = 0;
         self.sources.iter().filter_map(move |source| {
             let own = start;
@@ -73,56 +51,13 @@ impl Stack<'_> {
         for (source, from, rows) in self.parts(first, count) {
             let out = &mut values[at..at + rows * cols];
             at += rows * cols;
-            match source {
-                Source::Zeros(_) => {}
-                Source::Tensor(entry, n) if entry.packed.is_some() => {
-                    self.unpacked(entry, (*n, cols), from, out).await?;
-                }
-                Source::Tensor(entry, _) => {
-                    for (i, piece) in out.chunks_mut(PIECE).enumerate() {
-                        self.checkpoint.read_f32(entry, from * cols + i * PIECE, piece).await?;
-                    }
-                }
+            // Pieces of whole rows.
+            let piece = (PIECE / cols.max(1)).max(1) * cols;
+            for (i, part) in out.chunks_mut(piece).enumerate() {
+                source.read(self.checkpoint, from * cols + i * piece, part).await?;
             }
         }
         Ok(values)
-    }
-
-    /// Numbers of a quantized tensor from row `first` on: blocks some rows at a time, sections whole.
-    async fn unpacked(
-        &self,
-        entry: &TensorEntry,
-        (n, cols): (usize, usize),
-        first: usize,
-        out: &mut [f32],
-    ) -> Result<()> {
-        let Some(packed) = &entry.packed else { return Ok(()) };
-        let packing = packed.packing;
-        let Packing::Block(_) = packing else {
-            let mut bytes = Vec::new();
-            for section in 0..packed.sections.len() {
-                let from = bytes.len();
-                bytes.resize(from + packed.sections[section].bytes() as usize, 0);
-                self.checkpoint.read_section(entry, section, 0, &mut bytes[from..]).await?;
-                bytes.resize(bytes.len().next_multiple_of(4), 0);
-            }
-            let all = unpack(packing, n, cols, &bytes);
-            for (to, value) in out.iter_mut().zip(&all.data[first * cols..]) {
-                *to = *value as f32;
-            }
-            return Ok(());
-        };
-        let row = packing.bytes_of_row(cols);
-        let at_once = (PIECE / cols.max(1)).max(1);
-        for (i, piece) in out.chunks_mut(at_once * cols).enumerate() {
-            let rows = piece.len() / cols;
-            let mut bytes = vec![0; rows * row];
-            self.checkpoint.read_section(entry, 0, ((first + i * at_once) * row) as u64, &mut bytes).await?;
-            for (to, value) in piece.iter_mut().zip(unpack(packing, rows, cols, &bytes).data) {
-                *to = value as f32;
-            }
-        }
-        Ok(())
     }
 
     /// Rows of `row` bytes of blocks, as they are stored.
@@ -130,9 +65,9 @@ impl Stack<'_> {
         let mut bytes = vec![0; count * row];
         let mut at = 0;
         for (source, from, rows) in self.parts(first, count) {
-            if let Source::Tensor(entry, _) = source {
+            if let Some((entry, start)) = source.packed() {
                 let out = &mut bytes[at..at + rows * row];
-                self.checkpoint.read_section(entry, 0, (from * row) as u64, out).await?;
+                self.checkpoint.read_section(entry, 0, ((start + from) * row) as u64, out).await?;
             }
             at += rows * row;
         }
@@ -144,21 +79,19 @@ impl Stack<'_> {
         let mut bytes = Vec::new();
         let shared = matches!(packing, Packing::Table4 { .. }) && section == 2;
         for (i, source) in self.sources.iter().enumerate() {
-            let Source::Tensor(entry, n) = source else { continue };
-            if self.sources.len() > 1 && !packing.stacks(*n, cols) {
+            let Some((entry, _)) = source.packed() else { continue };
+            if self.sources.len() > 1 && !packing.stacks(source.rows(), cols) {
                 let reason = "cannot be put under another matrix of its layout";
                 return Err(Error::unsupported(format!("`{}` as {}", entry.name, packing.name()), reason));
             }
-            let length = packing.sections(*n, cols).get(section).copied().unwrap_or(0);
+            let length = packing.sections(source.rows(), cols).get(section).copied().unwrap_or(0);
             let mut own = vec![0; length];
             self.checkpoint.read_section(entry, section, 0, &mut own).await?;
             if !(shared && i > 0) {
                 bytes.extend(own);
             } else if bytes != own {
-                return Err(Error::unsupported(
-                    format!("`{}`", entry.name),
-                    "has another table than the matrix above it",
-                ));
+                let reason = "has another table than the matrix above it";
+                return Err(Error::unsupported(format!("`{}`", entry.name), reason));
             }
         }
         Ok(bytes)

@@ -1,7 +1,10 @@
 //! What a model is made of, as plain data.
 
 use crate::DType;
-use crate::blocks::{DecoderLayer, EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, RopeSpec, TokenTable};
+use crate::blocks::{
+    AttentionPool, AxialRope, EncoderLayer, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver, Qkv,
+    RopeSpec, TokenTable,
+};
 use crate::kernels::{Act, WeightFormat};
 
 /// What the weights of a checkpoint are kept in.
@@ -36,6 +39,40 @@ pub enum Positions {
     /// A learned table \[prefix + side * side, width\] of the trained square, interpolated to other grids by torch's
     /// bicubic filter (`align_corners=False`, no antialias).
     Table(String),
+    /// A learned table \[side * side, width\] of which every patch takes the row of its place as a part of the height
+    /// and of the width: patch i of n takes row `floor(i * side / n)` (NaViT; Idefics 2 and 3).
+    Fractions(String),
+    /// Nothing is added; queries and keys of every layer turn by row and column.
+    Rotary(AxialRope),
+    /// Tables by tile and aspect ratio; the tiles of a picture see each other.
+    Tiled(Box<Tiled>),
+}
+
+/// What a tower has whose inputs, the tiles of a picture, see each other (Llama 3.2 Vision).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tiled {
+    /// Tiles that a picture has room for; those that it does not fill are black, and seen as well.
+    pub tiles: usize,
+    /// Tokens of a tile, the class row first.
+    pub tokens: usize,
+    /// Grids of tiles (rows, columns) that have positions. Those of grid i stand under i + 1 in the tables by ratio.
+    pub grids: Vec<(usize, usize)>,
+    /// Positions of the tokens of a tile \[tokens, width\].
+    pub table: String,
+    /// Positions of the tokens of all tiles \[ratios * tiles * tokens, width\].
+    pub tile_table: String,
+    /// Type that `tile_table` is kept in.
+    pub dtype: DType,
+    /// Gate between the two tables \[1\]: its hyperbolic tangent is the share of the second.
+    pub gate: String,
+    /// Positions of tiles \[ratios * tiles, width\] and their gate \[1\], added to patches before the class rows are there.
+    pub before: [String; 2],
+    /// The same, added to all rows after the norm behind the layers.
+    pub after: [String; 2],
+    /// Layers after that.
+    pub global: Vec<EncoderLayer>,
+    /// Layers of the tower whose results stand beside that of the last global layer.
+    pub picked: Vec<usize>,
 }
 
 /// A picture tower of the ViT kind.
@@ -45,12 +82,14 @@ pub struct VisionTower {
     pub stage: &'static str,
     /// Patch embedding.
     pub patch: PatchEmbedding,
-    /// Side of the pictures it was trained on, in pixels.
+    /// Side of the pictures it was trained on, in pixels; of a usual one where it was trained on all sizes.
     pub image_size: usize,
     /// Tensors of the rows before the patches: class token, distillation token.
     pub prefix: Vec<String>,
     /// How patches know where they stand.
     pub positions: Positions,
+    /// In which order the patches of an input run.
+    pub order: PatchOrder,
     /// Norm before the first layer.
     pub pre_norm: Option<Norm>,
     /// Layers.
@@ -67,23 +106,56 @@ impl VisionTower {
     /// Tokens of an input, prefix included.
     pub fn tokens(&self, size: (usize, usize)) -> usize {
         let (rows, cols) = self.grid(size);
-        rows * cols + self.prefix.len()
+        let side = self.order.merge.max(1);
+        rows / side * side * (cols / side * side) + self.prefix.len()
     }
 }
 
-/// Classification heads on prefix rows; several are averaged (DeiT).
+/// What a classification head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadRows {
+    /// This row of the prefix.
+    Prefix(usize),
+    /// The first row beside the mean of the patches (DINOv2).
+    FirstAndMean,
+}
+
+/// A classification head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassHead {
+    /// Stage name of its logits.
+    pub stage: String,
+    /// What it reads.
+    pub rows: HeadRows,
+    /// Its layer.
+    pub layer: Linear,
+}
+
+/// Classification heads; the logits of several are averaged (DeiT).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classifier {
-    /// `(stage name of the head's logits, prefix row, layer)`.
-    pub heads: Vec<(String, usize, Linear)>,
+    /// Heads.
+    pub heads: Vec<ClassHead>,
     /// Labels by class.
     pub labels: Vec<String>,
+}
+
+/// The row that stands for a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pooler {
+    /// The first row, through the tower's last norm (CLIP).
+    FirstNormed,
+    /// The first row of all that went through the tower's last norm (DINOv2).
+    First,
+    /// Attention over all rows, which went through the tower's last norm (SigLIP).
+    Attention(Box<AttentionPool>),
 }
 
 /// Which hidden states feed the connector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureSelect {
-    /// Indices into the hidden states (0 = what enters layer 0), from the front; several are put side by side.
+    /// Indices into the hidden states (0 = what enters layer 0, one beyond the last layer = what leaves the last norm),
+    /// from the front; several are put side by side.
     pub layers: Vec<usize>,
     /// Rows of the prefix are dropped.
     pub drop_prefix: bool,
@@ -103,6 +175,15 @@ pub struct Connector {
 pub enum Bridge {
     /// Row by row: linear layers with an activation between.
     Mlp(Projector),
+    /// Squares of patches side by side, then linear layers.
+    Merger(Merger),
+    /// An MLP on every patch, then latents of a fixed number that attend to them (Idefics 2).
+    Perceiver {
+        /// MLP to the width of the latents.
+        projection: Mlp,
+        /// Latents and layers.
+        perceiver: Perceiver,
+    },
 }
 
 impl Bridge {
@@ -110,14 +191,35 @@ impl Bridge {
     pub fn features(&self, grid: (usize, usize), prefix: usize) -> usize {
         match self {
             Self::Mlp(_) => grid.0 * grid.1 + prefix,
+            Self::Merger(m) => (grid.0 / m.side) * (grid.1 / m.side),
+            Self::Perceiver { perceiver, .. } => perceiver.count,
         }
     }
     /// Widest activation.
     pub fn widest(&self) -> usize {
         match self {
-            Self::Mlp(p) => p.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0),
+            Self::Mlp(p) => p.widest(),
+            Self::Merger(m) => m.merging.iter().map(|l| l.n.max(l.k)).chain([m.projector.widest()]).max().unwrap_or(0),
+            Self::Perceiver { projection, perceiver } => {
+                let layers = perceiver.layers.iter().map(|l| l.mlp.inner().max(l.kv.n).max(l.q.n));
+                layers.chain([projection.inner()]).max().unwrap_or(0)
+            }
         }
     }
+}
+
+/// Squares of patches become one feature each (Qwen2-VL, Mistral 3; pixel shuffle of InternVL and Idefics 3). Rows and columns that fill no square are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merger {
+    /// Side of a square in patches.
+    pub side: usize,
+    /// Norm of every patch before.
+    pub norm: Option<Norm>,
+    /// A layer before the projector whose columns run \[width, side * side\], where the projector's own would run
+    /// \[side * side, width\].
+    pub merging: Option<Linear>,
+    /// What is done to the features.
+    pub projector: Projector,
 }
 
 /// Linear layers on every row.
@@ -131,6 +233,13 @@ pub struct Projector {
     pub act: Act,
 }
 
+impl Projector {
+    /// Widest activation.
+    pub fn widest(&self) -> usize {
+        self.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0)
+    }
+}
+
 /// Which row stands for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
@@ -138,6 +247,8 @@ pub enum Pooling {
     LargestId,
     /// The first row of this id.
     FirstOf(u32),
+    /// The last row.
+    Last,
 }
 
 impl Pooling {
@@ -146,12 +257,13 @@ impl Pooling {
         let wanted = match self {
             Self::LargestId => ids.iter().max().copied(),
             Self::FirstOf(id) => Some(id),
+            Self::Last => return ids.len().saturating_sub(1),
         };
         ids.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
     }
 }
 
-/// A causal text tower (CLIP).
+/// A text tower (CLIP, SigLIP).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextTower {
     /// Token table.
@@ -172,19 +284,36 @@ pub struct TextTower {
     pub post_norm: Norm,
     /// Pooling.
     pub pooling: Pooling,
+    /// Layer on the pooled row.
+    pub head: Option<Linear>,
+    /// Texts are filled up to `max_positions` with the tokenizer's padding, or this id where it has none, and the tower
+    /// sees the filling as it sees the text (SigLIP).
+    pub filler: Option<u32>,
 }
 
-/// Projections into a common space and their temperature (CLIP).
+impl TextTower {
+    /// A text's ids as the tower wants them; `pad` is the tokenizer's padding.
+    pub fn filled(&self, mut ids: Vec<u32>, pad: Option<u32>) -> Vec<u32> {
+        if let Some(id) = self.filler {
+            ids.resize(ids.len().max(self.max_positions), pad.unwrap_or(id));
+        }
+        ids
+    }
+}
+
+/// Projections into a common space, and how scores are made of cosines (CLIP, SigLIP).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast {
-    /// Norm on the pooled picture row.
-    pub image_norm: Norm,
-    /// Picture projection.
-    pub image: Linear,
-    /// Text projection.
-    pub text: Linear,
-    /// Tensor of the logarithm of the logit scale.
+    /// Dimensions of the common space.
+    pub dim: usize,
+    /// Picture projection, where the pooled row is not in the common space.
+    pub image: Option<Linear>,
+    /// Text projection, likewise.
+    pub text: Option<Linear>,
+    /// Tensor of the logarithm of the factor on the cosines.
     pub logit_scale: String,
+    /// Tensor added to the scores.
+    pub logit_bias: Option<String>,
 }
 
 /// A decoder of the LLaMA kind.
@@ -194,14 +323,16 @@ pub struct Decoder {
     pub stage: &'static str,
     /// Token table.
     pub table: String,
-    /// Rows of the table.
+    /// Rows of the table: ids that a prompt may have.
+    pub table_rows: usize,
+    /// Ids that may follow: logits of a row.
     pub vocab: usize,
     /// Width.
     pub width: usize,
     /// What the table is kept in.
     pub dtype: WeightFormat,
     /// Layers.
-    pub layers: Vec<DecoderLayer>,
+    pub layers: Vec<Layer>,
     /// Norm after the last layer.
     pub norm: Norm,
     /// Output layer; its weight is the token table where they are tied.
@@ -210,12 +341,23 @@ pub struct Decoder {
     pub rope: RopeSpec,
     /// Longest context of the configuration.
     pub max_positions: usize,
+    /// Features are attended to by layers of their own instead of standing among the tokens.
+    pub cross: Option<Cross>,
+}
+
+/// What a decoder with cross-attention layers needs to know of its features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cross {
+    /// Feature rows of a tile.
+    pub tile_rows: usize,
+    /// Tiles of a picture; those that it does not fill count.
+    pub tiles: usize,
 }
 
 impl Decoder {
     /// The token table.
     pub fn tokens(&self) -> TokenTable<'_> {
-        TokenTable { table: &self.table, vocab: self.vocab, width: self.width, dtype: self.dtype }
+        TokenTable { table: &self.table, vocab: self.table_rows, width: self.width, dtype: self.dtype }
     }
 }
 
@@ -243,6 +385,8 @@ pub struct Spec {
     pub vision: Option<VisionTower>,
     /// Classification heads.
     pub classifier: Option<Classifier>,
+    /// The row that stands for a picture, in models without decoder and classes.
+    pub pooler: Option<Pooler>,
     /// Connector between tower and decoder.
     pub connector: Option<Connector>,
     /// Text tower.
@@ -273,15 +417,21 @@ impl Spec {
     pub(super) fn settle(&mut self, dtypes: &dyn Dtypes) {
         let encoders = self.vision.iter_mut().flat_map(|v| &mut v.layers);
         let encoders = encoders.chain(self.text.iter_mut().flat_map(|t| &mut t.layers));
-        let decoders = self.decoder.iter_mut().flat_map(|d| &mut d.layers);
         let mut stacked: Vec<&mut Linear> = Vec::new();
         for layer in encoders {
             stacked.push(&mut layer.qkv);
-            if let Mlp::Gated { gate_up, .. } = &mut layer.mlp {
-                stacked.push(gate_up);
-            }
+            stacked.extend(layer.mlp.stacked());
         }
-        stacked.extend(decoders.flat_map(|layer| [&mut layer.qkv, &mut layer.gate_up]));
+        for layer in self.decoder.iter_mut().flat_map(|d| &mut d.layers) {
+            let (qkv, mlp) = match layer {
+                Layer::Own(layer) => (Some(&mut layer.qkv), &mut layer.mlp),
+                Layer::Cross(layer) => (None, &mut layer.mlp),
+            };
+            if let Some(Qkv::Stacked(qkv)) = qkv {
+                stacked.push(qkv);
+            }
+            stacked.extend(mlp.stacked());
+        }
         stacked.into_iter().for_each(|layer| layer.settle(|name| dtypes.of(name)));
     }
 }

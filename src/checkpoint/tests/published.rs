@@ -49,11 +49,8 @@ fn gptq_and_awq() {
     let v2 = r#"{"quant_method": "gptq", "bits": 4, "group_size": 128, "checkpoint_format": "gptq_v2"}"#;
     let v2 = made(GPTQ, v2).unwrap();
     assert_eq!(packing(&v2, "a.weight"), Packing::Gptq { bits: 4, block: 128, plus: 0, ordered: false });
-    let awq: &[Tensor] = &[
-        ("a.qweight", DType::I32, &[64, 2]),
-        ("a.qzeros", DType::I32, &[2, 2]),
-        ("a.scales", DType::F16, &[2, 16]),
-    ];
+    let awq: &[Tensor] =
+        &[("a.qweight", DType::I32, &[64, 2]), ("a.qzeros", DType::I32, &[2, 2]), ("a.scales", DType::F16, &[2, 16])];
     let awq = made(awq, r#"{"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm"}"#).unwrap();
     assert_eq!(packing(&awq, "a.weight"), Packing::Awq { block: 32 });
 }
@@ -91,7 +88,10 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(three, Err(Error::Unsupported { .. })));
     let sizes = made(GPTQ, r#"{"quant_method": "gptq", "bits": 4, "group_size": 64}"#).unwrap_err();
     assert!(matches!(&sizes, Error::Malformed { .. }) && sizes.to_string().contains("`a`"), "{sizes}");
-    assert!(matches!(made(&GPTQ[..2], r#"{"quant_method": "gptq", "group_size": 128}"#), Err(Error::MissingTensor { .. })));
+    assert!(matches!(
+        made(&GPTQ[..2], r#"{"quant_method": "gptq", "group_size": 128}"#),
+        Err(Error::MissingTensor { .. })
+    ));
     let other = made(GPTQ, r#"{"quant_method": "hqq"}"#).unwrap_err();
     assert!(other.to_string().contains("hqq"), "{other}");
 }

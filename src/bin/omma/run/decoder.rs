@@ -33,7 +33,7 @@ pub async fn run(
     let token = model.spec.image_token.filter(|_| session.feature_rows() > 0);
     let sequence = |ids: Vec<u32>| {
         let pictures = ids.iter().enumerate().filter(|(_, id)| Some(**id) == token).map(|(i, _)| i).collect();
-        Sequence { ids, pictures }
+        Sequence::new(ids, pictures)
     };
     let sequences: Vec<Sequence> = ids.into_iter().map(sequence).collect();
     let stages = session.prefill(&sequences, &[SampleSettings::default()], &[], true, &listed(sample)).await?;
