@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 fn spec_of(config: &serde_json::Value, weights: DType) -> Spec {
     let files = MemoryFiles::new("made").with("config.json", config.to_string().into_bytes());
-    pollster::block_on(planned_spec(&files, Some(weights))).unwrap().1
+    pollster::block_on(planned_spec(&files, Some(weights.into()))).unwrap().1
 }
 
 /// LLaVA-1.5 13B: CLIP-L/14 at 336, LLaMA 13B.

@@ -117,7 +117,7 @@ fn padded_positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: 
 /// Rows of the token table.
 pub fn tokens(b: &mut Builder<'_>, decoder: &Decoder, ids: &[u32]) -> Result<ValueId> {
     let ids = b.graph.constant_u32("ids", &[ids.len()], ids);
-    let table = TensorType::panels(decoder.dtype, decoder.vocab, decoder.width);
+    let table = TensorType::panels(decoder.dtype.float(), decoder.vocab, decoder.width);
     let table = b.graph.weight(&decoder.table, table);
     b.graph.apply(EmbedTokens { dtype: DType::F32 }, &[ids, table])
 }

@@ -51,7 +51,7 @@ pub(super) fn resampler(
         norm_kv: norm("ln_kv"),
         attention: CrossAttention::torch(&format!("{PROJECTOR}.attn"), width, width / HEAD, of("attn.in_proj_weight")),
         post: Some(norm("ln_post")),
-        proj: Some(Linear { weight, bias: None, n: width, k: width, dtype: of("proj") }),
+        proj: Some(Linear { weight, bias: None, n: width, k: width, dtype: of("proj"), stack: Vec::new() }),
         key_positions: KeyPositions::Interpolated,
         reach,
     }))
