@@ -120,13 +120,14 @@ pub fn encoder_layer(g: &mut Graph, layer: &EncoderLayer, x: ValueId, flow: &Enc
 }
 
 /// `x + scale * y`.
-fn branch(g: &mut Graph, y: ValueId, scale: Option<&str>, x: ValueId) -> Result<ValueId> {
+pub(super) fn branch(g: &mut Graph, y: ValueId, scale: Option<&str>, x: ValueId) -> Result<ValueId> {
     let Some(name) = scale else { return g.apply(Binary { op: BinaryOp::Add }, &[y, x]) };
     let gain = g.weight(name, TensorType::f32(&[g.ty(y).cols()]));
     g.apply(LayerScale, &[y, gain, x])
 }
 
-fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow) -> Result<ValueId> {
+/// Attention by `qkv` as the layer sees it.
+pub(super) fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow) -> Result<ValueId> {
     let heads = &layer.attention;
     let spans = match flow.windows.filter(|_| layer.windowed) {
         Some(windows) => windows,

@@ -1,6 +1,7 @@
 //! Blocks: functions that add the nodes of a layer to a graph. They know kernels and shapes, no model and no
 //! device. Tensor names come in with the specs and are used as they are.
 
+mod adapter;
 mod attention;
 mod cache;
 mod decoder;
@@ -11,11 +12,15 @@ mod order;
 mod patch;
 mod perceiver;
 mod pool;
+mod positions;
+mod regions;
+mod resampler;
 mod rope;
 mod source;
 mod splice;
 
-pub use attention::{SelfAttention, Spans};
+pub use adapter::{AdapterRows, LayerAdapters, LowRank, adapted_layer};
+pub use attention::{CrossAttention, SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
 pub use decoder::{DecoderLayer, Flow, decoder_layer};
 pub use encoder::{EncoderFlow, EncoderLayer, EncoderRope, Mlp, encoder_layer};
@@ -25,6 +30,9 @@ pub use order::PatchOrder;
 pub use patch::PatchEmbedding;
 pub use perceiver::{Perceiver, PerceiverLayer};
 pub use pool::{AttentionPool, mean_rows};
+pub use positions::{bicubic_rows, same_rows, sincos_rows};
+pub use regions::{Gathered, Grid, Region, equal_regions, region_rows, region_shape};
+pub use resampler::{KeyPositions, Reach, Resampled, Resampler};
 pub use rope::{AxialFrequencies, AxialRope, RopeScaling, RopeSpec, rope_table};
 pub use source::Part;
 pub use splice::{gather, splice};

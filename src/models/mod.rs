@@ -6,7 +6,6 @@ mod encode;
 pub mod families;
 mod features;
 mod inputs;
-mod interpolate;
 mod spec;
 mod vision;
 
@@ -15,7 +14,6 @@ pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
 pub use features::{Assembly, features_graph};
 pub use inputs::{TowerInputs, inputs_of};
-pub use interpolate::{bicubic_rows, same_rows};
 pub use spec::{
     Bridge, ClassHead, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, HeadRows, Merger, Pooler,
     Pooling, Positions, Projector, PromptForm, Spec, TextTower, UniformDtype, VisionTower,

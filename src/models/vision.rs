@@ -1,9 +1,8 @@
 //! The picture tower as a graph: all inputs of a request as one ragged batch.
 
-use super::interpolate::{bicubic_rows, same_rows};
 use super::names;
 use super::spec::{Positions, VisionTower};
-use crate::blocks::{EncoderFlow, EncoderRope, encoder_layer, gather, splice};
+use crate::blocks::{EncoderFlow, EncoderRope, bicubic_rows, encoder_layer, gather, same_rows, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{InterpolateRows, Rearrange, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
