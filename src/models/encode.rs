@@ -28,7 +28,7 @@ pub fn encode_graph(spec: &Spec, inputs: &TowerInputs, all: bool, compute: DType
         (None, Some(Pooler::FirstNormed)) => layers,
         (None, _) => layers + 1,
     };
-    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, &inputs.sizes, None, needed, compute))?;
+    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, inputs, needed, compute))?;
     if let Some(connector) = &spec.connector {
         let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden))?;
         g.store(features, names::ENCODED);

@@ -5,8 +5,8 @@ use super::builder::{Builder, nth};
 use super::resamplers::Named;
 use super::xcomposer::shrunk;
 use omma::blocks::{
-    AdapterRows, EncoderFlow, EncoderLayer, LayerAdapters, Linear, LowRank, Mlp, Norm, Part, PatchEmbedding, Resampler,
-    SelfAttention, adapted_layer, bicubic_rows, gather, splice,
+    AdapterRows, EncoderFlow, EncoderLayer, LayerAdapters, Linear, LowRank, Mlp, Norm, Part, PatchEmbedding,
+    PatchOrder, Resampler, SelfAttention, adapted_layer, bicubic_rows, gather, splice,
 };
 use omma::graph::ValueId;
 use omma::kernels::{Act, Axis, InterpolateRows, Rearrange, TensorType};
@@ -130,6 +130,7 @@ fn layer(i: usize, width: usize, heads: usize, mlp: usize) -> EncoderLayer {
     EncoderLayer {
         norm1: norm(&at("ln_1")),
         qkv: fused(&at("attn.in_proj"), width, heads),
+        qk_norm: None,
         attention: SelfAttention { heads, kv_heads: heads, head_dim: width / heads, causal: false, window: None },
         out: linear("attn.out_proj", width, width),
         norm2: norm(&at("ln_2")),
@@ -181,7 +182,7 @@ pub fn qwen(b: &mut Builder<'_>) -> Result<()> {
     let tower = Tower::read(b, 0)?;
     let (pixels, shape) = b.tensor("images", 4)?;
     let (batch, side) = (shape[0], tower.side(shape[2]));
-    let patches = tower.patch.apply(&mut b.graph, pixels, &[])?;
+    let patches = tower.patch.apply(&mut b.graph, pixels, &[], PatchOrder::ROWS)?;
     let positions = tower.positions(b, side)?;
     let tokens = side * side;
     if b.graph.ty(patches).rows() != batch * tokens {
@@ -220,7 +221,7 @@ pub fn monkey(b: &mut Builder<'_>) -> Result<()> {
     let of_window = batch * shape[1] * side;
     b.stage_rows("windows", cut, ((count - 1) * of_window, of_window));
     b.stage("global_view", overview);
-    let patches = [cut, overview].map(|planes| tower.patch.apply(&mut b.graph, planes, &[]));
+    let patches = [cut, overview].map(|planes| tower.patch.apply(&mut b.graph, planes, &[], PatchOrder::ROWS));
     let [cut, overview] = [patches[0].clone()?, patches[1].clone()?];
     let grid = tower.side(side);
     let (tokens, positions) = (grid * grid, tower.positions(b, grid)?);

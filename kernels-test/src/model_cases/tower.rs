@@ -4,7 +4,7 @@ use super::builder::{Builder, nth};
 use omma::blocks::{EncoderFlow, Flow, Grid, KvCache, bicubic_rows, decoder_layer, encoder_layer, rope_table, splice};
 use omma::graph::ValueId;
 use omma::kernels::{EmbedTokens, InterpolateRows, TensorType};
-use omma::models::{Decoder, Positions, VisionTower, names, vision_hidden};
+use omma::models::{Decoder, Positions, TowerInputs, VisionTower, names, vision_hidden};
 use omma::{DType, Error, Result};
 use std::ops::Range;
 
@@ -47,7 +47,8 @@ pub fn ragged(b: &mut Builder<'_>, tower: &VisionTower, pictures: &[String], cho
     b.upload(names::PIXELS, pixels);
     let stage = |i: usize| format!("vision.layer.{i}");
     let deepest = depth(b, tower, chosen, stage);
-    let hidden = vision_hidden(&mut b.graph, tower, &sizes, deepest, DType::F32)?;
+    let inputs = TowerInputs { sizes, ..TowerInputs::default() };
+    let hidden = vision_hidden(&mut b.graph, tower, &inputs, deepest, DType::F32)?;
     let embedded = b.graph.taps.iter().find(|(name, _)| name == "vision.embeddings").map(|(_, value)| *value);
     for (picture, rows) in hidden.rows.iter().enumerate() {
         let part = (rows.start, rows.len());
@@ -67,7 +68,7 @@ pub fn packed(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, chosen: usiz
     let (pixels, shape) = b.tensor("pixel_values", 4)?;
     let tile = tower.grid((shape[2], shape[3]));
     let (batch, each, prefix) = (shape[0], tile.0 * tile.1, tower.prefix.len());
-    let patches = tower.patch.apply(&mut b.graph, pixels, &vec![(shape[2], shape[3]); batch])?;
+    let patches = tower.patch.apply(&mut b.graph, pixels, &vec![(shape[2], shape[3]); batch], tower.order)?;
     let special = b.graph.weight(&tower.prefix.join("+"), TensorType::f32(&[prefix, tower.patch.width]));
     let table = padded_positions(b, tower, grid, each)?;
     let (mut index, mut place) = (Vec::new(), Vec::new());
@@ -97,7 +98,9 @@ pub fn packed(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, chosen: usiz
 
 /// Positions interpolated to a grid, followed by zeros up to `rows` patches.
 fn padded_positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: usize) -> Result<ValueId> {
-    let Positions::Table(name) = &tower.positions;
+    let Positions::Table(name) = &tower.positions else {
+        return Err(Error::argument("patches", "are padded for towers with a table of positions"));
+    };
     let (prefix, side) = (tower.prefix.len(), tower.image_size / tower.patch.patch);
     let table = b.graph.weight(name, TensorType::f32(&[prefix + side * side, tower.patch.width]));
     let (mut index, mut weight) = bicubic_rows(prefix, (side, side), grid);
