@@ -323,12 +323,10 @@ impl Session {
             sequences.push(sequence);
         }
         if !pictures.is_empty() {
-            let inputs = self.preprocess(&pictures).await?;
-            self.model().device.idle().await?;
-            ms.preprocess = watch.lap();
-            self.encode(&inputs, &|_| false).await?;
-            self.model().device.idle().await?;
-            ms.encode = watch.lap();
+            self.encode_pictures(&pictures, &mut |planes| {
+                *(if planes { &mut ms.preprocess } else { &mut ms.encode }) = watch.lap();
+            })
+            .await?;
         }
         let settings = (0..rows.len()).map(|b| options[b.min(options.len() - 1)].settings());
         let settings = settings.collect::<Result<Vec<_>>>()?;
