@@ -122,9 +122,12 @@ fn merge(g: &mut Graph, tower: &VisionTower, merger: &Merger, x: ValueId, grids:
 
 /// Features in the order of windows -> the same row by row.
 fn in_rows(g: &mut Graph, tower: &VisionTower, x: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
+    if tower.order.window.is_none() {
+        return Ok(x);
+    }
     let mut index = Vec::new();
     for grid in grids {
-        let Some((squares, _)) = tower.order.windows(*grid) else { return Ok(x) };
+        let Some((squares, _)) = tower.order.windows(*grid) else { continue };
         let start = index.len();
         index.resize(start + squares.len(), 0);
         for (i, square) in squares.iter().enumerate() {
