@@ -3,16 +3,22 @@
 
 use super::common::Common;
 use super::source::{self, Loaded};
-use omma::generate::{Answer, Finish, GenerateOptions, OpenModel, Pixels, Request, Sampling, Session, SessionOptions};
+use omma::generate::{
+    Answer, Finish, GenerateOptions, OpenModel, PictureCache, Pixels, Request, Sampling, Session, SessionOptions,
+};
 use omma::gpu::Cancel;
 use omma::graph::RunOptions;
 use omma::image::tiles::Wish;
+use omma::quant::Encoding;
 use omma::{DType, Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Labels that are shown of a classification.
 const LABELS: usize = 5;
+/// Most bytes of encoded pictures in a folder.
+const CACHE_BYTES: u64 = 1 << 30;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -28,13 +34,16 @@ pub struct Args {
     /// The question. Without it: what is in the picture.
     #[arg(long)]
     prompt: Option<String>,
+    /// The prompt as it is: no chat template, and special tokens in it count.
+    #[arg(long, requires = "prompt")]
+    raw: bool,
     /// Most new tokens; without it what the checkpoint says, or 256.
     #[arg(long)]
     max_new_tokens: Option<usize>,
     /// How large pictures are cut: auto (what the checkpoint says), none, pad, or another policy that its tower takes.
     #[arg(long, default_value = "auto")]
     tiling: String,
-    /// Keep weights as f32, f16 or bf16; without it as they are stored.
+    /// Keep matrices in this format, e.g. f16, q8_0 or q4_0; without it as they are stored.
     #[arg(long)]
     weights: Option<String>,
     /// Keep keys and values as f32 or f16; so far the type of the activations, which is the default.
@@ -61,6 +70,9 @@ pub struct Args {
     /// Most tokens that one picture may take; its policy then cuts it into fewer or smaller tiles.
     #[arg(long)]
     max_image_tokens: Option<usize>,
+    /// Keep encoded pictures in this folder (at most 1 GiB): another question about one does not encode it again.
+    #[arg(long)]
+    picture_cache: Option<PathBuf>,
     /// One JSON object instead of the text.
     #[arg(long)]
     json: bool,
@@ -90,7 +102,10 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
 /// Types of weights, cache and activations.
 fn open_model(args: &Args) -> Result<OpenModel> {
     if args.mmproj.is_some() {
-        return Err(Error::unsupported("--mmproj", "GGUF files are not read yet; give a folder with safetensors"));
+        return Err(Error::unsupported(
+            "--mmproj",
+            "picture parts of GGUF checkpoints are not read yet; give a folder with safetensors",
+        ));
     }
     let one_of = |option: &str, value: &str, known: &[DType]| {
         let found = known.iter().copied().find(|dtype| dtype.name() == value);
@@ -99,15 +114,15 @@ fn open_model(args: &Args) -> Result<OpenModel> {
             Error::unsupported(format!("{option} {value}"), format!("{} are", names.join(", ")))
         })
     };
-    let float = [DType::F32, DType::F16, DType::BF16];
-    let compute = one_of("--compute", &args.compute, &float[..2])?;
-    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float[..2]))?;
+    let float = [DType::F32, DType::F16];
+    let compute = one_of("--compute", &args.compute, &float)?;
+    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float))?;
     if kv != compute {
         let reason = format!("with --compute {compute}; the cache has the type of the activations so far");
         return Err(Error::unsupported(format!("--kv {kv}"), reason));
     }
     Ok(OpenModel {
-        weights: args.weights.as_deref().map(|value| one_of("--weights", value, &float)).transpose()?,
+        weights: args.weights.as_deref().map(Encoding::named).transpose()?,
         kv,
         compute,
         ..OpenModel::default()
@@ -130,6 +145,9 @@ fn request(args: &Args, pictures: Vec<Pixels>) -> Request {
     for choice in pictures.iter().filter_map(|p| p.plan.choice.as_ref()) {
         eprintln!("notice: {choice}");
     }
+    if let (true, Some(prompt)) = (args.raw, &args.prompt) {
+        return Request::exact(pictures, prompt);
+    }
     let question = if pictures.is_empty() { "" } else { "What is in the picture?" };
     Request::new(pictures, args.prompt.as_deref().unwrap_or(question))
 }
@@ -146,6 +164,7 @@ async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Can
         context: tokens.saturating_add(options.max_new_tokens).min(longest),
         max_new: options.max_new_tokens.min(longest),
         run: RunOptions { cancel, ..Default::default() },
+        pictures: args.picture_cache.as_ref().map(|folder| Arc::new(PictureCache::with_folder(CACHE_BYTES, folder))),
         ..Default::default()
     };
     let options = GenerateOptions { max_new_tokens: sizes.max_new, ..options };
@@ -162,11 +181,12 @@ async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Can
     };
     let answer = session.answer(&request, &options, stream).await?;
     printed?;
-    report(args, loaded, &answer)?;
+    session.save_pictures().await?;
+    report(args, loaded, &answer, session.options().pictures.as_ref().map(|cache| cache.counts().hits))?;
     if answer.finish == Finish::Cancelled { Err(Error::Cancelled) } else { Ok(()) }
 }
 
-fn report(args: &Args, loaded: &Loaded, answer: &Answer) -> Result<()> {
+fn report(args: &Args, loaded: &Loaded, answer: &Answer, cached: Option<u64>) -> Result<()> {
     if !args.json {
         return source::print("\n");
     }
@@ -177,6 +197,7 @@ fn report(args: &Args, loaded: &Loaded, answer: &Answer) -> Result<()> {
         "ids": answer.ids,
         "image_tokens": answer.image_tokens,
         "tiles": answer.tiles,
+        "cached_pictures": cached,
         "prompt_tokens": answer.prompt_tokens,
         "finish": match answer.finish {
             Finish::EndToken => "end",
