@@ -132,7 +132,7 @@ fn stack_commands(stack: Command) -> Command {
                     .help("one adapter for all; otherwise lavapipe has what SwiftShader is not given"),
             )
             .arg(flag("resume", "leave out what passed in an earlier run, if it is still the same"))
-            .arg(Arg::new("limit").long("limit").help("seconds for one shader or case [default: 120]")),
+            .arg(Arg::new("limit").long("limit").help("seconds for one shader or case [default: 300]")),
         command("mesa26", "lavapipe of Mesa 26, in a Debian of its own in a folder; as root")
             .arg(flag("validation", "under the validation layer of that Debian")),
         command("validate", "kernels and integration tests under the validation layer of this system"),
