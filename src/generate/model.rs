@@ -1,10 +1,11 @@
 //! A model: its files read, its checkpoint checked, its weights on a device.
 
+use super::cache::fingerprint;
 use super::load::{LoadOptions, load_weights};
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::gpu::Device;
 use crate::graph::{Graph, Store};
-use crate::image::tiles::{CheckpointFiles, Processor};
+use crate::image::tiles::{CheckpointFiles, Processor, Tiling};
 use crate::kernels::TensorType;
 use crate::models::{
     Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, cross_graph, decode_graph, encode_graph,
@@ -68,7 +69,11 @@ impl ModelFiles {
             bytes.map(|b| String::from_utf8(b).map_err(|e| Error::malformed(name, e.to_string()))).transpose()
         };
         let (main, other) = (text("preprocessor_config.json").await?, text("processor_config.json").await?);
-        if main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
+        // LLaVA-UHD's own code has no file for its slices, only CLIP's levels.
+        let text_of = config.value().to_string();
+        let alone = CheckpointFiles { config: Some(&text_of), ..CheckpointFiles::default() };
+        let slices = matches!(Tiling::of_checkpoint(&alone), Ok(Tiling::Uhd(_)));
+        if !slices && main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
             return Ok(None);
         }
         let config = config.value().to_string();
@@ -176,6 +181,8 @@ pub struct Model {
     pub compute: DType,
     /// Type of the cache.
     pub kv: DType,
+    /// Tells its features from those of other models, for caches of encoded pictures.
+    pub(super) fingerprint: Option<[u8; 32]>,
 }
 
 impl Model {
@@ -201,8 +208,17 @@ impl Model {
         let mut weights = Store::new();
         let load = LoadOptions { encoding: open.weights, ..load };
         load_weights(device, &checkpoint, &wanted, &mut weights, load).await?;
-        Ok(Self { files: read, spec, device: device.clone(), weights, compute: open.compute, kv: open.kv })
+        let fingerprint = fingerprint(&checkpoint, &read.config, &picture_weights(&spec, open.compute)?).await?;
+        let (device, compute, kv) = (device.clone(), open.compute, open.kv);
+        Ok(Self { files: read, spec, device, weights, compute, kv, fingerprint })
     }
+}
+
+/// Names of the weights that pictures go through.
+fn picture_weights(spec: &Spec, compute: DType) -> Result<Vec<String>> {
+    let Some(tower) = &spec.vision else { return Ok(Vec::new()) };
+    let graph = encode_graph(spec, &TowerInputs::same((tower.image_size, tower.image_size), 1), true, compute)?;
+    Ok(graph.weights().map(|(name, _)| name.to_owned()).collect())
 }
 
 /// Weights of all programs of a model, each once.

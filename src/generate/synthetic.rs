@@ -54,7 +54,15 @@ pub async fn random_model(device: &Device, config: Config, weights: impl Into<En
     device.flush().await?;
     let image_text = "<image>".to_owned();
     let files = ModelFiles { config, generation: None, tokenizer: None, template: None, processor: None, image_text };
-    Ok(Model { files, spec, device: device.clone(), weights: store, compute: DType::F32, kv: DType::F32 })
+    Ok(Model {
+        files,
+        spec,
+        device: device.clone(),
+        weights: store,
+        compute: DType::F32,
+        kv: DType::F32,
+        fingerprint: None,
+    })
 }
 
 /// Fills a packed weight `[n, k]` with quantized draws.

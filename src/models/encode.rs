@@ -57,6 +57,10 @@ fn connect(g: &mut Graph, tower: &VisionTower, connector: &Connector, hidden: &H
     let x = match &connector.bridge {
         Bridge::Mlp(projector) => project(g, projector, x)?,
         Bridge::Merger(merger) => merge(g, tower, merger, x, &hidden.grids)?,
+        Bridge::Resampler(resampler) => {
+            let sequences: Vec<Vec<(usize, usize)>> = hidden.grids.iter().map(|grid| vec![*grid]).collect();
+            resampler.apply(g, x, &sequences)?.out
+        }
         Bridge::Perceiver { projection, perceiver } => {
             let projected = projection.apply(g, x)?;
             g.tap("modality_projection", projected);

@@ -3,7 +3,7 @@
 use crate::DType;
 use crate::blocks::{
     AttentionPool, AxialRope, EncoderLayer, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver, Qkv,
-    RopeSpec, TokenTable,
+    Resampler, RopeSpec, TokenTable,
 };
 use crate::kernels::{Act, WeightFormat};
 
@@ -177,6 +177,8 @@ pub enum Bridge {
     Mlp(Projector),
     /// Squares of patches side by side, then linear layers.
     Merger(Merger),
+    /// Learned queries that attend to the patches of an input (LLaVA-UHD).
+    Resampler(Box<Resampler>),
     /// An MLP on every patch, then latents of a fixed number that attend to them (Idefics 2).
     Perceiver {
         /// MLP to the width of the latents.
@@ -193,6 +195,7 @@ impl Bridge {
             Self::Mlp(_) => grid.0 * grid.1 + prefix,
             Self::Merger(m) => (grid.0 / m.side) * (grid.1 / m.side),
             Self::Perceiver { perceiver, .. } => perceiver.count,
+            Self::Resampler(resampler) => resampler.queries(),
         }
     }
     /// Widest activation.
@@ -200,6 +203,8 @@ impl Bridge {
         match self {
             Self::Mlp(p) => p.widest(),
             Self::Merger(m) => m.merging.iter().map(|l| l.n.max(l.k)).chain([m.projector.widest()]).max().unwrap_or(0),
+            // Regions of a released LLaVA-UHD repeat patches, up to twice.
+            Self::Resampler(resampler) => 2 * resampler.attention.out.n,
             Self::Perceiver { projection, perceiver } => {
                 let layers = perceiver.layers.iter().map(|l| l.mlp.inner().max(l.kv.n).max(l.q.n));
                 layers.chain([projection.inner()]).max().unwrap_or(0)

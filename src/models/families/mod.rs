@@ -12,6 +12,7 @@ mod mllama_vision;
 mod pixtral;
 mod qwen_vl;
 mod siglip;
+mod uhd;
 mod vit;
 
 use super::{Dtypes, Spec};
@@ -58,7 +59,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
-        about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
+        about: "LLaVA v1, 1.5, NeXT, UHD, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
     },
     Family {
