@@ -223,6 +223,7 @@ fn planned_inputs(plans: &[(TilePlan, Vec<Input>)]) -> TowerInputs {
     TowerInputs {
         sizes: sizes.map(|(width, height)| (height as usize, width as usize)).collect(),
         plans: plans.iter().map(|(plan, _)| plan.clone()).collect(),
+        filled: None,
     }
 }
 

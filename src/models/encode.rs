@@ -31,7 +31,7 @@ pub fn encode_graph(spec: &Spec, inputs: &TowerInputs, all: bool, compute: DType
     };
     let hidden = g.scoped("vision", |g| match &tower.positions {
         Positions::Tiled(tiled) => tiled_hidden(g, tower, tiled, inputs, compute),
-        _ => vision_hidden(g, tower, &inputs.sizes, None, needed, compute),
+        _ => vision_hidden(g, tower, inputs, needed, compute),
     })?;
     if let Some(connector) = &spec.connector {
         let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden))?;

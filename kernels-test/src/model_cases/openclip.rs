@@ -137,13 +137,13 @@ fn layer(i: usize, width: usize, heads: usize, mlp: usize) -> EncoderLayer {
     EncoderLayer {
         norm1: norm(&at("ln_1")),
         qkv: fused(&at("attn.in_proj"), width, heads),
+        qk_norm: None,
         attention: SelfAttention { heads, kv_heads: heads, head_dim: width / heads, causal: false, window: None },
         out: linear("attn.out_proj", width, width),
         norm2: norm(&at("ln_2")),
         mlp: Mlp::Plain { fc1: linear("mlp.c_fc", mlp, width), act: Act::Gelu, fc2: linear("mlp.c_proj", width, mlp) },
         scales: None,
         windowed: false,
-        qk_norm: None,
     }
 }
 
