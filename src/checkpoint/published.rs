@@ -68,6 +68,10 @@ impl Checkpoint {
             "omma" => return Ok(self),
             other => return Err(own.unsupported("quant_method", format!("`{other}`; {} are", METHODS.join(", ")))),
         }
+        if found.is_empty() {
+            let reason = "no tensor here is quantized so; take the entry out of config.json if the weights are floats";
+            return Err(own.unsupported("quant_method", reason));
+        }
         self.with_found(found)
     }
 
