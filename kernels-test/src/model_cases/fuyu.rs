@@ -145,7 +145,7 @@ pub fn whole(b: &mut Builder<'_>) -> Result<()> {
     let known: Vec<u32> = ids.iter().map(|id| u32::try_from(*id).unwrap_or(0)).collect();
     let known = b.graph.constant_u32("ids", &[ids.len()], &known);
     let table = b.graph.weight(&name, TensorType::panels(DType::F32, vocab, decoder.width));
-    let words = b.graph.apply(EmbedTokens { dtype: DType::F32.into(), stack: Vec::new() }, &[known, table])?;
+    let words = b.graph.apply(EmbedTokens { dtype: DType::F32 }, &[known, table])?;
     let row = |(i, index): (usize, &i64)| match usize::try_from(*index) {
         Ok(patch) if patch < patches => (ids.len() + i / tokens * patches + patch) as u32,
         _ => i as u32,
