@@ -7,7 +7,7 @@ use crate::{DType, Result};
 /// A linear layer `y = x w^T + b`, or several stacked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linear {
-    /// Weight tensor; `a+b` stacks the rows of a and b.
+    /// Weight tensor; `a+b` stacks the rows of a and b (see [`super::Part`]).
     pub weight: String,
     /// Bias tensor, stacked likewise; `zeros(n)` stands for a missing one.
     pub bias: Option<String>,

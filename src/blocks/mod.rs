@@ -8,8 +8,10 @@ mod decoder;
 mod encoder;
 mod linear;
 mod norm;
+mod order;
 mod patch;
 mod rope;
+mod source;
 mod splice;
 
 pub use attention::{SelfAttention, Spans};
@@ -19,6 +21,8 @@ pub use decoder::{DecoderLayer, Flow, Layer, NormedQkv, Qkv, apply_layer, decode
 pub use encoder::{EncoderFlow, EncoderLayer, EncoderRope, Mlp, encoder_layer};
 pub use linear::{Linear, two_layer};
 pub use norm::Norm;
+pub use order::PatchOrder;
 pub use patch::PatchEmbedding;
-pub use rope::{RopeScaling, RopeSpec, rope_table};
+pub use rope::{AxialFrequencies, AxialRope, RopeScaling, RopeSpec, rope_table};
+pub use source::Part;
 pub use splice::{gather, splice};

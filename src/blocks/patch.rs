@@ -1,5 +1,6 @@
 //! From pixels to rows: patch embedding.
 
+use super::PatchOrder;
 use crate::DType;
 use crate::Result;
 use crate::graph::{Graph, ValueId};
@@ -24,31 +25,36 @@ pub struct PatchEmbedding {
 
 impl PatchEmbedding {
     /// `pixels` of inputs of these sizes (height, width) -> \[patches of all inputs, width\]: planes \[inputs, channels,
-    /// height, width\] of one size, or planes of any sizes one after the other as one row.
-    pub fn apply(&self, g: &mut Graph, pixels: ValueId, inputs: &[(usize, usize)]) -> Result<ValueId> {
+    /// height, width\] of one size, or planes of any sizes one after the other as one row. The patches of an input come
+    /// in `order`, its windows aside.
+    pub fn apply(
+        &self,
+        g: &mut Graph,
+        pixels: ValueId,
+        inputs: &[(usize, usize)],
+        order: PatchOrder,
+    ) -> Result<ValueId> {
         let k = self.channels * self.patch * self.patch;
         let w = g.weight(&self.weight, TensorType::panels(self.dtype, self.width, k));
         let mut operands = vec![pixels, w];
         if let Some(bias) = &self.bias {
             operands.push(g.weight(bias, TensorType::f32(&[self.width])));
         }
-        let same = g.ty(pixels).shape.len() == 4;
-        if !same {
-            let places = self.places(inputs);
+        let planes = g.ty(pixels).shape.len() == 4 && order.merge == 1;
+        if !planes {
+            let places = self.places(inputs, order);
             operands.push(g.constant_u32("places", &[places.len() / 4, 4], &places));
         }
-        let source = if same { Pixels::Planes } else { Pixels::Places };
+        let source = if planes { Pixels::Planes } else { Pixels::Places };
         g.apply(PatchEmbed { patch: self.patch, bias: self.bias.is_some(), source }, &operands)
     }
     /// Where the patches of all inputs begin, as [`Pixels::Places`] wants it.
-    fn places(&self, inputs: &[(usize, usize)]) -> Vec<u32> {
+    fn places(&self, inputs: &[(usize, usize)], order: PatchOrder) -> Vec<u32> {
         let (mut places, mut first) = (Vec::new(), 0);
         for (height, width) in inputs {
-            for row in 0..height / self.patch {
-                for col in 0..width / self.patch {
-                    let corner = first + row * self.patch * width + col * self.patch;
-                    places.extend([corner as u32, *width as u32, (height * width) as u32, 0]);
-                }
+            for (row, col) in order.patches((height / self.patch, width / self.patch)) {
+                let corner = first + row * self.patch * width + col * self.patch;
+                places.extend([corner as u32, *width as u32, (height * width) as u32, 0]);
             }
             first += self.channels * height * width;
         }

@@ -93,6 +93,49 @@ pub fn rope_table(spec: &RopeSpec, positions: usize) -> Vec<f32> {
     table
 }
 
+/// Which frequencies the two axes of a tower's rotary positions have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AxialFrequencies {
+    /// `theta^(-4 i / head_dim)` for both (Qwen2-VL).
+    Shared,
+    /// `theta^(-2 i / head_dim)`, the even ones for rows, the odd ones for columns (Pixtral).
+    Alternating,
+}
+
+/// Rotary positions by row and column: the first pairs of a head turn with its row, the others with its column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AxialRope {
+    /// Base of the frequencies.
+    pub theta: f32,
+    /// Elements of a head, all of which turn; even, and a multiple of 4 with shared frequencies.
+    pub head_dim: usize,
+    /// Frequencies of the axes.
+    pub frequencies: AxialFrequencies,
+}
+
+impl AxialRope {
+    /// `[rows * cols, head_dim]`, the places of a grid row by row: cosines of the pairs, then their sines.
+    pub fn table(&self, (rows, cols): (usize, usize)) -> Vec<f32> {
+        let pairs = self.head_dim / 2;
+        let frequency = |i: usize| 1.0 / self.theta.powf(2.0 * i as f32 / self.head_dim as f32);
+        let axis = |first: usize| (first..pairs).step_by(2).map(frequency).collect::<Vec<f32>>();
+        let down = axis(0);
+        let across = match self.frequencies {
+            AxialFrequencies::Shared => down.clone(),
+            AxialFrequencies::Alternating => axis(1),
+        };
+        let mut table = Vec::with_capacity(rows * cols * self.head_dim);
+        for row in 0..rows {
+            for col in 0..cols {
+                let angles = || down.iter().map(|f| f * row as f32).chain(across.iter().map(|f| f * col as f32));
+                table.extend(angles().map(f32::cos));
+                table.extend(angles().map(f32::sin));
+            }
+        }
+        table
+    }
+}
+
 fn frequencies(spec: &RopeSpec, positions: usize) -> (Vec<f32>, f32) {
     let dim = spec.rotary_dim;
     let base =
@@ -174,6 +217,18 @@ mod tests {
             }
         }
         assert!((table[8 + 4] - 1f32.sin()).abs() < 1e-7, "the first frequency is one radian a position");
+    }
+
+    #[test]
+    fn rows_turn_the_first_pairs_and_columns_the_others() {
+        let table = |frequencies| AxialRope { theta: 1e4, head_dim: 8, frequencies }.table((2, 3));
+        let shared = table(AxialFrequencies::Shared);
+        assert_eq!(shared.len(), 6 * 8);
+        let near = |got: &[f32], want: [f32; 4]| got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-6);
+        // Row 1, column 2.
+        assert!(near(&shared[5 * 8..5 * 8 + 4], [1.0, 0.01, 2.0, 0.02].map(f32::cos)));
+        let alternating = table(AxialFrequencies::Alternating);
+        assert!(near(&alternating[5 * 8 + 4..], [1.0, 0.01, 0.2, 0.002].map(f32::sin)));
     }
 
     #[test]

@@ -210,6 +210,12 @@ impl Config {
         Ok(Some(Self { file: self.file.clone(), front, value: value.clone() }))
     }
 
+    /// The same with `value` under `key`.
+    pub fn with(mut self, key: &str, value: Value) -> Self {
+        self.value[key] = value;
+        self
+    }
+
     /// Whether there is a value at `path` that is not `null`.
     pub fn has(&self, path: &str) -> bool {
         matches!(self.at(path), Ok(Some(_)))

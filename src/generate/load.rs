@@ -1,6 +1,7 @@
 //! Weights from a checkpoint to the device: read in pieces, converted and put into panels on the way.
 
-use crate::checkpoint::{Checkpoint, TensorEntry};
+use super::sources::{Source, sources};
+use crate::checkpoint::Checkpoint;
 use crate::gpu::{Buffer, Device, Slice, Use};
 use crate::graph::Store;
 use crate::kernels::{Layout, TensorType, chunks};
@@ -19,22 +20,7 @@ const PIECE: usize = 8 << 20;
 /// Bytes written before the engine waits for wgpu's staging memory to come back.
 const WINDOW: u64 = 64 << 20;
 
-/// One tensor of a stacked weight: a tensor of the checkpoint, or zeros.
-enum Source<'c> {
-    Tensor(&'c TensorEntry, usize),
-    Zeros(usize),
-}
-
-impl Source<'_> {
-    fn rows(&self) -> usize {
-        match self {
-            Self::Tensor(_, rows) | Self::Zeros(rows) => *rows,
-        }
-    }
-}
-
-/// Loads `wanted` (name, type) into `store`; what is there stays. A name `a+b` stacks the rows of tensors a and b,
-/// `zeros(n)` stands for n zero rows.
+/// Loads `wanted` (name, type) into `store`; what is there stays. A name is a list of [`crate::blocks::Part`]s.
 ///
 /// Errors: a missing tensor, a wrong shape, a read error, [`Error::OutOfMemory`]. The store keeps what was loaded
 /// before the error, so that a second attempt goes on from there.
@@ -75,40 +61,6 @@ pub async fn load_weights(
     device.flush().await
 }
 
-fn sources<'c>(checkpoint: &'c Checkpoint, name: &str, ty: &TensorType) -> Result<Vec<Source<'c>>> {
-    let (rows, cols) = if ty.layout == Layout::Panels { (ty.shape[0], ty.shape[1]) } else { (ty.elements(), 1) };
-    let parts: Vec<&str> = name.split('+').collect();
-    let mut list = Vec::new();
-    for part in &parts {
-        if let Some(count) = part.strip_prefix("zeros(").and_then(|p| p.strip_suffix(')')) {
-            let count = count.parse().map_err(|_| Error::graph(name, "zeros of no count"))?;
-            list.push(Source::Zeros(count));
-            continue;
-        }
-        let entry = checkpoint.entry(part)?;
-        let own = if cols == 1 { entry.elements() } else { entry.shape.first().copied().unwrap_or(1) };
-        if own.checked_mul(cols) != Some(entry.elements()) {
-            return Err(wrong(part, entry, &[rows, cols]));
-        }
-        list.push(Source::Tensor(entry, own));
-    }
-    let sum: usize = list.iter().map(Source::rows).sum();
-    if sum != rows {
-        let first = parts[0];
-        let want = if ty.layout == Layout::Panels { vec![rows, cols] } else { ty.shape.clone() };
-        return Err(match checkpoint.find(first) {
-            Some(entry) => wrong(name, entry, &want),
-            None => Error::WrongShape { name: name.into(), got: vec![sum], want },
-        });
-    }
-    Ok(list)
-}
-
-fn wrong(name: &str, entry: &TensorEntry, want: &[usize]) -> Error {
-    let want = if want.last() == Some(&1) { want[..want.len() - 1].to_vec() } else { want.to_vec() };
-    Error::WrongShape { name: name.into(), got: entry.shape.clone(), want }
-}
-
 /// A chunk being filled.
 struct Target<'t> {
     device: &'t Device,
@@ -130,7 +82,9 @@ impl Target<'_> {
             let end = start + source.rows();
             let (from, to) = (first.max(start), (first + rows).min(end));
             if from < to {
-                self.append(checkpoint, source, (from - start) * cols, (to - from) * cols, &mut values).await?;
+                let at = values.len();
+                values.resize(at + (to - from) * cols, 0.0);
+                source.read(checkpoint, (from - start) * cols, &mut values[at..]).await?;
             }
             start = end;
         }
@@ -141,23 +95,6 @@ impl Target<'_> {
                 let reason = "quantized weights are not loaded from checkpoints yet";
                 return Err(Error::unsupported(self.ty.to_string(), reason));
             }
-        }
-        Ok(())
-    }
-
-    async fn append(
-        &self,
-        checkpoint: &Checkpoint,
-        source: &Source<'_>,
-        first: usize,
-        count: usize,
-        values: &mut Vec<f32>,
-    ) -> Result<()> {
-        let at = values.len();
-        values.resize(at + count, 0.0);
-        let Source::Tensor(entry, _) = source else { return Ok(()) };
-        for (i, piece) in values[at..].chunks_mut(PIECE / 4).enumerate() {
-            checkpoint.read_f32(entry, first + i * (PIECE / 4), piece).await?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod prompt;
 mod recording;
 mod session;
 mod settings;
+mod sources;
 mod stages;
 mod synthetic;
 

@@ -14,6 +14,7 @@ use super::encoding::result_name;
 use super::model::{CheckpointDtypes, weight_list};
 use super::parts::{groups, prompt_parts, prompt_rows};
 use super::pictures::{PICTURE, PLANES, picture_graph, planes_type};
+use crate::blocks::Part;
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
 use crate::image::Policy;
@@ -192,8 +193,8 @@ pub fn plan_memory(
 
 /// Elements of a stacked weight that no checkpoint holds.
 fn zeros(name: &str) -> u64 {
-    let count = |part: &str| part.strip_prefix("zeros(")?.strip_suffix(')')?.parse::<u64>().ok();
-    name.split('+').filter_map(count).sum()
+    let count = |part: &Part<'_>| if let Part::Zeros(count) = part { *count as u64 } else { 0 };
+    Part::parse(name).unwrap_or_default().iter().map(count).sum()
 }
 
 /// The largest context whose peak is at most `limit` bytes, with its plan.

@@ -25,7 +25,7 @@ pub enum Pixels {
     /// Normalised values of the type of `y`, \[images, channels, height, width\].
     Planes,
     /// Normalised values of the type of `y`, pictures of any size one after the other, each \[channels, height,
-    /// width\]. The last input, `places` u32 \[patches, 4\], has of every patch the index of its first pixel, the
+    /// width\], as one row or four axes. The last input, `places` u32 \[patches, 4\], has of every patch the index of its first pixel, the
     /// pixels from line to line and from plane to plane, and a word that is not read. Reads beyond the end are of the
     /// last pixel.
     Places,
@@ -65,7 +65,7 @@ impl PatchEmbed {
             (Pixels::Planes, &[images, channels, height, width]) => {
                 Sizes { rows: grid(images, height, width), channels, height, width }
             }
-            (Pixels::Places, &[_]) => {
+            (Pixels::Places, &[_] | &[_, _, _, _]) => {
                 let (places, w) = (inputs.last()?, inputs.get(1)?);
                 let listed = places.dtype == DType::U32 && places.shape.len() == 2 && places.cols() == 4;
                 let sizes = Sizes { rows: places.rows(), channels: w.cols() / area, height: 0, width: 0 };

@@ -2,11 +2,11 @@
 
 use super::assemble::{missing, names};
 use super::inputs::TowerInputs;
-use super::spec::{Bridge, Classifier, Connector, Contrast, FeatureSelect, Projector, Spec, VisionTower};
+use super::spec::{Bridge, Classifier, Connector, Contrast, FeatureSelect, Merger, Projector, Spec, VisionTower};
 use super::vision::{Hidden, vision_hidden};
-use crate::blocks::{gather, splice};
+use crate::blocks::{PatchOrder, gather, splice};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Binary, BinaryOp, L2Norm, Unary, UnaryOp};
+use crate::kernels::{Binary, BinaryOp, L2Norm, Rearrange, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 
 /// Inputs of a tower -> features for the decoder, class logits or picture embeddings, whichever the
@@ -41,9 +41,55 @@ fn connect(g: &mut Graph, tower: &VisionTower, connector: &Connector, hidden: &H
     g.tap("vision.selected", x);
     let x = match &connector.bridge {
         Bridge::Mlp(projector) => project(g, projector, x)?,
+        Bridge::Merger(merger) => merge(g, tower, merger, x, &hidden.grids)?,
     };
     g.tap("connector", x);
+    in_rows(g, tower, x, &hidden.grids)
+}
+
+/// Patches \[patches of all inputs, width\] -> \[squares of all inputs, features\], in the order of the tower.
+fn merge(g: &mut Graph, tower: &VisionTower, merger: &Merger, x: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
+    let mut x = merger.norm.apply(g, x)?;
+    let (side, width) = (merger.side, g.ty(x).cols());
+    if tower.order.merge != side {
+        if tower.order != PatchOrder::ROWS {
+            return Err(Error::graph("connector", format!("squares of {side} of {:?}", tower.order)));
+        }
+        let (mut index, mut start) = (Vec::new(), 0);
+        for grid in grids {
+            let squares = PatchOrder { merge: side, window: None }.patches(*grid);
+            index.extend(squares.into_iter().map(|(row, col)| (start + row * grid.1 + col) as u32));
+            start += grid.0 * grid.1;
+        }
+        x = gather(g, x, &index)?;
+    }
+    let squares = g.ty(x).rows() / (side * side);
+    let mut x = match &merger.merging {
+        None => g.reshape(x, &[squares, side * side * width])?,
+        Some(layer) => {
+            let by_channel = Rearrange::transpose(&[squares, side * side, width], &[0, 2, 1])?;
+            let x = g.apply(by_channel, &[x])?;
+            let x = g.reshape(x, &[squares, side * side * width])?;
+            layer.apply(g, x)?
+        }
+    };
+    g.tap("patch_merger", x);
+    x = project(g, &merger.projector, x)?;
     Ok(x)
+}
+
+/// Features in the order of windows -> the same row by row.
+fn in_rows(g: &mut Graph, tower: &VisionTower, x: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
+    let mut index = Vec::new();
+    for grid in grids {
+        let Some((squares, _)) = tower.order.windows(*grid) else { return Ok(x) };
+        let start = index.len();
+        index.resize(start + squares.len(), 0);
+        for (i, square) in squares.iter().enumerate() {
+            index[start + square] = (start + i) as u32;
+        }
+    }
+    gather(g, x, &index)
 }
 
 /// The selected rows of the selected hidden states, side by side.

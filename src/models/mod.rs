@@ -9,6 +9,7 @@ mod inputs;
 mod interpolate;
 mod places;
 mod spec;
+mod tiled;
 mod vision;
 
 pub use assemble::{
@@ -21,7 +22,7 @@ pub use inputs::{TowerInputs, inputs_of};
 pub use interpolate::{bicubic_rows, same_rows};
 pub use places::{Sight, grid_positions, tile_sight};
 pub use spec::{
-    Bridge, Classifier, Connector, Contrast, Cross, Decoder, Dtypes, FeatureSelect, Pooling, Positions, Projector,
-    PromptForm, Spec, TextTower, UniformDtype, VisionTower,
+    Bridge, Classifier, Connector, Contrast, Cross, Decoder, Dtypes, FeatureSelect, Merger, Pooling, Positions,
+    Projector, PromptForm, Spec, TextTower, Tiled, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};

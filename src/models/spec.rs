@@ -1,7 +1,7 @@
 //! What a model is made of, as plain data.
 
 use crate::DType;
-use crate::blocks::{EncoderLayer, Layer, Linear, Norm, PatchEmbedding, RopeSpec};
+use crate::blocks::{AxialRope, EncoderLayer, Layer, Linear, Norm, PatchEmbedding, PatchOrder, RopeSpec};
 use crate::kernels::Act;
 
 /// Element type of the checkpoint's tensors: what weights are kept in.
@@ -26,6 +26,37 @@ pub enum Positions {
     /// A learned table \[prefix + side * side, width\] of the trained square, interpolated to other grids by torch's
     /// bicubic filter (`align_corners=False`, no antialias).
     Table(String),
+    /// They do not: the decoder sees their order.
+    None,
+    /// Nothing is added; queries and keys of every layer turn by row and column.
+    Rotary(AxialRope),
+    /// Tables by tile and aspect ratio; the tiles of a picture see each other.
+    Tiled(Box<Tiled>),
+}
+
+/// What a tower has whose inputs, the tiles of a picture, see each other (Llama 3.2 Vision).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tiled {
+    /// Tiles that a picture has room for; those that it does not fill are black, and seen as well.
+    pub tiles: usize,
+    /// Grids of tiles (rows, columns) that have positions. Those of grid i stand under i + 1 in the tables by ratio.
+    pub grids: Vec<(usize, usize)>,
+    /// Positions of the tokens of a tile \[tokens, width\].
+    pub table: String,
+    /// Positions of the tokens of all tiles \[ratios * tiles * tokens, width\].
+    pub tile_table: String,
+    /// Type that `tile_table` is kept in.
+    pub dtype: DType,
+    /// Gate between the two tables \[1\]: its hyperbolic tangent is the share of the second.
+    pub gate: String,
+    /// Positions of tiles \[ratios * tiles, width\] and their gate \[1\], added to patches before the class rows are there.
+    pub before: [String; 2],
+    /// The same, added to all rows after the norm behind the layers.
+    pub after: [String; 2],
+    /// Layers after that.
+    pub global: Vec<EncoderLayer>,
+    /// Layers of the tower whose results stand beside that of the last global layer.
+    pub picked: Vec<usize>,
 }
 
 /// A picture tower of the ViT kind.
@@ -35,12 +66,14 @@ pub struct VisionTower {
     pub stage: &'static str,
     /// Patch embedding.
     pub patch: PatchEmbedding,
-    /// Side of the pictures it was trained on, in pixels.
+    /// Side of the pictures it was trained on, in pixels; of a usual one where it was trained on all sizes.
     pub image_size: usize,
     /// Tensors of the rows before the patches: class token, distillation token.
     pub prefix: Vec<String>,
     /// How patches know where they stand.
     pub positions: Positions,
+    /// In which order the patches of an input run.
+    pub order: PatchOrder,
     /// Norm before the first layer.
     pub pre_norm: Option<Norm>,
     /// Layers.
@@ -57,7 +90,8 @@ impl VisionTower {
     /// Tokens of an input, prefix included.
     pub fn tokens(&self, size: (usize, usize)) -> usize {
         let (rows, cols) = self.grid(size);
-        rows * cols + self.prefix.len()
+        let side = self.order.merge.max(1);
+        rows / side * side * (cols / side * side) + self.prefix.len()
     }
 }
 
@@ -93,6 +127,8 @@ pub struct Connector {
 pub enum Bridge {
     /// Row by row: linear layers with an activation between.
     Mlp(Projector),
+    /// Squares of patches side by side, then linear layers.
+    Merger(Merger),
 }
 
 impl Bridge {
@@ -100,14 +136,30 @@ impl Bridge {
     pub fn features(&self, grid: (usize, usize), prefix: usize) -> usize {
         match self {
             Self::Mlp(_) => grid.0 * grid.1 + prefix,
+            Self::Merger(m) => (grid.0 / m.side) * (grid.1 / m.side),
         }
     }
     /// Widest activation.
     pub fn widest(&self) -> usize {
         match self {
-            Self::Mlp(p) => p.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0),
+            Self::Mlp(p) => p.widest(),
+            Self::Merger(m) => m.merging.iter().map(|l| l.n.max(l.k)).chain([m.projector.widest()]).max().unwrap_or(0),
         }
     }
+}
+
+/// Squares of patches become one feature each (Qwen2-VL, Mistral 3). Rows and columns that fill no square are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merger {
+    /// Side of a square in patches.
+    pub side: usize,
+    /// Norm of every patch before.
+    pub norm: Norm,
+    /// A layer before the projector whose columns run \[width, side * side\], where the projector's own would run
+    /// \[side * side, width\].
+    pub merging: Option<Linear>,
+    /// What is done to the features.
+    pub projector: Projector,
 }
 
 /// Linear layers on every row.
@@ -119,6 +171,13 @@ pub struct Projector {
     pub layers: Vec<(Linear, Option<Norm>)>,
     /// Activation.
     pub act: Act,
+}
+
+impl Projector {
+    /// Widest activation.
+    pub fn widest(&self) -> usize {
+        self.layers.iter().map(|(l, _)| l.n.max(l.k)).max().unwrap_or(0)
+    }
 }
 
 /// Which row stands for a text.

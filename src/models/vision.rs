@@ -3,9 +3,10 @@
 use super::interpolate::{bicubic_rows, same_rows};
 use super::names;
 use super::spec::{Positions, VisionTower};
-use crate::blocks::{EncoderFlow, encoder_layer, splice};
+use super::tiled::tiled_hidden;
+use crate::blocks::{EncoderFlow, EncoderRope, encoder_layer, gather, splice};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{InterpolateRows, TensorType};
+use crate::kernels::{InterpolateRows, Rearrange, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 use std::ops::Range;
 
@@ -16,6 +17,8 @@ pub struct Hidden {
     pub states: Vec<ValueId>,
     /// Rows of each input, those of its prefix first.
     pub rows: Vec<Range<usize>>,
+    /// (rows, columns) of patches of each input.
+    pub grids: Vec<(usize, usize)>,
 }
 
 /// Normalised pixels of inputs of these sizes (height, width), as the store holds them: planes one after the other.
@@ -41,9 +44,20 @@ pub fn vision_hidden(
 ) -> Result<Hidden> {
     let grids = grids(tower, inputs)?;
     let stage = tower.stage;
+    let pixels = g.state(names::PIXELS, pixels_type(inputs, tower.patch.channels, compute));
+    if let Positions::Tiled(tiled) = &tower.positions {
+        let side = tower.image_size;
+        if inputs.iter().any(|size| *size != (side, side)) {
+            return Err(Error::graph("embed", format!("tiles of other sizes than {side}x{side}")));
+        }
+        return tiled_hidden(g, tower, tiled, pixels, &vec![(1, 1); inputs.len()]);
+    }
     let x = g.scoped("embed", |g| {
-        let pixels = g.state(names::PIXELS, pixels_type(inputs, tower.patch.channels, compute));
-        let patches = tower.patch.apply(g, pixels, inputs)?;
+        let patches = tower.patch.apply(g, pixels, inputs, tower.order)?;
+        g.tap(&format!("{stage}patch_embed"), patches);
+        if tower.order.merge == 1 {
+            tap_maps(g, tower, patches, &grids)?;
+        }
         embed(g, tower, patches, &grids)
     })?;
     g.tap(&format!("{stage}embeddings"), x);
@@ -53,21 +67,88 @@ pub fn vision_hidden(
     };
     g.tap(&format!("{stage}pre_ln"), x);
     let mut rows = Vec::new();
-    for grid in &grids {
+    for size in inputs {
         let start = rows.last().map_or(0, |r: &Range<usize>| r.end);
-        rows.push(start..start + tower.prefix.len() + grid.0 * grid.1);
+        rows.push(start..start + tower.tokens(*size));
     }
-    let spans: Vec<u32> =
-        rows.iter().flat_map(|r| [r.start, r.len(), r.start, r.len()]).map(|word| word as u32).collect();
-    let flow = EncoderFlow::new(g.constant_u32("spans", &[rows.len(), 4], &spans));
+    let flow = flow(g, tower, &grids, &rows);
     let mut states = vec![x];
     for (i, layer) in tower.layers.iter().take(deepest).enumerate() {
         let x = states[i];
         let y = g.scoped(&format!("layer.{i}"), |g| encoder_layer(g, layer, x, &flow))?;
+        // Some codes call them blocks.
         g.tap(&format!("{stage}layer.{i}"), y);
+        g.tap(&format!("{stage}block.{i}"), y);
         states.push(y);
     }
-    Ok(Hidden { states, rows })
+    Ok(Hidden { states, rows, grids })
+}
+
+/// What the layers share: sequences, windows, rotary positions.
+fn flow(g: &mut Graph, tower: &VisionTower, grids: &[(usize, usize)], rows: &[Range<usize>]) -> EncoderFlow {
+    let spans = |g: &mut Graph, name: &str, parts: &[Range<usize>]| {
+        let words = parts.iter().flat_map(|r| [r.start, r.len(), r.start, r.len()]);
+        let words: Vec<u32> = words.map(|word| word as u32).collect();
+        g.constant_u32(name, &[parts.len(), 4], &words)
+    };
+    let mut flow = EncoderFlow::new(spans(g, "spans", rows));
+    let (mut parts, square) = (Vec::new(), tower.order.merge * tower.order.merge);
+    for (grid, range) in grids.iter().zip(rows) {
+        let Some((_, sizes)) = tower.order.windows(*grid) else { continue };
+        let mut start = range.start;
+        for squares in sizes {
+            parts.push(start..start + squares * square);
+            start += squares * square;
+        }
+    }
+    flow.windows = (!parts.is_empty()).then(|| spans(g, "windows", &parts));
+    if let Positions::Rotary(rope) = &tower.positions {
+        let largest = grids.iter().fold((0, 0), |most, grid| (most.0.max(grid.0), most.1.max(grid.1)));
+        let places: Vec<u32> = grids
+            .iter()
+            .flat_map(|grid| ordered(tower, *grid))
+            .map(|(row, col)| (row * largest.1 + col) as u32)
+            .collect();
+        let table = g.constant_f32("rope", &[largest.0 * largest.1, rope.head_dim], &rope.table(largest));
+        let positions = g.constant_u32("places", &[places.len()], &places);
+        flow.rope = Some(EncoderRope { table, positions, interleaved: false });
+    }
+    flow
+}
+
+/// (row, column) of the patches of a grid in the order of the tower's layers.
+fn ordered(tower: &VisionTower, grid: (usize, usize)) -> Vec<(usize, usize)> {
+    let patches = tower.order.patches(grid);
+    let square = tower.order.merge * tower.order.merge;
+    match tower.order.windows(grid) {
+        None => patches,
+        Some((squares, _)) => squares.iter().flat_map(|s| patches[s * square..(s + 1) * square].to_vec()).collect(),
+    }
+}
+
+/// The patches as maps of their channels, as convolutions write them; inputs of less than the largest extents are
+/// followed by zeros.
+fn tap_maps(g: &mut Graph, tower: &VisionTower, patches: ValueId, grids: &[(usize, usize)]) -> Result<()> {
+    let (width, all) = (tower.patch.width, g.ty(patches).rows());
+    let (rows, cols) = grids.iter().fold((0, 0), |most, grid| (most.0.max(grid.0), most.1.max(grid.1)));
+    let mut x = patches;
+    if grids.iter().any(|grid| *grid != (rows, cols)) {
+        let first = gather(g, patches, &[0])?;
+        let zeros = g.apply(Unary { op: UnaryOp::Affine { scale: 0.0, shift: 0.0 } }, &[first])?;
+        let (mut index, mut start) = (Vec::new(), 0);
+        for grid in grids {
+            let at = |row: usize, col: usize| {
+                if row < grid.0 && col < grid.1 { start + row * grid.1 + col } else { all }
+            };
+            index.extend((0..rows * cols).map(|i| at(i / cols, i % cols) as u32));
+            start += grid.0 * grid.1;
+        }
+        x = splice(g, patches, zeros, &index, None)?;
+    }
+    let map = Rearrange::transpose(&[grids.len(), rows * cols, width], &[0, 2, 1])?;
+    let map = g.apply(map, &[x])?;
+    g.tap(&format!("{}patch_conv", tower.stage), map);
+    Ok(())
 }
 
 /// (rows, columns) of patches of every input.
@@ -80,32 +161,54 @@ fn grids(tower: &VisionTower, inputs: &[(usize, usize)]) -> Result<Vec<(usize, u
             let reason = format!("a picture of {}x{} holds no patch of {}", size.1, size.0, tower.patch.patch);
             Err(Error::graph("embed", reason))
         }
+        (rows, cols) if rows % tower.order.merge != 0 || cols % tower.order.merge != 0 => {
+            let reason = format!("{rows}x{cols} patches are no whole squares of {}", tower.order.merge);
+            Err(Error::graph("embed", reason))
+        }
         grid => Ok(grid),
     };
     inputs.iter().map(grid).collect()
 }
 
-/// Prefix rows before the patches of every input, and positions added to all of them.
+/// Prefix rows before the patches of every input, and positions added to all of them; windows brought together.
 fn embed(g: &mut Graph, tower: &VisionTower, patches: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
     let (width, special, all) = (tower.patch.width, tower.prefix.len(), g.ty(patches).rows());
-    let (table, starts) = positions(g, tower, grids)?;
-    let (mut index, mut place, mut patch) = (Vec::new(), Vec::new(), 0);
-    for (grid, start) in grids.iter().zip(&starts) {
+    let (mut index, mut patch) = (Vec::new(), 0);
+    let square = tower.order.merge * tower.order.merge;
+    for grid in grids {
         index.extend((0..special).map(|i| (all + i) as u32));
-        index.extend((0..grid.0 * grid.1).map(|i| (patch + i) as u32));
-        place.extend((0..special + grid.0 * grid.1).map(|i| (start + i) as u32));
+        match tower.order.windows(*grid) {
+            None => index.extend((0..grid.0 * grid.1).map(|i| (patch + i) as u32)),
+            Some((squares, _)) => {
+                index.extend(squares.iter().flat_map(|s| (0..square).map(move |i| (patch + s * square + i) as u32)));
+            }
+        }
         patch += grid.0 * grid.1;
     }
     let prefix = match special {
         0 => patches,
         _ => g.weight(&tower.prefix.join("+"), TensorType::new(g.ty(patches).dtype, &[special, width])),
     };
+    let Positions::Table(name) = &tower.positions else {
+        let moved = index.iter().enumerate().any(|(i, from)| i != *from as usize);
+        return if moved { splice(g, patches, prefix, &index, None) } else { Ok(patches) };
+    };
+    let (table, starts) = positions(g, tower, name, grids)?;
+    let place: Vec<u32> = grids
+        .iter()
+        .zip(&starts)
+        .flat_map(|(grid, start)| (0..special + grid.0 * grid.1).map(move |i| (start + i) as u32))
+        .collect();
     splice(g, patches, prefix, &index, Some((table, &place)))
 }
 
 /// A table of positions for these grids, and where in it each grid starts with its prefix.
-fn positions(g: &mut Graph, tower: &VisionTower, grids: &[(usize, usize)]) -> Result<(ValueId, Vec<usize>)> {
-    let Positions::Table(name) = &tower.positions;
+fn positions(
+    g: &mut Graph,
+    tower: &VisionTower,
+    name: &str,
+    grids: &[(usize, usize)],
+) -> Result<(ValueId, Vec<usize>)> {
     let (special, side) = (tower.prefix.len(), tower.image_size / tower.patch.patch);
     let table = g.weight(name, TensorType::f32(&[special + side * side, tower.patch.width]));
     if grids.iter().all(|grid| *grid == (side, side)) {

@@ -2,7 +2,7 @@
 
 use super::{activation, divided, layer_count};
 use crate::Result;
-use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, SelfAttention};
+use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention};
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::CLIP;
 use crate::kernels::Act;
@@ -101,6 +101,7 @@ pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) ->
         image_size,
         prefix: vec![format!("{front}.embeddings.class_embedding")],
         positions: Positions::Table(format!("{front}.embeddings.position_embedding.weight")),
+        order: PatchOrder::ROWS,
         pre_norm: norm("pre_layrnorm"),
         layers: sizes.layers(dtypes, front, false),
         post_norm: norm("post_layernorm"),

@@ -2,7 +2,7 @@
 //! transformers (`vision_config`, `text_config`) and that of the original code (`mm_projector_type`).
 
 use super::clip::vision_tower;
-use super::{activation, llama};
+use super::{activation, llama, pixtral};
 use crate::Result;
 use crate::blocks::{Linear, Norm};
 use crate::checkpoint::schemes::VISION_LANGUAGE;
@@ -18,17 +18,14 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     if config.has("mm_vision_tower") || config.has("mm_projector_type") {
         return original(config, dtypes);
     }
-    let section = |name: &str, default: &str| match config.section(name)? {
-        Some(section) => Ok(section),
-        None => Config::parse(config.file(), default.as_bytes()),
-    };
-    let vision = section("vision_config", LARGE_336)?;
-    let text = section("text_config", "{}")?;
+    let vision = section(config, "vision_config", LARGE_336, "clip_vision_model")?;
+    let text = section(config, "text_config", "{}", "llama")?;
     let kind = vision.string("model_type", "clip_vision_model")?;
-    if kind != "clip_vision_model" {
-        return Err(vision.unsupported("model_type", format!("`{kind}`; clip_vision_model is")));
-    }
-    let tower = vision_tower(&vision, dtypes, TOWER)?;
+    let tower = match kind.as_str() {
+        "clip_vision_model" => vision_tower(&vision, dtypes, TOWER)?,
+        "pixtral" => pixtral::vision_tower(&vision, dtypes, "vision_tower")?,
+        _ => return Err(vision.unsupported("model_type", format!("`{kind}`; clip_vision_model and pixtral are"))),
+    };
     let decoder = llama::decoder(&text, dtypes, LLM, "llm.")?;
     let connector = connector(config, &tower, decoder.width, dtypes)?;
     let image = config.usize("image_token_index", config.usize("image_token_id", 32_000)?)?;
@@ -40,10 +37,23 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?.or(llama::pad(&text)?),
         vectors: if config.string("model_type", "")? == "llava_next" { newline() } else { Vec::new() },
-        prompt: if config.string("model_type", "")? == "vipllava" { VIP } else { V15 },
+        prompt: match (kind.as_str(), config.string("model_type", "")?.as_str()) {
+            ("pixtral", _) => pixtral::INSTRUCT,
+            (_, "vipllava") => VIP,
+            _ => V15,
+        },
         scheme: VISION_LANGUAGE,
         ..Spec::default()
     })
+}
+
+/// The section `name`, whose `model_type` is `kind` if it does not say; `default` where there is none.
+pub(super) fn section(config: &Config, name: &str, default: &str, kind: &str) -> Result<Config> {
+    match config.section(name)? {
+        Some(section) if !section.has("model_type") => Ok(section.with("model_type", kind.into())),
+        Some(section) => Ok(section),
+        None => Config::parse(config.file(), default.as_bytes()),
+    }
 }
 
 /// The vector behind every row of LLaVA-NeXT's map.
@@ -121,6 +131,10 @@ fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dt
             return Err(config.unsupported("vision_feature_select_strategy", reason));
         }
     };
+    if drop_prefix && tower.prefix.is_empty() {
+        let reason = "`default` drops the first row, and the tower has no class token; full is supported";
+        return Err(config.unsupported("vision_feature_select_strategy", reason));
+    }
     let bias = vip || config.bool("multimodal_projector_bias", true)?;
     let input = layers.len() * tower.patch.width;
     let linear = |name: &str, n, k| {
@@ -139,7 +153,7 @@ fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dt
 }
 
 /// Hidden states counted from the front: `-1` is what leaves the last layer.
-fn feature_layers(config: &Config, path: &str, chosen: Vec<i64>, layers: usize) -> Result<Vec<usize>> {
+pub(super) fn feature_layers(config: &Config, path: &str, chosen: Vec<i64>, layers: usize) -> Result<Vec<usize>> {
     let states = layers as i64 + 1;
     let front = |i: i64| {
         let at = if i < 0 { states + i } else { i };

@@ -1,6 +1,7 @@
-//! Llama 3.2 Vision (Mllama): a decoder of LLaMA's kind in which some layers attend to the features of tiles.
+//! Llama 3.2 Vision (Mllama): a decoder of LLaMA's kind in which some layers attend to the features of tiles. The picture
+//! side is in `mllama_vision`.
 
-use super::{llama, text_config};
+use super::{llama, mllama_vision, text_config};
 use crate::Result;
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::VISION_LANGUAGE;
@@ -11,7 +12,10 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let vision = config.section("vision_config")?.map_or_else(|| Config::parse(config.file(), b"{}"), Ok)?;
     let decoder = llama::decoder(&text, dtypes, "language_model.", "llm.")?;
     let image = config.usize("image_token_index", config.usize("image_token_id", 128_256)?)?;
+    let (tower, connector) = mllama_vision::vision(&vision, decoder.width, dtypes)?;
     Ok(Spec {
+        vision: Some(tower),
+        connector: Some(connector),
         decoder: Some(Decoder { cross: Some(cross(&vision)?), ..decoder }),
         image_token: Some(image as u32),
         eos: llama::eos(&text)?,

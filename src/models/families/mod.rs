@@ -1,9 +1,14 @@
 //! The registry of families: `model_type` -> the function that reads its configuration. Tensor names live here.
 
 mod clip;
+mod fuyu;
 mod llama;
 mod llava;
+mod mistral3;
 mod mllama;
+mod mllama_vision;
+mod pixtral;
+mod qwen_vl;
 mod vit;
 
 use super::{Dtypes, Spec};
@@ -30,12 +35,19 @@ pub static FAMILIES: &[Family] = &[
         about: "LLaMA, Mistral, Qwen2 text decoders, and those of Qwen2-VL and Llama 3.2 Vision",
         read: llama::read,
     },
-    Family { model_types: &["mllama"], about: "Llama 3.2 Vision, the decoder", read: mllama::read },
+    Family { model_types: &["mllama"], about: "Llama 3.2 Vision", read: mllama::read },
+    Family { model_types: &["fuyu", "persimmon"], about: "Fuyu and OtterHD; Persimmon, its decoder", read: fuyu::read },
     Family {
         model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
-        about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL and what shares their net",
+        about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
     },
+    Family {
+        model_types: &["qwen2_vl", "qwen2_5_vl"],
+        about: "Qwen2-VL and Qwen2.5-VL, pictures",
+        read: qwen_vl::read,
+    },
+    Family { model_types: &["mistral3"], about: "Mistral Small 3.1", read: mistral3::read },
 ];
 
 /// Reads config.json by its `model_type`.
@@ -85,12 +97,14 @@ fn layer_count(config: &Config, path: &str, default: usize) -> Result<usize> {
 
 /// `text_config`, or the whole configuration where a checkpoint has it flat; of `model_type` where it does not say.
 fn text_config(config: &Config, model_type: &str) -> Result<Config> {
-    let (mut value, flat) = match config.section("text_config")? {
-        Some(section) => (section.value().clone(), false),
-        None => (config.value().clone(), true),
+    let Some(section) = config.section("text_config")? else {
+        return Ok(config.clone().with("model_type", model_type.into()));
     };
-    if flat || value.get("model_type").is_none_or(serde_json::Value::is_null) {
-        value["model_type"] = model_type.into();
-    }
-    Config::of_value(config.file(), value)
+    let named = section.has("model_type");
+    let section = if named { section } else { section.with("model_type", model_type.into()) };
+    // The head is tied by the whole model's option.
+    Ok(match config.optional::<bool>("tie_word_embeddings")? {
+        Some(tied) if !section.has("tie_word_embeddings") => section.with("tie_word_embeddings", tied.into()),
+        _ => section,
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::{activation, divided, layer_count};
 use crate::Result;
-use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, SelfAttention};
+use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention};
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::VIT;
 use crate::models::{Classifier, Dtypes, Positions, Spec, VisionTower};
@@ -81,6 +81,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: u
         image_size,
         prefix,
         positions: Positions::Table(embeddings("position_embeddings")),
+        order: PatchOrder::ROWS,
         pre_norm: None,
         layers: (0..layer_count(config, "num_hidden_layers", 12)?).map(layer).collect(),
         post_norm: Some(Norm::Layer { name: format!("{front}.layernorm"), eps }),
