@@ -25,7 +25,7 @@ async fn run(folder: &PathBuf, pictures: &[PathBuf]) -> Result<(), Any> {
     let device = Device::open(&OpenOptions::default()).await?;
     let files = Directory::open(folder)?;
     let model = Arc::new(Model::load(&device, &files, OpenModel::default(), LoadOptions::default()).await?);
-    let width = model.spec.contrast.as_ref().ok_or("the model has no embeddings of pictures")?.image.n;
+    let width = model.spec.contrast.as_ref().ok_or("the model has no embeddings of pictures")?.dim;
     let mut session = Session::new(model.clone(), SessionOptions::default());
     let mut first: Option<Vec<f32>> = None;
     for path in pictures {

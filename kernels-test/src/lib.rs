@@ -9,6 +9,7 @@ pub mod fuzz;
 pub mod jobs;
 pub mod lint;
 pub mod measured;
+pub mod model_cases;
 pub mod packed;
 pub mod planted;
 pub mod report;

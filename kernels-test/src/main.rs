@@ -1,7 +1,7 @@
-//! `kernels-test test|draw|perf|support|conformance|lint|fuzz|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
+//! `kernels-test test|draw|perf|support|conformance|cases|lint|fuzz|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, draw, fuzz, jobs, lint, measured, report, translate, wgsl_dump};
+use kernels_test::{conformance, draw, fuzz, jobs, lint, measured, model_cases, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,6 +31,8 @@ enum Mode {
     Draw(DrawOptions),
     /// Runs conformance packs: operators with expected values that other programs made.
     Conformance(ConformanceOptions),
+    /// Dumps cases of original models, whole or single modules, built from the library's blocks.
+    Cases(CasesOptions),
     /// Writes docs/KERNELS.md.
     Docs {
         /// Compares instead of writing.
@@ -124,6 +126,24 @@ struct DrawOptions {
     /// One case, as a failure names it: `kernel:1.0.7`.
     #[arg(long)]
     replay: Option<String>,
+}
+
+#[derive(Args)]
+struct CasesOptions {
+    /// Folder of cases, or one case.
+    dir: PathBuf,
+    /// Only cases whose name contains this.
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Folder for `<case>.safetensors`, later samples `<case>_1.safetensors` and so on.
+    #[arg(long)]
+    dump: PathBuf,
+    /// Adapter by index, by part of its name, or "best".
+    #[arg(long, default_value = "best")]
+    adapter: String,
+    /// Ask for no optional feature and no limit above the WebGPU defaults.
+    #[arg(long)]
+    floor: bool,
 }
 
 #[derive(Args)]
@@ -293,6 +313,10 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         Mode::Translate { filter, out } => return translations(filter, out.as_deref()),
         Mode::Fuzz { seconds, seed, first } => return Ok(fuzzed(*seed, *first, *seconds)),
         Mode::Conformance(options) => return conform(options).await,
+        Mode::Cases(o) => {
+            let device = open(&o.adapter, o.floor).await?;
+            return model_cases::run(&device, &o.dir, &o.filter, &o.dump).await;
+        }
         Mode::Draw(options) => return drawn(options).await,
         Mode::Test { common: o, .. } | Mode::Support(o) => (o, false),
         Mode::Perf(o) => (o, true),

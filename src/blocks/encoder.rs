@@ -1,8 +1,8 @@
 //! The pre-norm transformer encoder layer of ViT, CLIP and their kin.
 
-use super::{Linear, Norm, SelfAttention};
+use super::{Linear, Norm, SelfAttention, gather};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Act, Binary, BinaryOp, Glu, LayerScale, Rope, TensorType};
+use crate::kernels::{Act, Attention, Binary, BinaryOp, Glu, LayerScale, Mask, Rope, TensorType};
 use crate::{Error, Result};
 
 /// The second half of a layer.
@@ -61,6 +61,8 @@ pub struct EncoderLayer {
     pub norm1: Norm,
     /// Query, key and value, stacked.
     pub qkv: Linear,
+    /// Norms of whole rows of queries and of keys, before heads are looked at (InternViT).
+    pub qk_norm: Option<[Norm; 2]>,
     /// Heads.
     pub attention: SelfAttention,
     /// Output projection.
@@ -84,6 +86,8 @@ pub struct EncoderFlow {
     pub windows: Option<ValueId>,
     /// Rotary positions of every row.
     pub rope: Option<EncoderRope>,
+    /// u32 \[rows\]: 0 for rows that no row sees, such as padding.
+    pub seen: Option<ValueId>,
 }
 
 /// Rotary positions of a tower: a table row for each row of the program, as its geometry has them.
@@ -100,7 +104,7 @@ pub struct EncoderRope {
 impl EncoderFlow {
     /// Rows see their sequence, and have no rotary positions.
     pub fn new(spans: ValueId) -> Self {
-        Self { spans, windows: None, rope: None }
+        Self { spans, windows: None, rope: None, seen: None }
     }
 }
 
@@ -121,20 +125,31 @@ pub fn encoder_layer(g: &mut Graph, layer: &EncoderLayer, x: ValueId, flow: &Enc
 }
 
 /// `x + scale * y`.
-fn branch(g: &mut Graph, y: ValueId, scale: Option<&str>, x: ValueId) -> Result<ValueId> {
+pub(super) fn branch(g: &mut Graph, y: ValueId, scale: Option<&str>, x: ValueId) -> Result<ValueId> {
     let Some(name) = scale else { return g.apply(Binary { op: BinaryOp::Add }, &[y, x]) };
     let gain = g.weight(name, TensorType::f32(&[g.ty(y).cols()]));
     g.apply(LayerScale, &[y, gain, x])
 }
 
-fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow) -> Result<ValueId> {
+/// Attention by `qkv` as the layer sees it.
+pub(super) fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow) -> Result<ValueId> {
     let heads = &layer.attention;
     let spans = match flow.windows.filter(|_| layer.windowed) {
         Some(windows) => windows,
         None if layer.windowed => return Err(Error::graph("attention", "a windowed layer in a tower without windows")),
         None => flow.spans,
     };
-    let Some(rope) = &flow.rope else { return heads.fused(g, qkv, spans) };
+    if let Some(norms) = &layer.qk_norm {
+        return attend_normed(g, layer, norms, qkv, spans, flow);
+    }
+    let Some(rope) = &flow.rope else {
+        let Some(seen) = flow.seen else { return heads.fused(g, qkv, spans) };
+        let kernel = heads.kernel([0, heads.q_width(), heads.q_width() + heads.kv_width()]);
+        return g.apply(Attention { mask: Mask::Keys, ..kernel }, &[qkv, qkv, qkv, spans, seen]);
+    };
+    if flow.seen.is_some() {
+        return Err(Error::graph("attention", "rotary positions among rows that are not seen"));
+    }
     let turn = |count: usize, x_offset: usize, rotary_dim: usize| Rope {
         rotary_dim,
         x_offset,
@@ -145,4 +160,29 @@ fn attend(g: &mut Graph, layer: &EncoderLayer, qkv: ValueId, flow: &EncoderFlow)
     let q = g.apply(turn(heads.heads, 0, dim), &[qkv, rope.positions, rope.table])?;
     let k = g.apply(turn(heads.kv_heads, heads.q_width(), dim), &[qkv, rope.positions, rope.table])?;
     g.apply(heads.kernel([0, 0, heads.q_width() + heads.kv_width()]), &[q, k, qkv, spans])
+}
+
+/// Attention of a layer whose queries and keys are normed.
+fn attend_normed(
+    g: &mut Graph,
+    layer: &EncoderLayer,
+    norms: &[Norm; 2],
+    qkv: ValueId,
+    spans: ValueId,
+    flow: &EncoderFlow,
+) -> Result<ValueId> {
+    let (heads, rows) = (&layer.attention, g.ty(qkv).rows());
+    if heads.heads != heads.kv_heads || flow.rope.is_some() || flow.seen.is_some() {
+        let reason = "norms of queries and keys with grouped heads, rotary positions or rows that are not seen";
+        return Err(Error::graph("attention", reason));
+    }
+    // A row of q, k and v is three rows of one width.
+    let parts = g.reshape(qkv, &[3 * rows, heads.q_width()])?;
+    let mut part = |i: usize| {
+        let index: Vec<u32> = (0..rows).map(|row| (3 * row + i) as u32).collect();
+        let picked = gather(g, parts, &index)?;
+        norms[i].apply(g, picked)
+    };
+    let (q, k) = (part(0)?, part(1)?);
+    g.apply(heads.kernel([0, 0, 2 * heads.q_width()]), &[q, k, qkv, spans])
 }

@@ -1,6 +1,7 @@
 //! Blocks: functions that add the nodes of a layer to a graph. They know kernels and shapes, no model and no
 //! device. Tensor names come in with the specs and are used as they are.
 
+mod adapter;
 mod attention;
 mod cache;
 mod cross;
@@ -10,11 +11,17 @@ mod linear;
 mod norm;
 mod order;
 mod patch;
+mod perceiver;
+mod pool;
+mod positions;
+mod regions;
+mod resampler;
 mod rope;
 mod source;
 mod splice;
 
-pub use attention::{SelfAttention, Spans};
+pub use adapter::{AdapterRows, LayerAdapters, LowRank, adapted_layer};
+pub use attention::{CrossAttention, SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
 pub use cross::{CrossCache, CrossFlow, CrossLayer, cross_keys, cross_layer, cross_names};
 pub use decoder::{DecoderLayer, Flow, Layer, NormedQkv, Qkv, apply_layer, decoder_layer};
@@ -23,6 +30,11 @@ pub use linear::{Linear, two_layer};
 pub use norm::Norm;
 pub use order::PatchOrder;
 pub use patch::PatchEmbedding;
+pub use perceiver::{Perceiver, PerceiverLayer};
+pub use pool::{AttentionPool, mean_rows};
+pub use positions::{bicubic_rows, same_rows, sincos_rows};
+pub use regions::{Gathered, Grid, Region, equal_regions, region_rows, region_shape};
+pub use resampler::{KeyPositions, Reach, Resampled, Resampler};
 pub use rope::{AxialFrequencies, AxialRope, RopeScaling, RopeSpec, rope_table};
 pub use source::Part;
 pub use splice::{gather, splice};

@@ -115,7 +115,10 @@ impl fmt::Display for Part<'_> {
 }
 
 fn unread(part: &str) -> Error {
-    Error::graph(part, "is no part of a weight: a tensor, zeros, rows, transposed, sorted, frames, gate, flat, every or planar")
+    Error::graph(
+        part,
+        "is no part of a weight: a tensor, zeros, rows, transposed, sorted, frames, gate, flat, every or planar",
+    )
 }
 
 #[cfg(test)]

@@ -276,6 +276,11 @@ impl Session {
                 decode_ms: 0.0,
             });
         }
+        // Features beside the prompt are held for all pictures or none.
+        let crossed = model.spec.decoder.as_ref().is_some_and(|d| d.cross.is_some());
+        if crossed && rows.iter().any(|r: &Row| r.tokens.pictures.iter().any(|p| p.first >= r.kept)) {
+            rows.iter_mut().for_each(|row| row.kept = 0);
+        }
         Ok(rows)
     }
 
@@ -317,7 +322,7 @@ impl Session {
     ) -> Result<()> {
         let (mut sequences, mut pictures): (Vec<Sequence>, Vec<Pixels>) = Default::default();
         for (b, row) in rows.iter().enumerate() {
-            let (sequence, before) = row.tokens.after(row.kept);
+            let (sequence, before) = row.tokens.after(row.kept, &self.model().spec);
             let all = self.histories[b].pictures.iter().chain(&requests[b].pictures);
             pictures.extend(all.skip(before).cloned());
             sequences.push(sequence);

@@ -2,7 +2,7 @@
 //! sessions and by plans alike.
 
 use crate::blocks::Layer;
-use crate::models::{Decoder, Spec, TowerInputs};
+use crate::models::{Decoder, Positions, Spec, TowerInputs, VisionTower};
 use crate::{Caps, DType};
 use std::ops::Range;
 
@@ -20,17 +20,31 @@ pub(super) fn groups(spec: &Spec, caps: &Caps, inputs: &TowerInputs, compute: DT
         cell * rows.max((tower.patch.channels * height * across) as u64)
     };
     let (mut groups, mut sum) = (Vec::<Range<usize>>::new(), 0);
-    for (i, size) in inputs.sizes.iter().enumerate() {
-        match groups.last_mut().filter(|_| sum + work(size) <= largest(caps)) {
-            Some(group) => group.end = i + 1,
+    for unit in units(tower, inputs) {
+        let mut own: u64 = inputs.sizes[unit.clone()].iter().map(work).sum();
+        if let Positions::Tiled(tiled) = &tower.positions {
+            // Tiles that a picture does not fill take part, and each tile is filled up with a few rows.
+            let rows = tiled.tiles * tiled.tokens.next_multiple_of(8);
+            own = own.max(cell.saturating_mul(rows as u64).saturating_mul(width as u64));
+        }
+        match groups.last_mut().filter(|_| sum + own <= largest(caps)) {
+            Some(group) => group.end = unit.end,
             None => {
-                groups.push(i..i + 1);
+                groups.push(unit);
                 sum = 0;
             }
         }
-        sum += work(size);
+        sum += own;
     }
     groups
+}
+
+/// What has to go through the tower at once: an input; a picture whose tiles see each other.
+fn units(tower: &VisionTower, inputs: &TowerInputs) -> Vec<Range<usize>> {
+    match tower.positions {
+        Positions::Tiled(_) => inputs.pictures(),
+        _ => (0..inputs.sizes.len()).map(|i| i..i + 1).collect(),
+    }
 }
 
 /// Tokens that the decoder can take at once within the device's largest binding.

@@ -4,12 +4,13 @@
 //! rows of their pictures, and what a session remembers of earlier turns. A user's text and earlier answers stay text:
 //! special tokens and placeholders written in them count for nothing. Not here: running anything on a device.
 
+use super::cross::sight_part;
 use super::expand::{Joint, Placed, expand};
 use super::pictures::{Pixels, tower_inputs};
 use super::{Model, PictureSource, Sequence};
 use crate::image::Policy;
 use crate::image::tiles::Wish;
-use crate::models::{Assembly, PromptForm};
+use crate::models::{Assembly, PromptForm, Spec, grid_positions, tile_sight};
 use crate::text::{ChatTemplate, Content, Message, Part, Prompt, RenderOptions, Segment, Tokenizer};
 use crate::{Error, Result};
 
@@ -89,10 +90,21 @@ impl Tokens {
         inside.map_or(same, |p| p.first)
     }
     /// The tokens behind the first `kept`, and the number of pictures before them.
-    pub fn after(&self, kept: usize) -> (Sequence, usize) {
+    pub fn after(&self, kept: usize, spec: &Spec) -> (Sequence, usize) {
         let before = self.pictures.iter().take_while(|p| p.first < kept).count();
         let rows = self.pictures.iter().skip(before).flat_map(Placed::positions);
-        (Sequence::new(self.ids[kept..].to_vec(), rows.map(|row| row - kept).collect()), before)
+        let sequence = Sequence::new(self.ids[kept..].to_vec(), rows.map(|row| row - kept).collect());
+        let Some(decoder) = &spec.decoder else { return (sequence, before) };
+        let positions = decoder.rope.sections.map(|_| {
+            let grids: Vec<_> = self.pictures.iter().map(|p| (p.first, p.grid)).collect();
+            grid_positions(0, self.ids.len(), &grids).split_off(kept)
+        });
+        let sight = decoder.cross.filter(|_| !self.pictures.is_empty()).map(|cross| {
+            let tiles: Vec<_> = self.pictures.iter().map(|p| (p.first, p.tiles)).collect();
+            let sight = tile_sight(self.ids.len(), &tiles, cross.tiles);
+            sight_part(&sight, kept..self.ids.len())
+        });
+        (Sequence { positions, sight, ..sequence }, before)
     }
 }
 
@@ -123,7 +135,11 @@ impl Model {
 
     /// Tokens that a picture takes in a prompt: feature rows, and the marks between them.
     pub fn picture_rows(&self, picture: &Pixels) -> usize {
-        if self.spec.connector.is_some() { picture.plan.tokens.total as usize } else { 0 }
+        match &self.spec {
+            Spec { decoder: Some(decoder), .. } if decoder.cross.is_some() => 1,
+            Spec { connector: Some(_), .. } => picture.plan.tokens.total as usize,
+            _ => 0,
+        }
     }
 
     /// Rows that a prefill takes for these pictures, learned vectors included.
@@ -142,7 +158,7 @@ impl Model {
     pub fn sequence(&self, prompt: &str, pictures: &[Pixels], special: bool) -> Result<Sequence> {
         let pictures: Vec<&Pixels> = pictures.iter().collect();
         let tokens = Writer::new(self)?.tokens(&Prompt::trusted(prompt), special, &pictures)?;
-        Ok(tokens.after(0).0)
+        Ok(tokens.after(0, &self.spec).0)
     }
 
     /// Tokens of the prompt that a request begins a conversation with, picture rows included.
@@ -201,7 +217,9 @@ impl<'m> Writer<'m> {
     /// The prompt, and whether the tokenizer adds its special tokens.
     fn write(&self, messages: &[Message]) -> Result<(Prompt, bool)> {
         let Some(template) = &self.model.files.template else {
-            return Ok((by_form(&self.model.spec.prompt, messages, &self.model.files.image_text)?, true));
+            let spec = &self.model.spec;
+            let image = if spec.leading.is_some() { "" } else { self.model.files.image_text.as_str() };
+            return Ok((by_form(&spec.prompt, messages, image)?, true));
         };
         let prompt = self.by_template(template, messages)?;
         // A language model's template writes every special token itself; a processor of pictures lets its
@@ -222,6 +240,9 @@ impl<'m> Writer<'m> {
 
     /// Tokens of a prompt whose n-th placeholder stands for `pictures[n]`.
     fn tokens(&self, prompt: &Prompt, special: bool, pictures: &[&Pixels]) -> Result<Tokens> {
+        if self.model.spec.leading.is_some() {
+            return self.led(prompt, special, pictures);
+        }
         let text = &self.model.files.image_text;
         let placeholders = if self.model.spec.image_token.is_some() { prompt.find(text).len() } else { 0 };
         if placeholders != pictures.len() {
@@ -251,6 +272,21 @@ impl<'m> Writer<'m> {
         if tokens.ids.is_empty() {
             tokens.ids.extend(self.first_id()?);
         }
+        Ok(tokens)
+    }
+
+    /// Tokens of a prompt behind its pictures, which have no placeholders.
+    fn led(&self, prompt: &Prompt, special: bool, pictures: &[&Pixels]) -> Result<Tokens> {
+        let mut tokens = Tokens { ids: Vec::new(), pictures: Vec::new() };
+        for picture in pictures {
+            let (placed, _) = expand(self.model, self.tokenizer, picture, Joint::default(), &mut tokens.ids)?;
+            tokens.pictures.push(placed);
+        }
+        let text = self.tokenizer.encode_prompt(prompt, special)?;
+        let begin = self.tokenizer.bos_id().filter(|id| special && text.first() != Some(id));
+        tokens.ids.extend(begin.into_iter().chain(text));
+        let end = self.model.spec.leading.filter(|_| !pictures.is_empty());
+        tokens.ids.extend(end.and_then(|end| self.tokenizer.token_to_id(end)));
         Ok(tokens)
     }
 
@@ -391,13 +427,13 @@ mod tests {
 
     #[test]
     fn the_cache_keeps_the_common_prefix() {
-        let placed = |first| Placed { first, len: 3, rows: vec![0, 2] };
+        let placed = |first| Placed { first, len: 3, rows: vec![0, 2], ..Placed::default() };
         let tokens = Tokens { ids: vec![1, 9, 8, 9, 5, 9, 8, 9, 6], pictures: vec![placed(1), placed(5)] };
         assert_eq!(tokens.kept(&[]), 0);
         assert_eq!(tokens.kept(&[1, 9, 8, 9, 5]), 5);
         assert_eq!(tokens.kept(&[1, 9, 8, 9, 5, 9, 7]), 5, "half a picture is none");
         assert_eq!(tokens.kept(&tokens.ids), 8, "one token is left to run");
-        let (rest, before) = tokens.after(5);
+        let (rest, before) = tokens.after(5, &Spec::default());
         assert_eq!((rest.ids.as_slice(), rest.pictures.as_slice(), before), (&[9, 8, 9, 6][..], &[0, 2][..], 1));
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! Buffers that programs share live in the store under [`names`].
 
+use super::encode::embed;
 use super::spec::{Decoder, Spec, TextTower};
 use crate::blocks::{
     CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, apply_layer, cross_keys, encoder_layer,
 };
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{
-    Advance, Binary, BinaryOp, EmbedTokens, L2Norm, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp,
-};
+use crate::kernels::{Advance, Binary, BinaryOp, EmbedTokens, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 
 /// Store names of the buffers that programs share.
@@ -62,8 +61,7 @@ pub fn text_graph(spec: &Spec, lens: &[usize], compute: DType) -> Result<Graph> 
     let mut g = Graph::new();
     let rows = lens.iter().sum();
     let pooled = g.scoped("text", |g| text_tower(g, tower, lens, rows, compute))?;
-    let projected = contrast.text.apply(&mut g, pooled)?;
-    let embeds = g.apply(L2Norm { eps: 1e-12 }, &[projected])?;
+    let embeds = embed(&mut g, pooled, contrast.text.as_ref())?;
     g.tap("text_embeds", embeds);
     g.store(embeds, names::TEXT_EMBEDS);
     Ok(g)
@@ -92,7 +90,11 @@ fn text_tower(g: &mut Graph, tower: &TextTower, lens: &[usize], rows: usize, com
     }
     let last = g.state(names::LAST, TensorType::u32(&[lens.len()]));
     let pooled = g.apply(SpliceRows { two: false, add: false }, &[x, last])?;
-    let pooled = tower.post_norm.apply(g, pooled)?;
+    let normed = tower.post_norm.apply(g, pooled)?;
+    let pooled = match &tower.head {
+        Some(head) => head.apply(g, normed)?,
+        None => normed,
+    };
     g.tap("text.pooled", pooled);
     Ok(pooled)
 }
@@ -101,14 +103,18 @@ fn text_tower(g: &mut Graph, tower: &TextTower, lens: &[usize], rows: usize, com
 pub fn score_graph(spec: &Spec, pictures: usize, texts: usize, compute: DType) -> Result<Graph> {
     let contrast = spec.contrast.as_ref().ok_or_else(|| missing("a contrastive head", spec))?;
     let mut g = Graph::new();
-    let dim = contrast.image.n;
+    let dim = contrast.dim;
     let images = g.state(names::IMAGE_EMBEDS, TensorType::new(compute, &[pictures, dim]));
     let text = g.state(names::TEXT_EMBEDS, TensorType::new(compute, &[texts, dim]));
     let scores = g.scoped("score", |g| {
         let cosine = g.apply(MatMul { bias: false, act: None, residual: false }, &[images, text])?;
-        let scale = g.weight(&contrast.logit_scale, TensorType::f32(&[1]));
+        let one = TensorType::new(g.ty(cosine).dtype, &[1]);
+        let scale = g.weight(&contrast.logit_scale, one.clone());
         let scale = g.apply(Unary { op: UnaryOp::Exp }, &[scale])?;
-        g.apply(Binary { op: BinaryOp::Mul }, &[cosine, scale])
+        let scaled = g.apply(Binary { op: BinaryOp::Mul }, &[cosine, scale])?;
+        let Some(bias) = &contrast.logit_bias else { return Ok(scaled) };
+        let bias = g.weight(bias, one);
+        g.apply(Binary { op: BinaryOp::Add }, &[scaled, bias])
     })?;
     g.tap("logits_per_image", scores);
     g.store(scores, names::SCORES);

@@ -2,11 +2,11 @@
 
 use super::assemble::names;
 use super::inputs::{TowerInputs, places};
-use super::spec::Spec;
+use super::spec::{Positions, Spec, VisionTower};
 use crate::blocks::{gather, splice};
 use crate::graph::{Graph, ValueId};
 use crate::image::Sampling;
-use crate::image::tiles::{FeatureMap, Mark, Of, Segment, TilePlan};
+use crate::image::tiles::{Mark, Of, Segment, TilePlan, TokenRow, token_rows};
 use crate::kernels::{InterpolateRows, TensorType};
 use crate::{DType, Error, Result};
 use std::ops::Range;
@@ -39,6 +39,11 @@ impl Assembly {
     /// [`Error::Unsupported`] for a learned vector that the model lacks and for a plan whose counts are not those of
     /// the model's connector.
     pub fn new(spec: &Spec, inputs: &TowerInputs) -> Result<Self> {
+        if let Some(VisionTower { positions: Positions::Tiled(tiled), .. }) = &spec.vision {
+            // The decoder sees them by tile, those of tiles that a picture does not fill among them.
+            let rows = inputs.pictures().len() * tiled.tiles * tiled.tokens;
+            return Ok(Self { features: rows, sources: (0..rows).map(Source::Row).collect() });
+        }
         let counts = inputs.features(spec)?;
         let mut rows = Vec::new();
         for count in &counts {
@@ -52,6 +57,7 @@ impl Assembly {
         }
         for (plan, range) in inputs.plans.iter().zip(inputs.pictures()) {
             let rows = rows.get(range).ok_or_else(|| Error::graph("features", "the plans have more inputs"))?;
+            check(plan, rows)?;
             plan.order.iter().try_for_each(|segment| own.segment(spec, plan, rows, segment))?;
         }
         Ok(own)
@@ -70,76 +76,74 @@ impl Assembly {
     }
 
     fn segment(&mut self, spec: &Spec, plan: &TilePlan, rows: &[Range<usize>], segment: &Segment) -> Result<()> {
+        let mut unshrunk = segment.clone();
+        let mut shrunk = None;
+        if let Segment::Map(map) = &mut unshrunk {
+            shrunk = map.shrunk.take().map(|size| (size, map.row_end.take(), map.last_end.take()));
+        }
+        let mut sources = Vec::new();
+        for row in token_rows(std::slice::from_ref(&unshrunk), plan.grid.unwrap_or((1, 1)))? {
+            sources.extend(self.source(spec, plan, rows, segment, row)?);
+        }
+        match (segment, shrunk) {
+            (Segment::Map(map), Some((size, row_end, last_end))) => {
+                let ends = [row_end, last_end].map(|mark| mark.map(|mark| vector(spec, &mark.name)).transpose());
+                let [row_end, last_end] = ends;
+                self.shrink(&sources, (map.kept.width as usize, map.kept.height as usize), size, [row_end?, last_end?])
+            }
+            _ => {
+                self.sources.extend(sources);
+                Ok(())
+            }
+        }
+    }
+
+    /// Where a token of a plan comes from; none for a mark that is a token of the vocabulary.
+    fn source(
+        &self,
+        spec: &Spec,
+        plan: &TilePlan,
+        rows: &[Range<usize>],
+        segment: &Segment,
+        row: TokenRow<'_>,
+    ) -> Result<Option<Source>> {
         let (tiles, overview) = places(plan);
-        let (input, tokens) = match segment {
-            Segment::Overview { tokens } => (overview, *tokens),
-            Segment::Tile { index, tokens } => (tiles.start + index, *tokens),
-            Segment::Map(map) => return self.map(spec, plan, rows, map),
-            Segment::Mark(mark) => return self.mark(spec, mark),
+        let (input, at) = match row {
+            TokenRow::Overview(at) => (overview, at),
+            TokenRow::Tile { tile, at } => (tiles.start + tile, at),
+            TokenRow::Mark(name) if learned(segment, name) => return Ok(Some(Source::Vector(vector(spec, name)?))),
+            TokenRow::Mark(_) => return Ok(None),
         };
-        let rows = rows.get(input).filter(|rows| rows.len() as u64 == tokens).ok_or_else(|| {
-            let reason = format!("the policy {} plans {tokens} features for an input", plan.policy.name());
+        let found = rows.get(input).and_then(|rows| rows.clone().nth(at as usize));
+        found.map(|row| Some(Source::Row(row))).ok_or_else(|| {
+            let reason = format!("the policy {} plans more features than the model gives", plan.policy.name());
             Error::unsupported("this tiling with this model", reason)
-        })?;
-        self.sources.extend(rows.clone().map(Source::Row));
-        Ok(())
+        })
     }
 
-    fn mark(&mut self, spec: &Spec, mark: &Mark) -> Result<()> {
-        if mark.learned {
-            let place = spec.vectors.iter().position(|(name, _)| *name == mark.name);
-            let place = place.ok_or_else(|| {
-                let reason = format!("it puts the learned vector `{}` between features; the model has none", mark.name);
-                Error::unsupported("this tiling with this model", reason)
-            })?;
-            self.sources.push(Source::Vector(place));
-        }
-        Ok(())
-    }
-
-    fn map(&mut self, spec: &Spec, plan: &TilePlan, rows: &[Range<usize>], map: &FeatureMap) -> Result<()> {
-        let (tiles, overview) = places(plan);
-        let (grid, inputs) = match map.of {
-            Of::Overview => ((1, 1), overview..overview + 1),
-            Of::Tiles => (plan.grid.unwrap_or((1, 1)), tiles),
-        };
-        let (tile_cols, tile_rows) = (map.full.0 / grid.0.max(1), map.full.1 / grid.1.max(1));
-        let rows = rows.get(inputs).unwrap_or_default();
-        let whole = (grid.0 * grid.1) as usize == rows.len();
-        if !whole || rows.iter().any(|r| r.len() as u64 != u64::from(tile_cols) * u64::from(tile_rows)) {
-            let reason = format!("the policy {} plans {tile_cols}x{tile_rows} features a tile", plan.policy.name());
-            return Err(Error::unsupported("this tiling with this model", reason));
-        }
-        // Row of the feature at (x, y) of the kept part.
-        let at = |x: usize, y: usize| {
-            let (x, y) = (map.kept.x as usize + x, map.kept.y as usize + y);
-            let (tile_cols, tile_rows) = (tile_cols as usize, tile_rows as usize);
-            let tile = y / tile_rows * grid.0 as usize + x / tile_cols;
-            rows[tile].start + y % tile_rows * tile_cols + x % tile_cols
-        };
-        let (columns, lines) = (map.size().0 as usize, map.size().1 as usize);
-        let shrunk = match map.shrunk {
-            Some(_) => {
-                let kept = (map.kept.width as usize, map.kept.height as usize);
-                Some((bilinear(kept.0, columns)?, bilinear(kept.1, lines)?))
+    /// A kept map of (columns, rows) shrunk bilinearly to `size`, with its ends of rows.
+    fn shrink(
+        &mut self,
+        kept: &[Source],
+        (columns, lines): (usize, usize),
+        size: (u32, u32),
+        [row_end, last_end]: [Option<usize>; 2],
+    ) -> Result<()> {
+        let (across, down) = (bilinear(columns, size.0 as usize)?, bilinear(lines, size.1 as usize)?);
+        for (y, down) in down.iter().enumerate() {
+            for across in &across {
+                let mut taps = [(0, 0.0); TAPS];
+                for (i, tap) in taps.iter_mut().enumerate() {
+                    let ((x, wx), (y, wy)) = (across[i % 2], down[i / 2]);
+                    let Some(Source::Row(row)) = kept.get(y * columns + x) else {
+                        return Err(Error::graph("features", "a map holds other things than features"));
+                    };
+                    *tap = (*row, wx * wy);
+                }
+                self.sources.push(Source::Blend(taps));
             }
-            None => None,
-        };
-        for y in 0..lines {
-            for x in 0..columns {
-                self.sources.push(match &shrunk {
-                    None => Source::Row(at(x, y)),
-                    Some((across, down)) => {
-                        let tap = |i: usize| {
-                            (at(across[x][i % 2].0, down[y][i / 2].0), across[x][i % 2].1 * down[y][i / 2].1)
-                        };
-                        Source::Blend([tap(0), tap(1), tap(2), tap(3)])
-                    }
-                });
-            }
-            let end =
-                if y + 1 == lines { map.last_end.as_ref().or(map.row_end.as_ref()) } else { map.row_end.as_ref() };
-            end.map_or(Ok(()), |mark| self.mark(spec, mark))?;
+            let last = last_end.filter(|_| y + 1 == size.1 as usize);
+            self.sources.extend(last.or(row_end).map(Source::Vector));
         }
         Ok(())
     }
@@ -157,6 +161,44 @@ impl Assembly {
             weight.extend(taps.iter().map(|(_, weight)| *weight));
         }
         (index, weight)
+    }
+}
+
+/// Whether the inputs give as many features as the plan counts on.
+fn check(plan: &TilePlan, rows: &[Range<usize>]) -> Result<()> {
+    let (tiles, overview) = places(plan);
+    let rows_of = |i: usize| rows.get(i).map_or(0, ExactSizeIterator::len) as u64;
+    let (cols, lines) = plan.grid.unwrap_or((1, 1));
+    let fits = plan.order.iter().all(|segment| match segment {
+        Segment::Overview { tokens } => rows_of(overview) == *tokens,
+        Segment::Tile { index, tokens } => rows_of(tiles.start + index) == *tokens,
+        Segment::Map(map) if map.of == Of::Overview => rows_of(overview) == area(map.full),
+        Segment::Map(map) => tiles.clone().all(|i| rows_of(i) * area((cols, lines)) == area(map.full)),
+        Segment::Mark(_) => true,
+    });
+    let reason = || format!("the policy {} counts on other features than the model gives", plan.policy.name());
+    if fits { Ok(()) } else { Err(Error::unsupported("this tiling with this model", reason())) }
+}
+
+fn area((columns, rows): (u32, u32)) -> u64 {
+    u64::from(columns) * u64::from(rows)
+}
+
+/// The place of a learned vector in [`Spec::vectors`].
+fn vector(spec: &Spec, name: &str) -> Result<usize> {
+    spec.vectors.iter().position(|(own, _)| *own == name).ok_or_else(|| {
+        let reason = format!("it puts the learned vector `{name}` between features; the model has none");
+        Error::unsupported("this tiling with this model", reason)
+    })
+}
+
+/// Whether a mark of the segment is a learned vector.
+fn learned(segment: &Segment, name: &str) -> bool {
+    let is = |mark: &Mark| mark.learned && mark.name == name;
+    match segment {
+        Segment::Mark(mark) => is(mark),
+        Segment::Map(map) => map.row_end.iter().chain(&map.last_end).any(is),
+        Segment::Overview { .. } | Segment::Tile { .. } => false,
     }
 }
 

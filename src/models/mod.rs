@@ -6,7 +6,6 @@ mod encode;
 pub mod families;
 mod features;
 mod inputs;
-mod interpolate;
 mod places;
 mod spec;
 mod tiled;
@@ -19,10 +18,9 @@ pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
 pub use features::{Assembly, features_graph};
 pub use inputs::{TowerInputs, inputs_of};
-pub use interpolate::{bicubic_rows, same_rows};
 pub use places::{Sight, grid_positions, tile_sight};
 pub use spec::{
-    Bridge, Classifier, Connector, Contrast, Cross, Decoder, Dtypes, FeatureSelect, Merger, Pooling, Positions,
-    Projector, PromptForm, Spec, TextTower, Tiled, UniformDtype, VisionTower,
+    Bridge, ClassHead, Classifier, Connector, Contrast, Cross, Decoder, Dtypes, FeatureSelect, HeadRows, Merger,
+    Pooler, Pooling, Positions, Projector, PromptForm, Spec, TextTower, Tiled, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};

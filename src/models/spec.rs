@@ -1,7 +1,9 @@
 //! What a model is made of, as plain data.
 
 use crate::DType;
-use crate::blocks::{AxialRope, EncoderLayer, Layer, Linear, Norm, PatchEmbedding, PatchOrder, RopeSpec};
+use crate::blocks::{
+    AttentionPool, AxialRope, EncoderLayer, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver, RopeSpec,
+};
 use crate::kernels::Act;
 
 /// Element type of the checkpoint's tensors: what weights are kept in.
@@ -28,6 +30,9 @@ pub enum Positions {
     Table(String),
     /// They do not: the decoder sees their order.
     None,
+    /// A learned table \[side * side, width\] of which every patch takes the row of its place as a part of the height
+    /// and of the width: patch i of n takes row `floor(i * side / n)` (NaViT; Idefics 2 and 3).
+    Fractions(String),
     /// Nothing is added; queries and keys of every layer turn by row and column.
     Rotary(AxialRope),
     /// Tables by tile and aspect ratio; the tiles of a picture see each other.
@@ -39,6 +44,8 @@ pub enum Positions {
 pub struct Tiled {
     /// Tiles that a picture has room for; those that it does not fill are black, and seen as well.
     pub tiles: usize,
+    /// Tokens of a tile, the class row first.
+    pub tokens: usize,
     /// Grids of tiles (rows, columns) that have positions. Those of grid i stand under i + 1 in the tables by ratio.
     pub grids: Vec<(usize, usize)>,
     /// Positions of the tokens of a tile \[tokens, width\].
@@ -95,19 +102,51 @@ impl VisionTower {
     }
 }
 
-/// Classification heads on prefix rows; several are averaged (DeiT).
+/// What a classification head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadRows {
+    /// This row of the prefix.
+    Prefix(usize),
+    /// The first row beside the mean of the patches (DINOv2).
+    FirstAndMean,
+}
+
+/// A classification head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassHead {
+    /// Stage name of its logits.
+    pub stage: String,
+    /// What it reads.
+    pub rows: HeadRows,
+    /// Its layer.
+    pub layer: Linear,
+}
+
+/// Classification heads; the logits of several are averaged (DeiT).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classifier {
-    /// `(stage name of the head's logits, prefix row, layer)`.
-    pub heads: Vec<(String, usize, Linear)>,
+    /// Heads.
+    pub heads: Vec<ClassHead>,
     /// Labels by class.
     pub labels: Vec<String>,
+}
+
+/// The row that stands for a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pooler {
+    /// The first row, through the tower's last norm (CLIP).
+    FirstNormed,
+    /// The first row of all that went through the tower's last norm (DINOv2).
+    First,
+    /// Attention over all rows, which went through the tower's last norm (SigLIP).
+    Attention(Box<AttentionPool>),
 }
 
 /// Which hidden states feed the connector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureSelect {
-    /// Indices into the hidden states (0 = what enters layer 0), from the front; several are put side by side.
+    /// Indices into the hidden states (0 = what enters layer 0, one beyond the last layer = what leaves the last norm),
+    /// from the front; several are put side by side.
     pub layers: Vec<usize>,
     /// Rows of the prefix are dropped.
     pub drop_prefix: bool,
@@ -129,6 +168,13 @@ pub enum Bridge {
     Mlp(Projector),
     /// Squares of patches side by side, then linear layers.
     Merger(Merger),
+    /// An MLP on every patch, then latents of a fixed number that attend to them (Idefics 2).
+    Perceiver {
+        /// MLP to the width of the latents.
+        projection: Mlp,
+        /// Latents and layers.
+        perceiver: Perceiver,
+    },
 }
 
 impl Bridge {
@@ -137,6 +183,7 @@ impl Bridge {
         match self {
             Self::Mlp(_) => grid.0 * grid.1 + prefix,
             Self::Merger(m) => (grid.0 / m.side) * (grid.1 / m.side),
+            Self::Perceiver { perceiver, .. } => perceiver.count,
         }
     }
     /// Widest activation.
@@ -144,17 +191,21 @@ impl Bridge {
         match self {
             Self::Mlp(p) => p.widest(),
             Self::Merger(m) => m.merging.iter().map(|l| l.n.max(l.k)).chain([m.projector.widest()]).max().unwrap_or(0),
+            Self::Perceiver { projection, perceiver } => {
+                let layers = perceiver.layers.iter().map(|l| l.mlp.inner().max(l.kv.n).max(l.q.n));
+                layers.chain([projection.inner()]).max().unwrap_or(0)
+            }
         }
     }
 }
 
-/// Squares of patches become one feature each (Qwen2-VL, Mistral 3). Rows and columns that fill no square are left out.
+/// Squares of patches become one feature each (Qwen2-VL, Mistral 3; pixel shuffle of InternVL and Idefics 3). Rows and columns that fill no square are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merger {
     /// Side of a square in patches.
     pub side: usize,
     /// Norm of every patch before.
-    pub norm: Norm,
+    pub norm: Option<Norm>,
     /// A layer before the projector whose columns run \[width, side * side\], where the projector's own would run
     /// \[side * side, width\].
     pub merging: Option<Linear>,
@@ -187,6 +238,8 @@ pub enum Pooling {
     LargestId,
     /// The first row of this id.
     FirstOf(u32),
+    /// The last row.
+    Last,
 }
 
 impl Pooling {
@@ -195,12 +248,13 @@ impl Pooling {
         let wanted = match self {
             Self::LargestId => ids.iter().max().copied(),
             Self::FirstOf(id) => Some(id),
+            Self::Last => return ids.len().saturating_sub(1),
         };
         ids.iter().position(|id| Some(*id) == wanted).unwrap_or(0)
     }
 }
 
-/// A causal text tower (CLIP).
+/// A text tower (CLIP, SigLIP).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextTower {
     /// Token table.
@@ -221,19 +275,36 @@ pub struct TextTower {
     pub post_norm: Norm,
     /// Pooling.
     pub pooling: Pooling,
+    /// Layer on the pooled row.
+    pub head: Option<Linear>,
+    /// Texts are filled up to `max_positions` with the tokenizer's padding, or this id where it has none, and the tower
+    /// sees the filling as it sees the text (SigLIP).
+    pub filler: Option<u32>,
 }
 
-/// Projections into a common space and their temperature (CLIP).
+impl TextTower {
+    /// A text's ids as the tower wants them; `pad` is the tokenizer's padding.
+    pub fn filled(&self, mut ids: Vec<u32>, pad: Option<u32>) -> Vec<u32> {
+        if let Some(id) = self.filler {
+            ids.resize(ids.len().max(self.max_positions), pad.unwrap_or(id));
+        }
+        ids
+    }
+}
+
+/// Projections into a common space, and how scores are made of cosines (CLIP, SigLIP).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast {
-    /// Norm on the pooled picture row.
-    pub image_norm: Norm,
-    /// Picture projection.
-    pub image: Linear,
-    /// Text projection.
-    pub text: Linear,
-    /// Tensor of the logarithm of the logit scale.
+    /// Dimensions of the common space.
+    pub dim: usize,
+    /// Picture projection, where the pooled row is not in the common space.
+    pub image: Option<Linear>,
+    /// Text projection, likewise.
+    pub text: Option<Linear>,
+    /// Tensor of the logarithm of the factor on the cosines.
     pub logit_scale: String,
+    /// Tensor added to the scores.
+    pub logit_bias: Option<String>,
 }
 
 /// A decoder of the LLaMA kind.
@@ -298,6 +369,8 @@ pub struct Spec {
     pub vision: Option<VisionTower>,
     /// Classification heads.
     pub classifier: Option<Classifier>,
+    /// The row that stands for a picture, in models without decoder and classes.
+    pub pooler: Option<Pooler>,
     /// Connector between tower and decoder.
     pub connector: Option<Connector>,
     /// Text tower.
@@ -313,6 +386,8 @@ pub struct Spec {
     pub vectors: Vec<(&'static str, String)>,
     /// Where two pictures follow one another and the last mark of one is the first of the next, it is written once.
     pub merge_marks: bool,
+    /// Pictures stand before the prompt, without placeholders; a prompt with pictures ends in this token.
+    pub leading: Option<&'static str>,
     /// How a conversation is written without a chat template.
     pub prompt: PromptForm,
     /// Ids that end an answer, where generation_config.json says nothing.

@@ -1,8 +1,10 @@
 //! A tower in which the tiles of a picture see each other (Llama 3.2 Vision): positions by tile and aspect ratio behind
 //! gates, one stack of layers, then a gated one, and the hidden states of some layers beside the result.
 
+use super::assemble::names;
+use super::inputs::TowerInputs;
 use super::spec::{Tiled, VisionTower};
-use super::vision::Hidden;
+use super::vision::{Hidden, pixels_type};
 use crate::blocks::{EncoderFlow, EncoderLayer, PatchOrder, encoder_layer, gather, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Binary, BinaryOp, Concat, EmbedTokens, Rearrange, TensorType, Unary, UnaryOp};
@@ -44,26 +46,24 @@ impl Shape {
     }
 }
 
-/// The tower over tiles in `pixels` \[tiles of all pictures, channels, side, side\]; `grids` has the (rows, columns) of
-/// tiles of each picture. The one hidden state has, of each picture, the tokens of all tiles that it has room for, as
+/// The tower over the tiles of pictures in [`names::PIXELS`]. The one hidden state has, of each picture, the tokens of all tiles that it has room for, as
 /// wide as the result and the picked states together.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a grid that the tower has no positions for.
+/// [`Error::Unsupported`] for pictures that are no grid of tiles which the tower has positions for.
 pub(super) fn tiled_hidden(
     g: &mut Graph,
     tower: &VisionTower,
     tiled: &Tiled,
-    pixels: ValueId,
-    grids: &[(usize, usize)],
+    inputs: &TowerInputs,
+    compute: DType,
 ) -> Result<Hidden> {
-    let compute = g.ty(pixels).dtype;
     let tokens = tower.tokens((tower.image_size, tower.image_size));
     let shape = Shape { tiles: tiled.tiles, tokens, zeros: tokens.next_multiple_of(MULTIPLE) - tokens };
-    let pictures = pictures(tiled, &shape, grids)?;
+    let pictures = pictures(tower, tiled, &shape, inputs)?;
+    let pixels = g.state(names::PIXELS, pixels_type(&inputs.sizes, tower.patch.channels, compute));
     let x = g.scoped("embed", |g| {
-        let sizes = vec![(tower.image_size, tower.image_size); pictures.iter().map(|p| p.filled).sum()];
-        let patches = tower.patch.apply(g, pixels, &sizes, PatchOrder::ROWS)?;
+        let patches = tower.patch.apply(g, pixels, &inputs.sizes, PatchOrder::ROWS)?;
         embed(g, tower, tiled, patches, (&shape, &pictures))
     })?;
     let x = match &tower.pre_norm {
@@ -90,18 +90,26 @@ pub(super) fn tiled_hidden(
     let output = g.scoped("output", |g| output(g, tiled, last, &states, (&shape, &pictures)))?;
     g.tap(&format!("{}output", tower.stage), output);
     let rows = (0..pictures.len()).map(|i| i * shape.whole()..(i + 1) * shape.whole()).collect();
-    Ok(Hidden { states: vec![output], rows, grids: Vec::new() })
+    Ok(Hidden { states: vec![output], rows, grids: Vec::new(), filled: Vec::new() })
 }
 
-fn pictures(tiled: &Tiled, shape: &Shape, grids: &[(usize, usize)]) -> Result<Vec<Picture>> {
-    let picture = |(i, grid): (usize, &(usize, usize))| {
-        let ratio = tiled.grids.iter().position(|known| known == grid).ok_or_else(|| {
-            let reason = "the tower has positions for the grids of supported_aspect_ratios only";
-            Error::unsupported(format!("{}x{} tiles", grid.0, grid.1), reason)
-        })?;
-        Ok(Picture { ratio: ratio + 1, filled: grid.0 * grid.1, start: i * shape.rows() })
-    };
-    grids.iter().enumerate().map(picture).collect()
+fn pictures(tower: &VisionTower, tiled: &Tiled, shape: &Shape, inputs: &TowerInputs) -> Result<Vec<Picture>> {
+    let side = tower.image_size;
+    let mut pictures = Vec::new();
+    for (i, range) in inputs.pictures().into_iter().enumerate() {
+        let grid = inputs.plans.get(i).and_then(|plan| plan.grid);
+        let grid = grid.map_or((1, 1), |(cols, rows)| (rows as usize, cols as usize));
+        let known = tiled.grids.iter().position(|known| *known == grid);
+        let tiles = inputs.sizes.get(range).unwrap_or_default();
+        let whole = tiles.len() == grid.0 * grid.1 && tiles.iter().all(|size| *size == (side, side));
+        let Some(ratio) = known.filter(|_| whole) else {
+            let what = format!("a picture of {} inputs as {}x{} tiles", tiles.len(), grid.0, grid.1);
+            let reason = format!("tiles of {side}x{side} in the grids of supported_aspect_ratios are supported");
+            return Err(Error::unsupported(what, reason));
+        };
+        pictures.push(Picture { ratio: ratio + 1, filled: tiles.len(), start: i * shape.rows() });
+    }
+    Ok(pictures)
 }
 
 /// Of each row of a picture its tile's row in a table of `tiles` rows a ratio.

@@ -1,16 +1,14 @@
 //! The picture tower as a graph: all inputs of a request as one ragged batch.
 
-use super::interpolate::{bicubic_rows, same_rows};
 use super::names;
 use super::spec::{Positions, VisionTower};
-use super::tiled::tiled_hidden;
-use crate::blocks::{EncoderFlow, EncoderRope, encoder_layer, gather, splice};
+use crate::blocks::{EncoderFlow, EncoderRope, bicubic_rows, encoder_layer, gather, same_rows, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{InterpolateRows, Rearrange, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 use std::ops::Range;
 
-/// What a tower computes: `states[0]` enters layer 0, `states[i + 1]` leaves layer i.
+/// What a tower computes: `states[0]` enters layer 0, `states[i + 1]` leaves layer i; one more leaves the last norm.
 #[derive(Debug, Clone)]
 pub struct Hidden {
     /// Hidden states \[rows of all inputs, width\].
@@ -19,6 +17,21 @@ pub struct Hidden {
     pub rows: Vec<Range<usize>>,
     /// (rows, columns) of patches of each input.
     pub grids: Vec<(usize, usize)>,
+    /// The same of the part of each input that is no padding.
+    pub filled: Vec<(usize, usize)>,
+}
+
+impl Hidden {
+    /// Rows of the patches that are no padding, those of each input.
+    pub fn kept(&self, prefix: usize) -> Vec<Vec<usize>> {
+        let inputs = self.rows.iter().zip(&self.grids).zip(&self.filled);
+        let kept = |((rows, grid), filled): ((&Range<usize>, &(usize, usize)), &(usize, usize))| {
+            let first = rows.start + prefix;
+            let places = (0..filled.0).flat_map(|row| (0..filled.1).map(move |col| (row, col)));
+            places.map(|(row, col)| first + row * grid.1 + col).collect()
+        };
+        inputs.map(kept).collect()
+    }
 }
 
 /// Normalised pixels of inputs of these sizes (height, width), as the store holds them: planes one after the other.
@@ -31,34 +44,31 @@ pub fn pixels_type(inputs: &[(usize, usize)], channels: usize, compute: DType) -
     }
 }
 
-/// Adds the tower up to hidden state `deepest` over inputs of these sizes (height, width) in [`names::PIXELS`].
+/// Adds the tower up to hidden state `deepest` (one beyond the last layer for the last norm) over inputs of these sizes
+/// (height, width) in [`names::PIXELS`]. With `pictures`, only so much of the upper left of each input is the picture and
+/// the rest is padding, whose rows see the picture and are not seen.
 ///
 /// # Errors
-/// [`Error::Graph`] for an input that holds no patch.
+/// [`Error::Graph`] for an input that holds no patch, and for padding where the tower's positions cannot tell.
 pub fn vision_hidden(
     g: &mut Graph,
     tower: &VisionTower,
     inputs: &[(usize, usize)],
+    pictures: Option<&[(usize, usize)]>,
     deepest: usize,
     compute: DType,
 ) -> Result<Hidden> {
-    let grids = grids(tower, inputs)?;
+    let (grids, filled) = (grids(tower, inputs)?, grids(tower, pictures.unwrap_or(inputs))?);
+    check_padding(tower, &grids, &filled)?;
     let stage = tower.stage;
-    let pixels = g.state(names::PIXELS, pixels_type(inputs, tower.patch.channels, compute));
-    if let Positions::Tiled(tiled) = &tower.positions {
-        let side = tower.image_size;
-        if inputs.iter().any(|size| *size != (side, side)) {
-            return Err(Error::graph("embed", format!("tiles of other sizes than {side}x{side}")));
-        }
-        return tiled_hidden(g, tower, tiled, pixels, &vec![(1, 1); inputs.len()]);
-    }
     let x = g.scoped("embed", |g| {
+        let pixels = g.state(names::PIXELS, pixels_type(inputs, tower.patch.channels, compute));
         let patches = tower.patch.apply(g, pixels, inputs, tower.order)?;
         g.tap(&format!("{stage}patch_embed"), patches);
         if tower.order.merge == 1 {
             tap_maps(g, tower, patches, &grids)?;
         }
-        embed(g, tower, patches, &grids)
+        embed(g, tower, patches, (&grids, &filled))
     })?;
     g.tap(&format!("{stage}embeddings"), x);
     let x = match &tower.pre_norm {
@@ -71,7 +81,10 @@ pub fn vision_hidden(
         let start = rows.last().map_or(0, |r: &Range<usize>| r.end);
         rows.push(start..start + tower.tokens(*size));
     }
-    let flow = flow(g, tower, &grids, &rows);
+    let mut flow = flow(g, tower, &grids, &rows);
+    if grids != filled {
+        flow.seen = Some(seen(g, &grids, &filled));
+    }
     let mut states = vec![x];
     for (i, layer) in tower.layers.iter().take(deepest).enumerate() {
         let x = states[i];
@@ -81,7 +94,15 @@ pub fn vision_hidden(
         g.tap(&format!("{stage}block.{i}"), y);
         states.push(y);
     }
-    Ok(Hidden { states, rows, grids })
+    if deepest > tower.layers.len() {
+        let mut x = states[tower.layers.len()];
+        if let Some(norm) = &tower.post_norm {
+            x = g.scoped("post_norm", |g| norm.apply(g, x))?;
+        }
+        g.tap(&format!("{stage}last_hidden_state"), x);
+        states.push(x);
+    }
+    Ok(Hidden { states, rows, grids, filled })
 }
 
 /// What the layers share: sequences, windows, rotary positions.
@@ -114,6 +135,25 @@ fn flow(g: &mut Graph, tower: &VisionTower, grids: &[(usize, usize)], rows: &[Ra
         flow.rope = Some(EncoderRope { table, positions, interleaved: false });
     }
     flow
+}
+
+/// Padding is known where patches run row by row and have no rows before them.
+fn check_padding(tower: &VisionTower, grids: &[(usize, usize)], filled: &[(usize, usize)]) -> Result<()> {
+    let known = matches!(tower.positions, Positions::Fractions(_)) && tower.prefix.is_empty();
+    let inside = grids.iter().zip(filled).all(|(grid, part)| part.0 <= grid.0 && part.1 <= grid.1);
+    if grids.len() != filled.len() || !inside || (grids != filled && !known) {
+        return Err(Error::graph("embed", "padding in inputs of a tower that cannot tell it from a picture"));
+    }
+    Ok(())
+}
+
+/// 1 for every patch that is no padding.
+fn seen(g: &mut Graph, grids: &[(usize, usize)], filled: &[(usize, usize)]) -> ValueId {
+    let mut marks = Vec::new();
+    for (grid, part) in grids.iter().zip(filled) {
+        marks.extend((0..grid.0 * grid.1).map(|i| u32::from(i / grid.1 < part.0 && i % grid.1 < part.1)));
+    }
+    g.constant_u32("seen", &[marks.len()], &marks)
 }
 
 /// (row, column) of the patches of a grid in the order of the tower's layers.
@@ -171,7 +211,12 @@ fn grids(tower: &VisionTower, inputs: &[(usize, usize)]) -> Result<Vec<(usize, u
 }
 
 /// Prefix rows before the patches of every input, and positions added to all of them; windows brought together.
-fn embed(g: &mut Graph, tower: &VisionTower, patches: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
+fn embed(
+    g: &mut Graph,
+    tower: &VisionTower,
+    patches: ValueId,
+    (grids, filled): (&[(usize, usize)], &[(usize, usize)]),
+) -> Result<ValueId> {
     let (width, special, all) = (tower.patch.width, tower.prefix.len(), g.ty(patches).rows());
     let (mut index, mut patch) = (Vec::new(), 0);
     let square = tower.order.merge * tower.order.merge;
@@ -189,17 +234,45 @@ fn embed(g: &mut Graph, tower: &VisionTower, patches: ValueId, grids: &[(usize, 
         0 => patches,
         _ => g.weight(&tower.prefix.join("+"), TensorType::new(g.ty(patches).dtype, &[special, width])),
     };
-    let Positions::Table(name) = &tower.positions else {
-        let moved = index.iter().enumerate().any(|(i, from)| i != *from as usize);
-        return if moved { splice(g, patches, prefix, &index, None) } else { Ok(patches) };
+    let (table, place) = match &tower.positions {
+        Positions::Rotary(_) | Positions::None => {
+            let moved = index.iter().enumerate().any(|(i, from)| i != *from as usize);
+            return if moved { splice(g, patches, prefix, &index, None) } else { Ok(patches) };
+        }
+        Positions::Tiled(_) => return Err(Error::graph("embed", "tiles that see each other are no ragged batch")),
+        Positions::Fractions(name) => fractions(g, tower, name, (grids, filled))?,
+        Positions::Table(name) => {
+            let (table, starts) = positions(g, tower, name, grids)?;
+            let placed = |(grid, start): (&(usize, usize), &usize)| {
+                let start = *start;
+                (start..start + special + grid.0 * grid.1).map(|row| row as u32)
+            };
+            (table, grids.iter().zip(&starts).flat_map(placed).collect())
+        }
     };
-    let (table, starts) = positions(g, tower, name, grids)?;
-    let place: Vec<u32> = grids
-        .iter()
-        .zip(&starts)
-        .flat_map(|(grid, start)| (0..special + grid.0 * grid.1).map(move |i| (start + i) as u32))
-        .collect();
     splice(g, patches, prefix, &index, Some((table, &place)))
+}
+
+/// The table of positions, and for every patch the row of its place as a part of the picture; padding has row 0.
+fn fractions(
+    g: &mut Graph,
+    tower: &VisionTower,
+    name: &str,
+    (grids, filled): (&[(usize, usize)], &[(usize, usize)]),
+) -> Result<(ValueId, Vec<u32>)> {
+    if !tower.prefix.is_empty() {
+        return Err(Error::graph("embed", "rows before the patches have no place in a picture"));
+    }
+    let side = tower.image_size / tower.patch.patch;
+    let table = g.weight(name, TensorType::f32(&[side * side, tower.patch.width]));
+    let mut place = Vec::new();
+    for (grid, part) in grids.iter().zip(filled) {
+        for (row, col) in ordered(tower, *grid) {
+            let inside = row < part.0 && col < part.1;
+            place.push(if inside { (row * side / part.0 * side + col * side / part.1) as u32 } else { 0 });
+        }
+    }
+    Ok((table, place))
 }
 
 /// A table of positions for these grids, and where in it each grid starts with its prefix.

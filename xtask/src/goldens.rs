@@ -18,18 +18,23 @@ const RELATIVE: f64 = 1e-4;
 /// `goldens [filter] [--adapter A]`.
 pub fn command(args: &ArgMatches) -> Result<bool, String> {
     let filter = args.get_one::<String>("filter").map_or("", String::as_str);
-    let adapters = match args.get_one::<String>("adapter").map(String::as_str) {
-        Some("lavapipe") => vec![crate::driver::lavapipe(false)?],
-        Some("swiftshader") => vec![crate::driver::swiftshader()?],
-        Some(_) => vec![crate::driver::any()?],
-        None => vec![crate::driver::lavapipe(false)?, crate::driver::swiftshader()?],
-    };
+    let adapters = adapters(args)?;
     let folder = folder().ok_or("no golden cases: put them in ../shared beside the repository, or set OMMA_SHARED")?;
     let mut good = true;
     for adapter in &adapters {
         good &= run(adapter, &folder, filter)?;
     }
     Ok(good)
+}
+
+/// The adapters that `--adapter` names; without it both software adapters.
+pub fn adapters(args: &ArgMatches) -> Result<Vec<Adapter>, String> {
+    Ok(match args.get_one::<String>("adapter").map(String::as_str) {
+        Some("lavapipe") => vec![crate::driver::lavapipe(false)?],
+        Some("swiftshader") => vec![crate::driver::swiftshader()?],
+        Some(_) => vec![crate::driver::any()?],
+        None => vec![crate::driver::lavapipe(false)?, crate::driver::swiftshader()?],
+    })
 }
 
 /// The folder with the golden cases, if it is there.
@@ -40,7 +45,12 @@ pub fn folder() -> Option<PathBuf> {
 
 /// Cases of the list whose name contains `filter`.
 pub fn listed(filter: &str) -> Result<Vec<String>, String> {
-    let text = std::fs::read_to_string(root().join(LIST)).map_err(|e| format!("{LIST}: {e}"))?;
+    names(LIST, filter)
+}
+
+/// Names in a list of cases, one a line, that contain `filter`.
+pub fn names(list: &str, filter: &str) -> Result<Vec<String>, String> {
+    let text = std::fs::read_to_string(root().join(list)).map_err(|e| format!("{list}: {e}"))?;
     let lines = text.lines().map(|l| l.split('#').next().unwrap_or_default().trim());
     Ok(lines.filter(|l| !l.is_empty() && l.contains(filter)).map(String::from).collect())
 }
@@ -119,8 +129,7 @@ fn ways(case: &Path) -> Vec<Way> {
 
 /// Runs one case one way; the worst stage, or what is wrong.
 fn one(place: &Place<'_>, way: &Way) -> Result<String, String> {
-    let text = std::fs::read(place.case.join("case.json")).map_err(|e| format!("case.json: {e}"))?;
-    let case: Value = serde_json::from_slice(&text).map_err(|e| format!("case.json: {e}"))?;
+    let case = case_json(&place.case)?;
     let out = root().join("target/goldens").join(&place.adapter.name);
     std::fs::create_dir_all(&out).map_err(|e| format!("{}: {e}", out.display()))?;
     let dump = out.join(format!("{}.safetensors", place.label.replace(['/', ' '], "-")));
@@ -134,17 +143,38 @@ fn one(place: &Place<'_>, way: &Way) -> Result<String, String> {
         sample_stages(place, way, sample, &dumped, &mut worst)?;
         same_as_parent(place, way, &dumped)?;
     }
-    Ok(format!("worst {} at {:.2} of its bound", worst.stage, worst.ratio))
+    Ok(worst.show())
 }
 
-fn numbered(dump: &Path, i: usize) -> String {
+/// case.json of a case.
+pub fn case_json(case: &Path) -> Result<Value, String> {
+    let text = std::fs::read(case.join("case.json")).map_err(|e| format!("case.json: {e}"))?;
+    serde_json::from_slice(&text).map_err(|e| format!("case.json: {e}"))
+}
+
+/// Name of the dump of sample `i`, beside that of the first.
+pub fn numbered(dump: &Path, i: usize) -> String {
     format!("{}_{i}.safetensors", dump.file_stem().unwrap_or_default().to_string_lossy())
 }
 
+/// The stage that comes nearest to its bound.
 #[derive(Debug, Default)]
-struct Worst {
+pub struct Worst {
     stage: String,
     ratio: f64,
+}
+
+impl Worst {
+    /// Takes a stage that used `ratio` of its bound, if it is worse.
+    pub fn take(&mut self, stage: &str, ratio: f64) {
+        if ratio >= self.ratio {
+            *self = Self { stage: stage.to_owned(), ratio };
+        }
+    }
+    /// A few words.
+    pub fn show(&self) -> String {
+        format!("worst {} at {:.2} of its bound", self.stage, self.ratio)
+    }
 }
 
 fn sample_stages(place: &Place<'_>, way: &Way, sample: &Value, dump: &Path, worst: &mut Worst) -> Result<(), String> {
@@ -173,9 +203,7 @@ fn sample_stages(place: &Place<'_>, way: &Way, sample: &Value, dump: &Path, wors
         let have = got.get(name).ok_or_else(|| format!("stage {name} was not dumped"))?;
         let atol = stage["suggested_atol"].as_f64().unwrap_or(0.0);
         let ratio = compare(have, want, atol, inputs.get("attention_mask")).map_err(|e| format!("{name}: {e}"))?;
-        if ratio >= worst.ratio {
-            *worst = Worst { stage: name.clone(), ratio };
-        }
+        worst.take(name, ratio);
     }
     Ok(())
 }
@@ -206,17 +234,18 @@ fn same_as_parent(place: &Place<'_>, way: &Way, dump: &Path) -> Result<(), Strin
 
 /// A tensor as plain numbers.
 #[derive(Debug, Clone, PartialEq)]
-struct Tensor {
+pub struct Tensor {
     integer: bool,
     shape: Vec<usize>,
     data: Vec<f64>,
 }
 
-type Tensors = BTreeMap<String, Tensor>;
+/// Tensors of a file by name.
+pub type Tensors = BTreeMap<String, Tensor>;
 
 /// The largest difference as a part of its bound, or what is beyond it. Integers have to be equal. Rows that the
 /// attention mask leaves out are not compared.
-fn compare(got: &Tensor, want: &Tensor, atol: f64, mask: Option<&Tensor>) -> Result<f64, String> {
+pub fn compare(got: &Tensor, want: &Tensor, atol: f64, mask: Option<&Tensor>) -> Result<f64, String> {
     if got.shape != want.shape {
         return Err(format!("shape {:?}, expected {:?}", got.shape, want.shape));
     }
@@ -239,7 +268,8 @@ fn compare(got: &Tensor, want: &Tensor, atol: f64, mask: Option<&Tensor>) -> Res
     Ok(worst)
 }
 
-fn read(path: &Path) -> Result<Tensors, String> {
+/// Tensors of a safetensors file.
+pub fn read(path: &Path) -> Result<Tensors, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     parse(&bytes).ok_or_else(|| format!("{}: not a safetensors file of known types", path.display()))
 }

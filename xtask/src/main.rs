@@ -4,6 +4,7 @@
 //! makes (`deps`, `size`, `repo`), the comparison with golden cases, and the fetching of software Vulkan drivers.
 //! What does not: anything that needs omma at compile time. Work on kernels is done by running `kernels-test`.
 
+mod cases;
 mod checks;
 mod driver;
 mod exemptions;
@@ -50,6 +51,7 @@ fn dispatch(matches: &ArgMatches) -> Result<bool, String> {
         "bless" => tasks::bless(),
         "bench" => tasks::bench(&rest(args)),
         "goldens" => goldens::command(args),
+        "cases" => cases::command(args),
         "hub" => tasks::hub(),
         "stack" => stack::command(args),
         "wasm" => wasm::check(&rest(args)),
@@ -68,6 +70,11 @@ fn cli() -> Command {
     let filter = || Arg::new("filter").long("filter").help("only kernels or cases whose name contains this");
     let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let command = |name, about| Command::new(name).about(about);
+    let adapter = || {
+        let names = ["lavapipe", "swiftshader", "default"];
+        let help = "one adapter instead of lavapipe and SwiftShader";
+        Arg::new("adapter").long("adapter").value_parser(names).help(help)
+    };
     Command::new("cargo xtask")
         .about("The commands of omma's repository. New here? `cargo xtask demo`, then `cargo xtask test`.")
         .subcommand_required(true)
@@ -90,12 +97,10 @@ fn cli() -> Command {
             command("bench", "cargo bench, with a driver").arg(args("arguments of cargo bench")),
             command("goldens", "Run golden cases through `omma run` and compare every stage")
                 .arg(Arg::new("filter").help("only cases whose name contains this"))
-                .arg(
-                    Arg::new("adapter")
-                        .long("adapter")
-                        .value_parser(["lavapipe", "swiftshader", "default"])
-                        .help("one adapter instead of lavapipe and SwiftShader"),
-                ),
+                .arg(adapter()),
+            command("cases", "Build cases of original models with `kernels-test cases` and compare every stage")
+                .arg(Arg::new("filter").help("only cases whose name contains this"))
+                .arg(adapter()),
             command("hub", "Test the feature `hub` against a hub on this machine (a build of its own, some minutes)"),
             command("stack", "Shaders on other compilers and drivers, one command each; not part of `test`")
                 .subcommand_required(true)

@@ -2,7 +2,7 @@
 
 use crate::driver::{self, Adapter};
 use crate::steps::{self, Steps, cargo, run};
-use crate::{checks, deps, goldens, parts, repo, size, stack, wasm};
+use crate::{cases, checks, deps, goldens, parts, repo, size, stack, wasm};
 use std::process::Command;
 
 /// The checkpoint in the repository that the demo runs.
@@ -74,7 +74,7 @@ pub fn test() -> Result<bool, String> {
         Err(reason) if driver::apt::os_release("ID").as_deref() == Some("debian") => {
             steps.step("SwiftShader", || Err(reason));
         }
-        Err(reason) => steps.skip("kernels and golden cases (swiftshader)", &reason),
+        Err(reason) => steps.skip("kernels, golden cases and cases of original models (swiftshader)", &reason),
     }
     match stack::dawn::install() {
         Ok(_) => {
@@ -96,6 +96,13 @@ fn on_adapter(steps: &mut Steps, adapter: &Adapter) {
             steps.step(&name, || goldens::run(adapter, &folder, ""));
         }
         None => steps.skip(&name, "no ../shared beside the repository, and OMMA_SHARED is not set"),
+    }
+    let name = format!("cases of original models ({})", adapter.name);
+    match cases::folder() {
+        Some(folder) => {
+            steps.step(&name, || cases::run(adapter, &folder, ""));
+        }
+        None => steps.skip(&name, "no cases_original in ../shared beside the repository"),
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Tensors, f32:
 //! * `tokens.<i>` \[tokens, width\], of picture i. CLIP: what leaves the last layer of the picture tower, class row
-//!   first, before the last norm. ViT and DeiT: the last hidden state, after the last norm, class row first. LLaVA: the
-//!   rows that the decoder receives, after the connector.
-//! * `image_embeds` \[images, dim\]. CLIP: projected and of length 1. ViT and DeiT: the class row of `tokens.<i>`.
-//!   LLaVA: the mean of the rows of `tokens.<i>`.
-//! * `text_embeds` \[texts, dim\] and `logits_per_image` \[images, texts\]: CLIP only.
+//!   first, before the last norm. ViT, DeiT, DINOv2 and SigLIP: the last hidden state, after the last norm, class row
+//!   first where there is one. LLaVA: the rows that the decoder receives, after the connector.
+//! * `image_embeds` \[images, dim\]. CLIP: projected and of length 1. SigLIP: pooled and of length 1. ViT, DeiT and
+//!   DINOv2: the class row of `tokens.<i>`. LLaVA: the mean of the rows of `tokens.<i>`.
+//! * `text_embeds` \[texts, dim\] and `logits_per_image` \[images, texts\]: CLIP and SigLIP only.
 
 use super::common::Common;
 use super::source;
@@ -15,7 +15,7 @@ use omma::generate::{Model, OpenModel, Pixels, Session, SessionOptions, Stage};
 use omma::graph::RunOptions;
 use omma::image::Policy;
 use omma::image::tiles::Wish;
-use omma::models::names;
+use omma::models::{Pooler, names};
 use omma::text::Segment;
 use omma::{DType, Error, Result};
 use serde_json::json;
@@ -89,13 +89,19 @@ fn report(args: &Args, tensors: &Tensors) -> Result<()> {
 async fn embed_texts(session: &mut Session, texts: &[String], tensors: &mut Tensors) -> Result<()> {
     let model = session.model().clone();
     let Some(contrast) = &model.spec.contrast else {
-        return Err(Error::unsupported("--text", format!("{} embeds pictures only; clip embeds texts", kind(&model))));
+        return Err(Error::unsupported(
+            "--text",
+            format!("{} embeds pictures only; clip and siglip embed texts", kind(&model)),
+        ));
     };
     let tokenizer = model.files.need_tokenizer()?;
     let ids = texts.iter().map(|text| tokenizer.encode_segments(&[Segment::User(text)], true));
-    let ids = ids.collect::<Result<Vec<_>>>()?;
+    let mut ids = ids.collect::<Result<Vec<_>>>()?;
+    if let Some(tower) = &model.spec.text {
+        ids = ids.into_iter().map(|ids| tower.filled(ids, tokenizer.pad_id())).collect();
+    }
     session.encode_texts(&ids, &|_| false).await?;
-    let shape = vec![texts.len(), contrast.text.n];
+    let shape = vec![texts.len(), contrast.dim];
     let values = session.read(names::TEXT_EMBEDS, &shape).await?;
     tensors.insert("text_embeds".into(), (shape, values));
     Ok(())
@@ -111,9 +117,12 @@ async fn embed_pictures(session: &mut Session, pictures: &[Pixels], texts: usize
         let stages = session.encode(&inputs, &|name| name.is_empty() || name == stage).await?;
         let tokens = stages.into_iter().find(|s| s.name == stage);
         let tokens = tokens.ok_or_else(|| Error::graph(&stage, "was not made"))?;
-        match &model.spec.contrast {
-            Some(contrast) => embeds.extend(session.read(names::IMAGE_EMBEDS, &[1, contrast.image.n]).await?),
-            None => embeds.extend(pooled(&tokens, model.spec.connector.is_some())),
+        match (&model.spec.contrast, &model.spec.vision) {
+            (Some(contrast), _) => embeds.extend(session.read(names::IMAGE_EMBEDS, &[1, contrast.dim]).await?),
+            (None, Some(tower)) if model.spec.pooler.is_some() => {
+                embeds.extend(session.read(names::IMAGE_EMBEDS, &[1, tower.patch.width]).await?);
+            }
+            _ => embeds.extend(pooled(&tokens, model.spec.connector.is_some())),
         }
         if texts > 0 {
             scores.extend(session.score(1, texts).await?);
@@ -135,7 +144,9 @@ fn token_stage(model: &Model) -> String {
     let spec = &model.spec;
     match &spec.vision {
         _ if spec.connector.is_some() => "connector".into(),
-        Some(_) if spec.classifier.is_some() => "last_hidden_state".into(),
+        Some(tower) if spec.classifier.is_some() || !matches!(spec.pooler, Some(Pooler::FirstNormed) | None) => {
+            format!("{}last_hidden_state", tower.stage)
+        }
         Some(tower) => format!("{}layer.{}", tower.stage, tower.layers.len().saturating_sub(1)),
         None => String::new(),
     }

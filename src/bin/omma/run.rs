@@ -6,7 +6,9 @@ mod decoder;
 mod dump;
 mod encoders;
 pub(crate) mod inputs;
+mod layouts;
 pub(crate) mod pixels;
+mod places;
 
 use super::common::Common;
 use case::{Case, Sample};

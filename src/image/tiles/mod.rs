@@ -21,6 +21,7 @@ mod pixtral;
 mod plan;
 mod processor;
 mod python;
+mod rows;
 mod show;
 mod slices;
 mod uhd;
@@ -53,6 +54,7 @@ pub use plan::{
     Area, FeatureMap, Features, From, MAX_SIDE, MAX_TILES, Mark, Of, Overview, Place, Segment, Tile, TilePlan, Tokens,
 };
 pub use processor::{Processor, Wish};
+pub use rows::{TokenRow, token_rows};
 pub use uhd::Uhd;
 pub use uhd_paper::UhdPaper;
 pub use whole::Whole;

@@ -6,7 +6,7 @@ use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder,
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::CLIP;
 use crate::kernels::Act;
-use crate::models::{Contrast, Dtypes, Pooling, Positions, Spec, TextTower, VisionTower};
+use crate::models::{Contrast, Dtypes, Pooler, Pooling, Positions, Spec, TextTower, VisionTower};
 
 pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let empty = || Config::parse(config.file(), b"{}");
@@ -17,43 +17,61 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let dim = config.usize("projection_dim", 512)?;
     let project = |name: &str, k| Linear::new(name, dim, k, false, dtypes.of(&format!("{name}.weight")));
     let contrast = Contrast {
-        image_norm: Norm::Layer {
-            name: "vision_model.post_layernorm".into(),
-            eps: vision.f64("layer_norm_eps", 1e-5)? as f32,
-        },
-        image: project("visual_projection", tower.patch.width),
-        text: project("text_projection", text.width),
+        dim,
+        image: Some(project("visual_projection", tower.patch.width)),
+        text: Some(project("text_projection", text.width)),
         logit_scale: "logit_scale".into(),
+        logit_bias: None,
     };
-    Ok(Spec { vision: Some(tower), text: Some(text), contrast: Some(contrast), scheme: CLIP, ..Spec::default() })
+    Ok(Spec {
+        vision: Some(tower),
+        pooler: Some(Pooler::FirstNormed),
+        text: Some(text),
+        contrast: Some(contrast),
+        scheme: CLIP,
+        ..Spec::default()
+    })
 }
 
-/// Sizes of a CLIP encoder.
-struct Sizes {
-    width: usize,
-    mlp: usize,
-    heads: usize,
-    head_dim: usize,
-    eps: f32,
-    act: Act,
+/// What an encoder of this kind has where its configuration says nothing.
+pub(super) struct Defaults {
+    pub width: usize,
+    pub mlp: usize,
+    pub heads: usize,
+    pub eps: f64,
+    pub act: &'static str,
+    pub patch: usize,
+}
+
+const VISION: Defaults = Defaults { width: 768, mlp: 3072, heads: 12, eps: 1e-5, act: "quick_gelu", patch: 32 };
+const TEXT: Defaults = Defaults { width: 512, mlp: 2048, heads: 8, ..VISION };
+
+/// Sizes of an encoder whose layers are named as CLIP's.
+pub(super) struct Sizes {
+    pub width: usize,
+    pub mlp: usize,
+    pub heads: usize,
+    pub head_dim: usize,
+    pub eps: f32,
+    pub act: Act,
     layers: usize,
 }
 
 impl Sizes {
-    fn read(config: &Config, width: usize, mlp: usize, heads: usize) -> Result<Self> {
-        let width = config.usize("hidden_size", width)?;
-        let heads = config.usize("num_attention_heads", heads)?;
+    pub(super) fn read(config: &Config, defaults: &Defaults) -> Result<Self> {
+        let width = config.usize("hidden_size", defaults.width)?;
+        let heads = config.usize("num_attention_heads", defaults.heads)?;
         Ok(Self {
             width,
-            mlp: config.usize("intermediate_size", mlp)?,
+            mlp: config.usize("intermediate_size", defaults.mlp)?,
             heads,
             head_dim: divided(config, "num_attention_heads", width, heads)?,
-            eps: config.f64("layer_norm_eps", 1e-5)? as f32,
-            act: activation(config, "hidden_act", "quick_gelu")?,
+            eps: config.f64("layer_norm_eps", defaults.eps)? as f32,
+            act: activation(config, "hidden_act", defaults.act)?,
             layers: layer_count(config, "num_hidden_layers", 12)?,
         })
     }
-    fn layers(&self, dtypes: &dyn Dtypes, front: &str, causal: bool) -> Vec<EncoderLayer> {
+    pub(super) fn layers(&self, dtypes: &dyn Dtypes, front: &str, causal: bool) -> Vec<EncoderLayer> {
         let Self { width, mlp, heads, head_dim, eps, act, .. } = *self;
         let attention = SelfAttention { heads, kv_heads: heads, head_dim, causal, window: None };
         let layer = |i: usize| {
@@ -68,6 +86,7 @@ impl Sizes {
             EncoderLayer {
                 norm1: norm("layer_norm1"),
                 qkv: Linear::stacked(&qkv, width, dtype),
+                qk_norm: None,
                 attention,
                 out: linear("self_attn.out_proj", width, width),
                 norm2: norm("layer_norm2"),
@@ -82,11 +101,11 @@ impl Sizes {
 
 /// The picture tower under `front`, by a `vision_config`.
 pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) -> Result<VisionTower> {
-    let sizes = Sizes::read(config, 768, 3072, 12)?;
+    let sizes = Sizes::read(config, &VISION)?;
     let norm = |name: &str| Some(Norm::Layer { name: format!("{front}.{name}"), eps: sizes.eps });
     let weight = format!("{front}.embeddings.patch_embedding.weight");
     let image_size = config.usize("image_size", 224)?;
-    let patch = config.usize("patch_size", 32)?;
+    let patch = config.usize("patch_size", VISION.patch)?;
     divided(config, "patch_size", image_size - image_size % patch.max(1), patch)?;
     Ok(VisionTower {
         stage: "vision.",
@@ -109,7 +128,7 @@ pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) ->
 }
 
 fn text_tower(config: &Config, dtypes: &dyn Dtypes) -> Result<TextTower> {
-    let sizes = Sizes::read(config, 512, 2048, 8)?;
+    let sizes = Sizes::read(config, &TEXT)?;
     let table = "text_model.embeddings.token_embedding.weight".to_owned();
     let eos = config.usize("eos_token_id", 49407)?;
     Ok(TextTower {
@@ -123,5 +142,7 @@ fn text_tower(config: &Config, dtypes: &dyn Dtypes) -> Result<TextTower> {
         post_norm: Norm::Layer { name: "text_model.final_layer_norm".into(), eps: sizes.eps },
         // Checkpoints saved before the id was corrected carry 2 and mean the largest id of the text.
         pooling: if eos == 2 { Pooling::LargestId } else { Pooling::FirstOf(eos as u32) },
+        head: None,
+        filler: None,
     })
 }

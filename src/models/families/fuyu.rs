@@ -37,6 +37,8 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         image_token: Some(config.usize("image_token_id", 71_011)? as u32),
         eos: ends(&text)?,
         pad: llama::pad(config)?.or(llama::pad(&text)?),
+        // The answer begins behind this byte.
+        leading: Some("<0x04>"),
         prompt: PromptForm::default(),
         scheme: VISION_LANGUAGE,
         ..Spec::default()

@@ -47,6 +47,11 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     })
 }
 
+/// The vector behind every row of LLaVA-NeXT's map.
+fn newline() -> Vec<(&'static str, String)> {
+    vec![("image_newline", "image_newline".to_owned())]
+}
+
 /// The section `name`, whose `model_type` is `kind` if it does not say; `default` where there is none.
 pub(super) fn section(config: &Config, name: &str, default: &str, kind: &str) -> Result<Config> {
     match config.section(name)? {
@@ -54,11 +59,6 @@ pub(super) fn section(config: &Config, name: &str, default: &str, kind: &str) ->
         Some(section) => Ok(section),
         None => Config::parse(config.file(), default.as_bytes()),
     }
-}
-
-/// The vector behind every row of LLaVA-NeXT's map.
-fn newline() -> Vec<(&'static str, String)> {
-    vec![("image_newline", "image_newline".to_owned())]
 }
 
 /// What LLaVA's configuration means when it has no `vision_config`.

@@ -69,7 +69,7 @@ fn connector(
         select: FeatureSelect { layers, drop_prefix: false },
         bridge: Bridge::Merger(Merger {
             side,
-            norm: Norm::Rms { name: format!("{PROJECTOR}.norm"), eps },
+            norm: Some(Norm::Rms { name: format!("{PROJECTOR}.norm"), eps }),
             merging: Some(linear("patch_merger.merging_layer", deep, deep.saturating_mul(side * side), false)),
             projector: Projector {
                 norm: None,

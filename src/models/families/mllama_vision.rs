@@ -84,8 +84,13 @@ fn tiled(config: &Config, picked: Vec<usize>, global: Vec<EncoderLayer>, dtypes:
     }
     let table = format!("{FRONT}.gated_positional_embedding.tile_embedding.weight");
     let gated = |name: &str| [format!("{FRONT}.{name}.embedding.weight"), format!("{FRONT}.{name}.gate")];
+    let side = config.usize("image_size", 448)? / config.usize("patch_size", 14)?.max(1);
+    if side > 1 << 10 {
+        return Err(config.broken("image_size", format!("{side} patches a side")));
+    }
     Ok(Tiled {
         tiles,
+        tokens: side.saturating_mul(side).saturating_add(1),
         grids: grids.into_iter().map(|[rows, cols]| (rows, cols)).collect(),
         table: format!("{FRONT}.gated_positional_embedding.embedding"),
         dtype: dtypes.of(&table),
@@ -157,6 +162,7 @@ impl Layers {
             mlp: Mlp::Plain { fc1, act: self.act, fc2 },
             scales: gated.then(|| ["gate_attn", "gate_ffn"].map(|gate| format!("gate({at}.{gate},{width})"))),
             windowed: false,
+            qk_norm: None,
         }
     }
 }

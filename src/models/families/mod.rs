@@ -1,7 +1,10 @@
 //! The registry of families: `model_type` -> the function that reads its configuration. Tensor names live here.
 
 mod clip;
+mod dinov2;
 mod fuyu;
+mod idefics;
+mod internvl;
 mod llama;
 mod llava;
 mod mistral3;
@@ -9,6 +12,7 @@ mod mllama;
 mod mllama_vision;
 mod pixtral;
 mod qwen_vl;
+mod siglip;
 mod vit;
 
 use super::{Dtypes, Spec};
@@ -29,7 +33,9 @@ pub struct Family {
 /// All families.
 pub static FAMILIES: &[Family] = &[
     Family { model_types: &["vit", "deit"], about: "ViT and DeiT, picture classification", read: vit::read },
+    Family { model_types: &["dinov2"], about: "DINOv2, picture features and classification", read: dinov2::read },
     Family { model_types: &["clip"], about: "CLIP, picture and text embeddings and scores", read: clip::read },
+    Family { model_types: &["siglip"], about: "SigLIP, picture and text embeddings and scores", read: siglip::read },
     Family {
         model_types: &["llama", "mistral", "qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "mllama_text_model"],
         about: "LLaMA, Mistral, Qwen2 text decoders, and those of Qwen2-VL and Llama 3.2 Vision",
@@ -37,6 +43,21 @@ pub static FAMILIES: &[Family] = &[
     },
     Family { model_types: &["mllama"], about: "Llama 3.2 Vision", read: mllama::read },
     Family { model_types: &["fuyu", "persimmon"], about: "Fuyu and OtterHD; Persimmon, its decoder", read: fuyu::read },
+    Family {
+        model_types: &["idefics2"],
+        about: "Idefics 2, pictures of any aspect to 64 rows each",
+        read: idefics::second,
+    },
+    Family {
+        model_types: &["idefics3", "smolvlm"],
+        about: "Idefics 3 and SmolVLM, a picture in tiles with four patches a row",
+        read: idefics::third,
+    },
+    Family {
+        model_types: &["internvl"],
+        about: "InternVL, a picture in tiles with four patches a row",
+        read: internvl::read,
+    },
     Family {
         model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
         about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
@@ -87,6 +108,16 @@ fn divided(config: &Config, path: &str, whole: usize, parts: usize) -> Result<us
         return Err(config.broken(path, format!("{parts} does not divide {whole}")));
     }
     Ok(whole / parts)
+}
+
+/// The side of a square that is given as one number or as two that are equal.
+fn side(config: &Config, path: &str, default: usize) -> Result<usize> {
+    match config.one_or_list::<usize>(path)?[..] {
+        [] => Ok(default),
+        [side] => Ok(side),
+        [height, width] if height == width => Ok(width),
+        ref other => Err(config.unsupported(path, format!("{other:?}; squares are"))),
+    }
 }
 
 /// A layer count that a graph may have.

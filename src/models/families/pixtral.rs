@@ -81,6 +81,7 @@ impl Layers<'_> {
         EncoderLayer {
             norm1: self.norm(&format!("{at}.attention_norm")),
             qkv: stacked(&["attention.q_proj", "attention.k_proj", "attention.v_proj"], width, width),
+            qk_norm: None,
             attention: self.attention,
             out: stacked(&["attention.o_proj"], width, width),
             norm2: self.norm(&format!("{at}.ffn_norm")),

@@ -153,6 +153,7 @@ impl Tower {
             mlp,
             scales: None,
             windowed: self.whole.as_ref().is_some_and(|whole| !whole.contains(&i)),
+            qk_norm: None,
         }
     }
 
@@ -167,7 +168,7 @@ impl Tower {
             select: FeatureSelect { layers: vec![layers], drop_prefix: false },
             bridge: Bridge::Merger(Merger {
                 side,
-                norm: self.norm("visual.merger.ln_q".into()),
+                norm: Some(self.norm("visual.merger.ln_q".into())),
                 merging: None,
                 projector: Projector {
                     norm: None,

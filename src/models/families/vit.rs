@@ -5,7 +5,7 @@ use crate::Result;
 use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention};
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::VIT;
-use crate::models::{Classifier, Dtypes, Positions, Spec, VisionTower};
+use crate::models::{ClassHead, Classifier, Dtypes, HeadRows, Positions, Spec, VisionTower};
 
 pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let deit = config.string("model_type", "")? == "deit";
@@ -17,14 +17,18 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let head = |name: &str| Linear::new(name, labels.len(), width, true, dtypes.of(&format!("{name}.weight")));
     let heads = if teacher {
         vec![
-            ("cls_logits".to_owned(), 0, head("cls_classifier")),
-            ("distillation_logits".to_owned(), 1, head("distillation_classifier")),
+            class_head("cls_logits", 0, head("cls_classifier")),
+            class_head("distillation_logits", 1, head("distillation_classifier")),
         ]
     } else {
-        vec![("logits".to_owned(), 0, head("classifier"))]
+        vec![class_head("logits", 0, head("classifier"))]
     };
     let scheme = if deit { &[] } else { VIT };
     Ok(Spec { vision: Some(tower), classifier: Some(Classifier { heads, labels }), scheme, ..Spec::default() })
+}
+
+fn class_head(stage: &str, row: usize, layer: Linear) -> ClassHead {
+    ClassHead { stage: stage.into(), rows: HeadRows::Prefix(row), layer }
 }
 
 fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: usize) -> Result<VisionTower> {
@@ -47,6 +51,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: u
         EncoderLayer {
             norm1: norm("layernorm_before"),
             qkv: Linear::stacked(&qkv, width, dtype),
+            qk_norm: None,
             attention,
             out: linear("attention.output.dense", width, width),
             norm2: norm("layernorm_after"),
@@ -89,7 +94,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: u
 }
 
 /// Labels by class; two when the configuration names none, as transformers has it.
-fn labels(config: &Config) -> Result<Vec<String>> {
+pub(super) fn labels(config: &Config) -> Result<Vec<String>> {
     let Some(section) = config.section("id2label")? else {
         let count = config.usize("num_labels", 2)?;
         return Ok((0..count).map(|i| format!("LABEL_{i}")).collect());

@@ -50,7 +50,7 @@ impl Inputs {
             inputs.tokenize(sample, model)?;
         }
         if !inputs.pictures.is_empty() {
-            inputs.floats.remove("pixel_values");
+            inputs.floats.retain(|name, _| !matches!(name.as_str(), "pixel_values" | "image_patches"));
         }
         Ok(inputs)
     }
@@ -82,16 +82,23 @@ impl Inputs {
                 rows.push(model.files.need_tokenizer()?.encode(&expand_literals(prompt), true)?);
                 continue;
             }
-            let count = prompt.matches(model.files.image_text.as_str()).count().min(pictures.len());
+            let named = match model.spec.leading {
+                Some(_) => self.pictures.len() / sample.prompts.len(),
+                None => prompt.matches(model.files.image_text.as_str()).count(),
+            };
+            let count = named.min(pictures.len());
             let (own, others) = pictures.split_at(count);
             rows.push(model.sequence(prompt, own, true)?.ids);
             pictures = others;
         }
         let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = sample.input_shapes.get("input_ids").and_then(|s| s.last().copied()).unwrap_or(longest);
+        // A tower that sees the filling of its texts is given no mask.
+        let filled = model.spec.text.as_ref().filter(|tower| tower.filler.is_some());
+        let full = filled.map_or(longest, |tower| tower.max_positions);
+        let width = sample.input_shapes.get("input_ids").and_then(|s| s.last().copied()).unwrap_or(full);
         let width = width.max(longest);
-        let pad =
-            model.files.tokenizer.as_ref().and_then(|t| t.pad_id()).or(model.files.pad(&model.spec)?).unwrap_or(0);
+        let filler = filled.and_then(|tower| tower.filler).or(model.files.pad(&model.spec)?);
+        let pad = model.files.tokenizer.as_ref().and_then(|t| t.pad_id()).or(filler).unwrap_or(0);
         let (mut ids, mut mask) = (Vec::new(), Vec::new());
         for row in &rows {
             let fill = width - row.len();
@@ -104,7 +111,9 @@ impl Inputs {
         }
         let shape = vec![rows.len(), width];
         self.ints.insert("input_ids".into(), Ints { shape: shape.clone(), values: ids });
-        self.ints.insert("attention_mask".into(), Ints { shape, values: mask });
+        if filled.is_none() {
+            self.ints.insert("attention_mask".into(), Ints { shape, values: mask });
+        }
         Ok(())
     }
 

@@ -1,4 +1,7 @@
-//! Interpolated position tables as planned gathers: sixteen rows and weights for every new position.
+//! Tables of positions: interpolated ones as planned gathers (sixteen rows and weights for every new position), and
+//! sines and cosines of the places of a grid.
+
+use crate::{Error, Result};
 
 /// Taps of torch's bicubic interpolation (a = -0.75, `align_corners=False`, no antialias) of a grid of
 /// `from` (rows, columns) table rows to `to`; the first `prefix` table rows are taken as they are.
@@ -26,6 +29,36 @@ pub fn same_rows(rows: usize) -> (Vec<u32>, Vec<f32>) {
     ((0..rows as u32).flat_map(|row| [row; 16]).collect(), (0..rows).flat_map(|_| weight.clone()).collect())
 }
 
+/// Sines and cosines of the places of a grid (MAE, He et al. 2021), `[rows * columns, width]`: the first half of a row
+/// tells the column, the second the row; each half is sines, then cosines, of `place / 10000^(4 i / width)`.
+///
+/// In f32 as NumPy computes it, so that angles agree to the last bit.
+///
+/// # Errors
+/// [`Error::Graph`] for a width that is no multiple of 4.
+pub fn sincos_rows(width: usize, (rows, columns): (usize, usize)) -> Result<Vec<f32>> {
+    if width == 0 || !width.is_multiple_of(4) {
+        return Err(Error::graph("positions", format!("a width of {width} is not made of four equal parts")));
+    }
+    let quarter = width / 4;
+    let frequency = |i: usize| 1.0 / 10_000f32.powf(i as f32 / quarter as f32);
+    let frequencies: Vec<f32> = (0..quarter).map(frequency).collect();
+    let half = |place: usize| {
+        let angles = frequencies.iter().map(move |f| place as f32 * f);
+        angles.clone().map(f32::sin).chain(angles.map(f32::cos)).collect::<Vec<f32>>()
+    };
+    let across: Vec<Vec<f32>> = (0..columns).map(half).collect();
+    let mut table = Vec::with_capacity(rows * columns * width);
+    for row in 0..rows {
+        let down = half(row);
+        for column in &across {
+            table.extend(column);
+            table.extend(&down);
+        }
+    }
+    Ok(table)
+}
+
 /// Four clamped source positions with weights for every target position of one axis.
 fn taps(from: usize, to: usize) -> Vec<[(usize, f32); 4]> {
     let scale = from as f32 / to as f32;
@@ -50,6 +83,19 @@ fn cubic(t: f32) -> [f32; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_sines_then_cosines_of_column_then_row() {
+        let table = sincos_rows(8, (2, 3)).unwrap();
+        assert_eq!(table.len(), 6 * 8);
+        assert_eq!(table[..8], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+        let last = &table[5 * 8..];
+        let want = [2f32.sin(), 0.02f32.sin(), 2f32.cos(), 0.02f32.cos(), 1f32.sin(), 0.01f32.sin()];
+        for (got, want) in last.iter().zip(want) {
+            assert!((got - want).abs() < 1e-6, "{last:?}");
+        }
+        assert!(sincos_rows(6, (2, 2)).is_err() && sincos_rows(0, (2, 2)).is_err());
+    }
 
     #[test]
     fn weights_sum_to_one_and_the_same_size_is_the_identity() {
