@@ -263,7 +263,7 @@ impl Session {
                 return Err(Error::PromptTooLong { tokens: tokens.ids.len(), context: sizes.context });
             }
             rows.push(Row {
-                kept: tokens.kept(&history.ids),
+                kept: tokens.kept(&history.ids, model.spec.decoder.as_ref()),
                 stream: model.files.need_tokenizer()?.decode_stream(true),
                 filter: StopFilter { stop: own.stop.clone(), held: String::new() },
                 // The last token needs no place in the cache.
@@ -276,9 +276,9 @@ impl Session {
                 decode_ms: 0.0,
             });
         }
-        // Features beside the prompt are held for all pictures or none.
-        let crossed = model.spec.decoder.as_ref().is_some_and(|d| d.cross.is_some());
-        if crossed && rows.iter().any(|r: &Row| r.tokens.pictures.iter().any(|p| p.first >= r.kept)) {
+        // New features beside the prompts take the place of all that the session holds.
+        let beside = model.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some());
+        if beside && rows.iter().any(|row| row.tokens.pictures.iter().any(|p| p.first >= row.kept)) {
             rows.iter_mut().for_each(|row| row.kept = 0);
         }
         Ok(rows)
@@ -322,18 +322,16 @@ impl Session {
     ) -> Result<()> {
         let (mut sequences, mut pictures): (Vec<Sequence>, Vec<Pixels>) = Default::default();
         for (b, row) in rows.iter().enumerate() {
-            let (sequence, before) = row.tokens.after(row.kept, &self.model().spec);
+            let (sequence, before) = row.tokens.after(row.kept, self.model().spec.decoder.as_ref());
             let all = self.histories[b].pictures.iter().chain(&requests[b].pictures);
             pictures.extend(all.skip(before).cloned());
             sequences.push(sequence);
         }
         if !pictures.is_empty() {
-            let inputs = self.preprocess(&pictures).await?;
-            self.model().device.idle().await?;
-            ms.preprocess = watch.lap();
-            self.encode(&inputs, &|_| false).await?;
-            self.model().device.idle().await?;
-            ms.encode = watch.lap();
+            self.encode_pictures(&pictures, &mut |planes| {
+                *(if planes { &mut ms.preprocess } else { &mut ms.encode }) = watch.lap();
+            })
+            .await?;
         }
         let settings = (0..rows.len()).map(|b| options[b.min(options.len() - 1)].settings());
         let settings = settings.collect::<Result<Vec<_>>>()?;

@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::pictures::Pixels;
-use crate::image::tiles::{Input, Mark, Segment};
+use crate::image::tiles::{Mark, Segment};
 use crate::text::Tokenizer;
 use crate::{Error, Result};
 
@@ -15,9 +15,9 @@ pub(super) struct Placed {
     pub len: usize,
     /// Of these, counted from the first, those that take the next feature rows, ascending.
     pub rows: Vec<usize>,
-    /// (times, rows, columns) of its tokens, where they have positions on three axes.
+    /// (times, rows, columns) of its features, where their places are positions.
     pub grid: [usize; 3],
-    /// Inputs of the tower, where the tokens of the prompt see those instead of taking their rows.
+    /// Tiles that it fills, where a decoder attends to them.
     pub tiles: usize,
 }
 
@@ -58,10 +58,11 @@ pub(super) fn expand(
 ) -> Result<(Placed, Joint)> {
     let token =
         model.spec.image_token.ok_or_else(|| Error::unsupported("a picture", "the model has no token for it"))?;
-    let (first, grid, tiles) = (ids.len(), grid(model, picture), picture.inputs.len());
-    if model.spec.decoder.as_ref().is_some_and(|d| d.cross.is_some()) {
+    let (grid, tiles) = (grid(model, picture), picture.inputs.len());
+    if model.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some()) {
+        // Its features stand beside the prompt.
         ids.push(token);
-        return Ok((Placed { first, len: 1, rows: Vec::new(), grid, tiles }, Joint::default()));
+        return Ok((Placed { first: ids.len() - 1, len: 1, rows: Vec::new(), grid, tiles }, Joint::default()));
     }
     let pieces = pieces(&picture.plan.order);
     let (mut own, mut rows, mut at) = (Vec::new(), Vec::new(), 0);
@@ -77,20 +78,20 @@ pub(super) fn expand(
         at += marks.len();
         own.extend(mark_ids(tokenizer, &marks)?);
     }
-    let mark = own.first().copied().filter(|id| *id != token);
-    let skip = usize::from(model.spec.merge_marks && mark.is_some() && mark == joint.last);
+    let first = own.first().copied().filter(|id| *id != token);
+    let skip = usize::from(model.spec.merge_marks && first.is_some() && first == joint.last);
     let rows = rows.into_iter().map(|row| row - skip).collect();
-    let placed = Placed { first, len: own.len() - skip, rows, grid, tiles };
+    let placed = Placed { first: ids.len(), len: own.len() - skip, rows, grid, tiles };
     let last = own.last().copied().filter(|id| *id != token);
     ids.extend(own.into_iter().skip(skip));
     Ok((placed, Joint { last }))
 }
 
-/// (times, rows, columns) of the features of a picture's first input.
+/// (times, rows, columns) of the features of a picture that is one input: squares of its patches.
 fn grid(model: &Model, picture: &Pixels) -> [usize; 3] {
-    let size = picture.inputs.first().map(Input::size).unwrap_or_default();
-    let Some(tower) = &model.spec.vision else { return [1; 3] };
-    let (rows, cols) = tower.grid((size.1 as usize, size.0 as usize));
+    let (Some(tower), [input]) = (&model.spec.vision, picture.inputs.as_slice()) else { return [1, 0, 0] };
+    let (width, height) = input.size();
+    let (rows, cols) = tower.grid((height as usize, width as usize));
     [1, rows / tower.order.merge.max(1), cols / tower.order.merge.max(1)]
 }
 

@@ -4,13 +4,12 @@
 //! rows of their pictures, and what a session remembers of earlier turns. A user's text and earlier answers stay text:
 //! special tokens and placeholders written in them count for nothing. Not here: running anything on a device.
 
-use super::cross::sight_part;
 use super::expand::{Joint, Placed, expand};
 use super::pictures::{Pixels, tower_inputs};
 use super::{Model, PictureSource, Sequence};
 use crate::image::Policy;
 use crate::image::tiles::Wish;
-use crate::models::{Assembly, PromptForm, Spec, grid_positions, tile_sight};
+use crate::models::{Assembly, Decoder, PromptForm, grid_positions, tile_sight};
 use crate::text::{ChatTemplate, Content, Message, Part, Prompt, RenderOptions, Segment, Tokenizer};
 use crate::{Error, Result};
 
@@ -83,28 +82,30 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// Of these tokens, how many the cache holds already: at most all but one, never half a picture.
-    pub fn kept(&self, cached: &[u32]) -> usize {
+    pub fn kept(&self, cached: &[u32], decoder: Option<&Decoder>) -> usize {
         let same = self.ids.iter().zip(cached).take_while(|(a, b)| a == b).count();
         let same = same.min(self.ids.len().saturating_sub(1));
         let inside = self.pictures.iter().find(|p| p.first < same && same < p.first + p.len);
-        inside.map_or(same, |p| p.first)
+        let kept = inside.map_or(same, |p| p.first);
+        // Features that stand beside a prompt are those of all pictures, or none.
+        let (old, new) = (self.pictures.iter().any(|p| p.first < kept), self.pictures.iter().any(|p| p.first >= kept));
+        let beside = decoder.is_some_and(|decoder| decoder.cross.is_some());
+        if beside && old && new { 0 } else { kept }
     }
     /// The tokens behind the first `kept`, and the number of pictures before them.
-    pub fn after(&self, kept: usize, spec: &Spec) -> (Sequence, usize) {
+    pub fn after(&self, kept: usize, decoder: Option<&Decoder>) -> (Sequence, usize) {
         let before = self.pictures.iter().take_while(|p| p.first < kept).count();
         let rows = self.pictures.iter().skip(before).flat_map(Placed::positions);
-        let sequence = Sequence::new(self.ids[kept..].to_vec(), rows.map(|row| row - kept).collect());
-        let Some(decoder) = &spec.decoder else { return (sequence, before) };
-        let positions = decoder.rope.sections.map(|_| {
+        let mut sequence = Sequence::new(self.ids[kept..].to_vec(), rows.map(|row| row - kept).collect());
+        if decoder.is_some_and(|decoder| decoder.rope.sections.is_some()) {
             let grids: Vec<_> = self.pictures.iter().map(|p| (p.first, p.grid)).collect();
-            grid_positions(0, self.ids.len(), &grids).split_off(kept)
-        });
-        let sight = decoder.cross.filter(|_| !self.pictures.is_empty()).map(|cross| {
-            let tiles: Vec<_> = self.pictures.iter().map(|p| (p.first, p.tiles)).collect();
-            let sight = tile_sight(self.ids.len(), &tiles, cross.tiles);
-            sight_part(&sight, kept..self.ids.len())
-        });
-        (Sequence { positions, sight, ..sequence }, before)
+            sequence.positions = Some(grid_positions(0, self.ids.len(), &grids).split_off(kept));
+        }
+        if let Some(cross) = decoder.and_then(|decoder| decoder.cross).filter(|_| before < self.pictures.len()) {
+            let tiles: Vec<_> = self.pictures[before..].iter().map(|p| (p.first - kept, p.tiles)).collect();
+            sequence.sight = Some(tile_sight(self.ids.len() - kept, &tiles, cross.tiles));
+        }
+        (sequence, before)
     }
 }
 
@@ -135,10 +136,11 @@ impl Model {
 
     /// Tokens that a picture takes in a prompt: feature rows, and the marks between them.
     pub fn picture_rows(&self, picture: &Pixels) -> usize {
-        match &self.spec {
-            Spec { decoder: Some(decoder), .. } if decoder.cross.is_some() => 1,
-            Spec { connector: Some(_), .. } => picture.plan.tokens.total as usize,
-            _ => 0,
+        let beside = self.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some());
+        match self.spec.connector {
+            None => 0,
+            Some(_) if beside => 1,
+            Some(_) => picture.plan.tokens.total as usize,
         }
     }
 
@@ -158,7 +160,7 @@ impl Model {
     pub fn sequence(&self, prompt: &str, pictures: &[Pixels], special: bool) -> Result<Sequence> {
         let pictures: Vec<&Pixels> = pictures.iter().collect();
         let tokens = Writer::new(self)?.tokens(&Prompt::trusted(prompt), special, &pictures)?;
-        Ok(tokens.after(0, &self.spec).0)
+        Ok(tokens.after(0, self.spec.decoder.as_ref()).0)
     }
 
     /// Tokens of the prompt that a request begins a conversation with, picture rows included.
@@ -427,13 +429,14 @@ mod tests {
 
     #[test]
     fn the_cache_keeps_the_common_prefix() {
-        let placed = |first| Placed { first, len: 3, rows: vec![0, 2], ..Placed::default() };
+        let placed = |first| Placed { first, len: 3, rows: vec![0, 2], grid: [1, 1, 2], tiles: 1 };
         let tokens = Tokens { ids: vec![1, 9, 8, 9, 5, 9, 8, 9, 6], pictures: vec![placed(1), placed(5)] };
-        assert_eq!(tokens.kept(&[]), 0);
-        assert_eq!(tokens.kept(&[1, 9, 8, 9, 5]), 5);
-        assert_eq!(tokens.kept(&[1, 9, 8, 9, 5, 9, 7]), 5, "half a picture is none");
-        assert_eq!(tokens.kept(&tokens.ids), 8, "one token is left to run");
-        let (rest, before) = tokens.after(5, &Spec::default());
+        let kept = |cached: &[u32]| tokens.kept(cached, None);
+        assert_eq!(kept(&[]), 0);
+        assert_eq!(kept(&[1, 9, 8, 9, 5]), 5);
+        assert_eq!(kept(&[1, 9, 8, 9, 5, 9, 7]), 5, "half a picture is none");
+        assert_eq!(kept(&tokens.ids), 8, "one token is left to run");
+        let (rest, before) = tokens.after(5, None);
         assert_eq!((rest.ids.as_slice(), rest.pictures.as_slice(), before), (&[9, 8, 9, 6][..], &[0, 2][..], 1));
     }
 }

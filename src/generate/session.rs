@@ -2,7 +2,7 @@
 
 use super::cross::CrossState;
 use super::prompt::History;
-use super::{Model, Programs};
+use super::{Model, PictureCache, Programs};
 use crate::Result;
 use crate::gpu::{Cancel, Device, Reading, Slice, SubmissionIndex};
 use crate::graph::{FuseOptions, RunOptions, Store};
@@ -26,11 +26,21 @@ pub struct SessionOptions {
     /// Most tokens of a prompt that go through the decoder at once; `None`: as many as fit a binding, which is what
     /// [`super::plan_memory`] reckons with. Fewer take less memory and more time.
     pub prompt_rows: Option<usize>,
+    /// Where encoded pictures are kept to be asked about again; sessions may share it.
+    pub pictures: Option<Arc<PictureCache>>,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { batch: 1, context: 2048, max_new: 256, run: RunOptions::default(), fuse: true, prompt_rows: None }
+        Self {
+            batch: 1,
+            context: 2048,
+            max_new: 256,
+            run: RunOptions::default(),
+            fuse: true,
+            prompt_rows: None,
+            pictures: None,
+        }
     }
 }
 

@@ -8,7 +8,6 @@ mod encoders;
 pub(crate) mod inputs;
 mod layouts;
 pub(crate) mod pixels;
-mod places;
 
 use super::common::Common;
 use case::{Case, Sample};

@@ -3,7 +3,7 @@
 use super::case::{Case, Sample};
 use super::dump::Dump;
 use super::inputs::Inputs;
-use super::{Context, encoders, listed, places};
+use super::{Context, encoders, listed};
 use omma::Result;
 use omma::generate::{Sequence, Session, SessionOptions};
 use omma::kernels::SampleSettings;
@@ -29,15 +29,16 @@ pub async fn run(
     };
     let mut session = Session::new(model.clone(), options);
     encoders::encode(&mut session, sample, inputs, dump).await?;
-    let (ids, places): (Vec<_>, Vec<Vec<usize>>) = rows.into_iter().unzip();
-    let beside = model.spec.decoder.as_ref().is_some_and(|d| d.cross.is_some());
+    inputs.find_positions(model, &rows, width)?;
+    let (ids, places): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let beside = model.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some());
     let token = model.spec.image_token.filter(|_| session.feature_rows() > 0 && !beside);
-    let sequence = |ids: Vec<u32>| {
+    let sequence = |(b, ids): (usize, Vec<u32>)| {
         let pictures = ids.iter().enumerate().filter(|(_, id)| Some(**id) == token).map(|(i, _)| i).collect();
-        Sequence::new(ids, pictures)
+        let (positions, sight) = (inputs.positions(b, &places[b], width), inputs.sight(b, &places[b], width));
+        Sequence { positions, sight, ..Sequence::new(ids, pictures) }
     };
-    let mut sequences: Vec<Sequence> = ids.into_iter().map(sequence).collect();
-    places::place(model, inputs, &mut sequences, (&places, width))?;
+    let sequences: Vec<Sequence> = ids.into_iter().enumerate().map(sequence).collect();
     let stages = session.prefill(&sequences, &[SampleSettings::default()], &[], true, &listed(sample)).await?;
     dump.padded(&stages, &places, width)?;
     if sample.generates { generate(&mut session, case, sequences.len(), dump).await } else { Ok(()) }
