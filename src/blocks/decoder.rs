@@ -13,7 +13,7 @@ pub enum Layer {
     /// Attends to the sequence itself.
     Own(DecoderLayer),
     /// Attends to features of pictures; left out of programs without pictures.
-    Cross(CrossLayer),
+    Cross(Box<CrossLayer>),
 }
 
 impl Layer {

@@ -20,8 +20,8 @@ use crate::image::Policy;
 use crate::image::tiles::{Input, Processor, TilePlan, Wish};
 use crate::kernels::{AttentionDecode, Cost, Io, Layout, TensorType, chunks};
 use crate::models::{
-    Assembly, DecodeShape, PrefillShape, Spec, TowerInputs, decode_graph, encode_graph, features_graph, names,
-    pixels_type, prefill_graph, score_graph, text_graph,
+    Assembly, DecodeShape, PrefillShape, Spec, TowerInputs, cross_graph, decode_graph, encode_graph, features_graph,
+    names, pixels_type, prefill_graph, score_graph, text_graph,
 };
 use crate::quant::Encoding;
 use crate::{Caps, DType, Error, Result};
@@ -232,6 +232,9 @@ fn planned_inputs(plans: &[(TilePlan, Vec<Input>)]) -> TowerInputs {
 /// Errors: a picture size that cannot be preprocessed.
 pub fn planned_image_tokens(spec: &Spec, processor: Option<&Processor>, request: &PlanRequest) -> Result<usize> {
     let plans = picture_plans(spec, processor, request)?;
+    if spec.decoder.as_ref().is_some_and(|d| d.cross.is_some()) {
+        return Ok(plans.len());
+    }
     if spec.connector.is_some() {
         return Ok(plans.iter().map(|(plan, _)| plan.tokens.total as usize).sum());
     }
@@ -406,6 +409,20 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
+    /// Feature rows among the tokens of a prompt, and those beside it that cross-attention layers see, whose keys and
+    /// values are made here.
+    fn crossed(&mut self, batch: usize) -> Result<(usize, usize)> {
+        let (spec, request) = (self.spec, self.request);
+        let Some(cross) = spec.decoder.as_ref().and_then(|d| d.cross) else { return Ok((self.image_rows, 0)) };
+        let rows = request.pictures.len() * cross.tiles * cross.tile_rows;
+        if rows > 0 {
+            let graph = cross_graph(spec, rows, (batch, rows), request.compute, request.kv)?;
+            let cost = self.program("cross", graph, None, 1)?.cost();
+            self.stage("llm", cost);
+        }
+        Ok((0, rows))
+    }
+
     /// Prefill, decode, and what comes back of them.
     fn generate(&mut self) -> Result<()> {
         let (spec, request) = (self.spec, self.request);
@@ -417,12 +434,13 @@ impl<'w> Walk<'w> {
         // Sequences of a batch share the pictures' rows evenly only in number; the first one takes them here.
         let mut lens = vec![request.prompt_tokens.max(1); cache.0];
         lens[0] = tokens;
+        let (feature_rows, cross_rows) = self.crossed(cache.0)?;
         let prefill = |shape: &PrefillShape| prefill_graph(spec, shape, request.compute, request.kv);
         let fit = spec.decoder.as_ref().map_or(usize::MAX, |d| prompt_rows(d, self.caps, request.compute, false));
         for ranges in prompt_parts(&lens, fit) {
             let lens = ranges.iter().map(ExactSizeIterator::len).collect();
             let (max_new, all_logits) = (request.max_new, false);
-            let shape = PrefillShape { lens, feature_rows: self.image_rows, cache, max_new, all_logits, cross_rows: 0 };
+            let shape = PrefillShape { lens, feature_rows, cache, max_new, all_logits, cross_rows };
             let tight = prefill(&PrefillShape { cache: (cache.0, tokens), ..shape.clone() })?;
             let cost = self.program("prefill", prefill(&shape)?, Some(tight), 1)?.cost();
             self.stage("llm", cost);
@@ -431,7 +449,7 @@ impl<'w> Walk<'w> {
         let heads = spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.heads());
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
         let decode = |cache| {
-            let shape = DecodeShape { cache, max_new: request.max_new, splits, cross_rows: 0 };
+            let shape = DecodeShape { cache, max_new: request.max_new, splits, cross_rows };
             decode_graph(spec, &shape, request.compute, request.kv)
         };
         // Four readback buffers for tokens in flight.

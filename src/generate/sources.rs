@@ -39,6 +39,15 @@ enum Order {
         parts: usize,
         /// Neighbouring elements that stay together.
         run: usize,
+        /// The part that is read first.
+        from: usize,
+    },
+    /// Stored \[rows, cols / channels, channels\], read \[rows, channels, cols / channels\].
+    Planar {
+        /// Channels.
+        channels: usize,
+        /// Columns of the weight.
+        cols: usize,
     },
     /// One number: the hyperbolic tangent of it.
     Gate,
@@ -78,6 +87,7 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
         Part::Zeros(rows) => return Ok(Source { rows, tensor: None }),
         Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => name,
         Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => name,
+        Part::Every { name, .. } | Part::Planar { name, .. } => name,
     };
     let entry = checkpoint.entry(name)?;
     let refuse = || wrong(name, entry, &[rows, cols]);
@@ -101,7 +111,18 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
         Part::Sorted { parts, unit, .. } => {
             let group = parts.checked_mul(unit).filter(|group| *group > 0 && stored.is_multiple_of(*group));
             let groups = stored / group.ok_or_else(refuse)?;
-            (entry.elements(), Order::Sorted { groups, parts, run: unit * width })
+            (entry.elements(), Order::Sorted { groups, parts, run: unit * width, from: 0 })
+        }
+        Part::Every { part: from, parts, unit, .. } => {
+            let group = parts.checked_mul(unit).filter(|group| *group > 0 && stored.is_multiple_of(*group));
+            let groups = stored / group.filter(|_| from < parts).ok_or_else(refuse)?;
+            (entry.elements() / parts, Order::Sorted { groups, parts, run: unit * width, from })
+        }
+        Part::Planar { channels, .. } => {
+            if channels == 0 || !cols.is_multiple_of(channels) || width != cols {
+                return Err(refuse());
+            }
+            (entry.elements(), Order::Planar { channels, cols })
         }
         Part::Frames(_) => {
             let [_, _, frames, height, width] = entry.shape[..] else { return Err(refuse()) };
@@ -162,11 +183,21 @@ impl<'c> Source<'c> {
                 values.fill(gate[0].tanh());
             }
             Some((entry, Order::Straight(start))) => read_numbers(checkpoint, entry, start + first, values).await?,
-            Some((entry, Order::Sorted { groups, parts, run })) => {
+            Some((entry, Order::Planar { channels, cols })) => {
+                read_numbers(checkpoint, entry, first, values).await?;
+                let mut stored = vec![0f32; cols];
+                for row in values.chunks_exact_mut(cols) {
+                    stored.copy_from_slice(row);
+                    for (i, value) in stored.iter().enumerate() {
+                        row[i % channels * (cols / channels) + i / channels] = *value;
+                    }
+                }
+            }
+            Some((entry, Order::Sorted { groups, parts, run, from })) => {
                 let mut at = 0;
                 while at < values.len() {
                     let (of, inside) = ((first + at) / run, (first + at) % run);
-                    let (part, group) = (of / groups, of % groups);
+                    let (part, group) = (from + of / groups, of % groups);
                     let count = (run - inside).min(values.len() - at);
                     let from = (group * parts + part) * run + inside;
                     read_numbers(checkpoint, entry, from, &mut values[at..at + count]).await?;
@@ -274,7 +305,8 @@ mod tests {
     use crate::checkpoint::{MemoryFile, TensorBytes, encode_safetensors};
     use std::sync::Arc;
 
-    /// A checkpoint with `w` \[12, 2\] of 0, 1, 2, .. and `b` \[12\] of 100, 101, ..; `c` is `w` as \[2, 3, 2, 1, 2\], `g` is 0.5.
+    /// A checkpoint with `w` \[12, 2\] of 0, 1, 2, .. and `b` \[12\] of 100, 101, ..; `c` is `w` as \[2, 3, 2, 1, 2\], `d` as \[4, 6\], `g`
+    /// is 0.5.
     fn checkpoint() -> Checkpoint {
         let w: Vec<f32> = (0..24).map(|i| i as f32).collect();
         let b: Vec<f32> = (0..12).map(|i| 100.0 + i as f32).collect();
@@ -282,6 +314,7 @@ mod tests {
             TensorBytes { name: "w", dtype: DType::F32, shape: &[12, 2], bytes: bytemuck::cast_slice(&w) },
             TensorBytes { name: "b", dtype: DType::F32, shape: &[12], bytes: bytemuck::cast_slice(&b) },
             TensorBytes { name: "c", dtype: DType::F32, shape: &[2, 3, 2, 1, 2], bytes: bytemuck::cast_slice(&w) },
+            TensorBytes { name: "d", dtype: DType::F32, shape: &[4, 6], bytes: bytemuck::cast_slice(&w) },
             TensorBytes { name: "g", dtype: DType::F32, shape: &[1], bytes: bytemuck::cast_slice(&[0.5f32]) },
         ];
         let bytes = encode_safetensors(&tensors, &Default::default()).unwrap();
@@ -316,6 +349,10 @@ mod tests {
             );
             let sorted = read("sorted(w,3,2)", &panels(12, 2), step);
             assert_eq!(sorted[4..8], [12.0, 13.0, 14.0, 15.0]);
+            assert_eq!(read("every(b,1,3,2)", &TensorType::f32(&[4]), step), [102.0, 103.0, 108.0, 109.0]);
+            assert_eq!(read("every(w,2,3,2)", &panels(4, 2), step), [8.0, 9.0, 10.0, 11.0, 20.0, 21.0, 22.0, 23.0]);
+            let planar = read("planar(d,3)", &panels(4, 6), step);
+            assert_eq!(planar[..12], [0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 6.0, 9.0, 7.0, 10.0, 8.0, 11.0]);
             let transposed = read("transposed(w)", &panels(2, 12), step);
             assert_eq!(transposed[..12], [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 22.0]);
             assert_eq!(transposed[12..14], [1.0, 3.0]);
@@ -349,6 +386,10 @@ mod tests {
         refused("sorted(w,5,2)", panels(12, 2));
         refused("sorted(w,0,0)", panels(12, 2));
         refused("sorted(w,3,2)", panels(12, 1));
+        refused("every(w,3,3,2)", panels(4, 2));
+        refused("every(w,0,3,2)", panels(12, 2));
+        refused("planar(d,4)", panels(4, 6));
+        refused("planar(d,3)", panels(6, 4));
         refused("w", panels(11, 2));
         refused("w", panels(12, 3));
         refused("w+zeros(18446744073709551615)", panels(12, 2));

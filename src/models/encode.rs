@@ -134,7 +134,7 @@ fn in_rows(g: &mut Graph, tower: &VisionTower, x: ValueId, grids: &[(usize, usiz
             index[start + square] = (start + i) as u32;
         }
     }
-    gather(g, x, &index)
+    if index.is_empty() { Ok(x) } else { gather(g, x, &index) }
 }
 
 /// The selected rows of the selected hidden states, side by side.

@@ -39,6 +39,8 @@ pub enum Positions {
     /// A learned table \[prefix + side * side, width\] of the trained square, interpolated to other grids by torch's
     /// bicubic filter (`align_corners=False`, no antialias).
     Table(String),
+    /// They do not: the decoder sees their order.
+    None,
     /// A learned table \[side * side, width\] of which every patch takes the row of its place as a part of the height
     /// and of the width: patch i of n takes row `floor(i * side / n)` (NaViT; Idefics 2 and 3).
     Fractions(String),
@@ -407,6 +409,8 @@ pub struct Spec {
     pub vectors: Vec<(&'static str, String)>,
     /// Where two pictures follow one another and the last mark of one is the first of the next, it is written once.
     pub merge_marks: bool,
+    /// Pictures stand before the prompt, without placeholders; a prompt with pictures ends in this token.
+    pub leading: Option<&'static str>,
     /// How a conversation is written without a chat template.
     pub prompt: PromptForm,
     /// Ids that end an answer, where generation_config.json says nothing.

@@ -229,7 +229,7 @@ fn embed(g: &mut Graph, tower: &VisionTower, patches: ValueId, [grids, filled]: 
         _ => g.weight(&tower.prefix.join("+"), TensorType::new(g.ty(patches).dtype, &[special, width])),
     };
     let (table, place) = match &tower.positions {
-        Positions::Rotary(_) => {
+        Positions::Rotary(_) | Positions::None => {
             let moved = index.iter().enumerate().any(|(i, from)| i != *from as usize);
             return if moved { splice(g, patches, prefix, &index, None) } else { Ok(patches) };
         }

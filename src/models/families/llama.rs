@@ -122,7 +122,7 @@ pub(super) fn decoder(config: &Config, dtypes: &dyn Dtypes, front: &str, stage: 
     let windows = windows(config, &model_type, count, &defaults)?;
     let crossing = crossing(config, &model_type, count)?;
     let layer = |(i, window)| match crossing.contains(&i) {
-        true => Layer::Cross(shape.cross_layer(i, dtypes)),
+        true => Layer::Cross(Box::new(shape.cross_layer(i, dtypes))),
         false => Layer::Own(shape.layer(i, window, dtypes)),
     };
     let vocab = config.usize("vocab_size", defaults.vocab)?;

@@ -2,6 +2,7 @@
 
 mod clip;
 mod dinov2;
+mod fuyu;
 mod idefics;
 mod internvl;
 mod llama;
@@ -41,7 +42,8 @@ pub static FAMILIES: &[Family] = &[
         about: "LLaMA, Mistral, Qwen2 text decoders, and those of Qwen2-VL and Llama 3.2 Vision",
         read: llama::read,
     },
-    Family { model_types: &["mllama"], about: "Llama 3.2 Vision, the decoder", read: mllama::read },
+    Family { model_types: &["mllama"], about: "Llama 3.2 Vision", read: mllama::read },
+    Family { model_types: &["fuyu", "persimmon"], about: "Fuyu and OtterHD; Persimmon, its decoder", read: fuyu::read },
     Family {
         model_types: &["idefics2"],
         about: "Idefics 2, pictures of any aspect to 64 rows each",
@@ -132,12 +134,14 @@ fn layer_count(config: &Config, path: &str, default: usize) -> Result<usize> {
 
 /// `text_config`, or the whole configuration where a checkpoint has it flat; of `model_type` where it does not say.
 fn text_config(config: &Config, model_type: &str) -> Result<Config> {
-    let (mut value, flat) = match config.section("text_config")? {
-        Some(section) => (section.value().clone(), false),
-        None => (config.value().clone(), true),
+    let Some(section) = config.section("text_config")? else {
+        return Ok(config.clone().with("model_type", model_type.into()));
     };
-    if flat || value.get("model_type").is_none_or(serde_json::Value::is_null) {
-        value["model_type"] = model_type.into();
-    }
-    Config::of_value(config.file(), value)
+    let named = section.has("model_type");
+    let section = if named { section } else { section.with("model_type", model_type.into()) };
+    // The head is tied by the whole model's option.
+    Ok(match config.optional::<bool>("tie_word_embeddings")? {
+        Some(tied) if !section.has("tie_word_embeddings") => section.with("tie_word_embeddings", tied.into()),
+        _ => section,
+    })
 }
