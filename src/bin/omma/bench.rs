@@ -1,8 +1,9 @@
-//! `omma bench ceilings|kernels|model`: timings, each held against the ceilings measured around it in the same run.
+//! `omma bench ceilings|kernels|model|tiles`: timings, each held against the ceilings measured around it in the same run.
 
 mod html;
 mod kernels;
 mod model;
+mod tiles;
 
 use super::common::{Common, out, print_json};
 use omma::gpu::Device;
@@ -17,9 +18,9 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     /// What to measure.
-    #[arg(value_parser = ["ceilings", "kernels", "model"])]
+    #[arg(value_parser = ["ceilings", "kernels", "model", "tiles"])]
     what: String,
-    /// For `model`: its folder or hub id. Without it a ViT-B/16 at 224 with made-up weights.
+    /// For `model` and `tiles`: its folder or hub id. Without it a ViT-B/16 at 224 with made-up weights.
     model: Option<String>,
     /// For `model`: the folder's config.json alone, with made-up weights.
     #[arg(long, requires = "model")]
@@ -36,6 +37,9 @@ pub struct Args {
     /// For `model`: text tokens of the prompt.
     #[arg(long, default_value_t = 32)]
     prompt_tokens: usize,
+    /// For `tiles`: how many inputs of the tower are encoded, together and one by one.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16", value_parser = parse_count)]
+    tiles: Vec<usize>,
     /// Also writes the rows as a web page.
     #[arg(long)]
     html: Option<PathBuf>,
@@ -158,6 +162,13 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
         out!("{name:34} {ms:>10.3} {gflops:>9.2} {gbps:>9.2} {share:>8.1} %  {submits}, {allocations}");
     }
     Ok(())
+}
+
+fn parse_count(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=4096) => Ok(count),
+        _ => Err("a number from 1 to 4096 is needed".into()),
+    }
 }
 
 /// A format of made-up weights.

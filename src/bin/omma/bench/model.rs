@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Runs of encode and prefill, after one that is not counted.
-const RUNS: usize = 3;
+pub const RUNS: usize = 3;
 
 /// Times what the model has.
 pub async fn rows(device: &Device, args: &Args) -> Result<Vec<Row>> {
@@ -62,19 +62,27 @@ pub async fn rows(device: &Device, args: &Args) -> Result<Vec<Row>> {
     bench.run().await
 }
 
-struct Bench<'b> {
-    device: &'b Device,
-    title: String,
+pub struct Bench<'b> {
+    /// Device.
+    pub device: &'b Device,
+    /// Name of the model.
+    pub title: String,
     /// Types of activations and weights.
-    dtype: String,
-    session: Session,
+    pub dtype: String,
+    /// The model's session.
+    pub session: Session,
     plan: MemoryPlan,
-    side: usize,
+    /// Side of the tower's inputs; 0 without a tower.
+    pub side: usize,
     args: &'b Args,
 }
 
 impl Bench<'_> {
     async fn run(&mut self) -> Result<Vec<Row>> {
+        if self.args.what == "tiles" {
+            let counts = if self.side > 0 { self.args.tiles.as_slice() } else { &[] };
+            return self.tiles(counts).await;
+        }
         let mut rows = Vec::new();
         if self.side > 0 {
             rows.push(self.encode().await?);
@@ -87,6 +95,11 @@ impl Bench<'_> {
             return Err(Error::unsupported("bench of this model", "it has neither a picture tower nor a decoder"));
         }
         Ok(rows)
+    }
+
+    /// A session without programs.
+    pub fn fresh(&self) -> Session {
+        Session::new(self.session.model().clone(), self.session.options().clone())
     }
 
     /// Work and submits of a program, and how the row is called.
@@ -187,7 +200,7 @@ impl Bench<'_> {
     }
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+pub fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied().unwrap_or(0.0)
 }
