@@ -45,7 +45,7 @@ async fn prefill(device: &Device, session: &mut Session) -> Result<()> {
     session.encode(&TowerInputs::same((SIDE, SIDE), 1), &|_| false).await?;
     let rows = session.feature_rows();
     let ids = (0..rows).map(|_| 3999).chain((0..TEXT as u32).map(|i| 1 + 7 * i)).collect();
-    let sequence = Sequence { ids, pictures: (0..rows).collect() };
+    let sequence = Sequence::new(ids, (0..rows).collect());
     session.prefill(&[sequence], &[SampleSettings::default()], &[], false, &|_| false).await?;
     device.idle().await
 }

@@ -40,9 +40,15 @@ fn spec(config: &str) -> Spec {
 
 fn graphs() -> Vec<(&'static str, Graph)> {
     let compute = DType::F32;
-    let prefill =
-        |feature_rows| PrefillShape { lens: vec![PROMPT], feature_rows, cache: CACHE, max_new: 4, all_logits: false };
-    let step = DecodeShape { cache: CACHE, max_new: 4, splits: 2 };
+    let prefill = |feature_rows| PrefillShape {
+        lens: vec![PROMPT],
+        feature_rows,
+        cache: CACHE,
+        max_new: 4,
+        all_logits: false,
+        cross_rows: 0,
+    };
+    let step = DecodeShape { cache: CACHE, max_new: 4, splits: 2, cross_rows: 0 };
     vec![
         ("vit_encode", encode_graph(&spec(VIT), &TowerInputs::same((32, 32), 2), false, compute).unwrap()),
         ("llava_encode", encode_graph(&spec(LLAVA), &TowerInputs::same((32, 32), 1), false, compute).unwrap()),
@@ -205,7 +211,7 @@ fn a_golden_decoder_is_the_same_fused() {
     let folder = case("llama_gqa");
     pollster::block_on(async {
         let run = async |session: &mut Session| {
-            let sequence = Sequence { ids: (3..23).collect(), pictures: Vec::new() };
+            let sequence = Sequence::new((3..23).collect(), Vec::new());
             let settings = [SampleSettings::default()];
             session.prefill(&[sequence], &settings, &[Vec::new()], false, &|_| false).await.unwrap();
             let vocab = session.model().spec.decoder.as_ref().unwrap().vocab;

@@ -140,7 +140,7 @@ async fn one_answer(device: &Device, folder: &std::path::Path, request: &PlanReq
     let rows = session.feature_rows();
     let mut ids = vec![token; rows];
     ids.extend((0..request.prompt_tokens as u32).map(|i| 5 + i));
-    let sequence = Sequence { ids, pictures: (0..rows).collect() };
+    let sequence = Sequence::new(ids, (0..rows).collect());
     session.prefill(&[sequence], &[SampleSettings::default()], &[], false, &|_| false).await.unwrap();
     for _ in 0..3 {
         session.decode().await.unwrap();

@@ -2,14 +2,15 @@
 //
 //   node run.mjs MODULE describe        the adapter as JSON: name, f16, sizes of subgroups
 //   node run.mjs MODULE compile FOLDER  compiles every shader by Tint alone, without a driver; the folder has no jobs
-//   node run.mjs MODULE run FOLDER      compiles every shader, runs every job
+//   node run.mjs MODULE run FOLDER      runs every job, compiles every shader
 //
-// The last two write FOLDER/said.json: for every shader and job nothing, or why it was not compiled or run.
+// The last two leave out what FOLDER/skip.json knows already, and print a line for whatever begins and for whatever has
+// ended: {"begin":{"job":3}}, {"end":[{"job":3},null]}, the same for shaders; in place of null why it failed.
 //
 // MODULE is the folder of the npm package `webgpu`. What lives here: compiling, running, canaries. What does not:
-// comparing, which `kernels-test verdict` does with the bounds of the oracles.
+// comparing with the bounds of the oracles, and limits of time, which `kernels-test drive` has.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -124,7 +125,7 @@ async function runJob(device, folder, job, pipelines) {
   await scoped(device, () => {
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    for (const dispatch of job.dispatches) record(device, pass, dispatch, pipelines[dispatch.shader], operands);
+    for (const dispatch of job.dispatches) record(device, pass, dispatch, pipelines.get(dispatch.shader), operands);
     pass.end();
     device.queue.submit([encoder.finish()]);
   });
@@ -136,42 +137,58 @@ async function runJob(device, folder, job, pipelines) {
   operands.forEach(({ buffer }) => buffer.destroy());
 }
 
-function progress(what, done, all) {
-  if (done % 250 === 0 || done === all) console.error(`${what}: ${done} of ${all}`);
+/** A line for who started us: what begins, or what ended and why it could not be compiled or run, if it could not. */
+function say(line) {
+  writeSync(1, `${JSON.stringify(line)}\n`);
 }
 
-async function compileAll(device, features, folder, shaders) {
-  const [said, pipelines] = [[], []];
-  for (const shader of shaders) {
-    const missing = shader.features.filter((f) => !features.includes(f));
-    let reason = missing.length ? `unsupported: the adapter has no ${missing.join(', ')}` : null;
-    if (!reason) pipelines[said.length] = await pipeline(device, folder, shader).catch((e) => { reason = e.message; });
-    said.push(reason);
-    progress('shaders', said.length, shaders.length);
-  }
-  return [said, pipelines];
+async function told(place, body) {
+  say({ begin: place });
+  const reason = await body().then((reason) => reason ?? null, (error) => error.message);
+  say({ end: [place, reason] });
+  return reason;
 }
 
-async function runAll(device, folder, jobs, shaders, pipelines) {
-  const said = [];
-  let lost;
-  device.lost.then((info) => { lost = `the device was lost: ${info.message}`; });
-  for (const job of jobs) {
-    let reason = lost ?? job.dispatches.map((d) => shaders[d.shader]).find(Boolean) ?? null;
-    if (!reason) await runJob(device, folder, job, pipelines).catch((e) => { reason = e.message; });
-    said.push(reason);
-    progress('jobs', said.length, jobs.length);
+/** Compiles shaders on demand. Those of which something is known already are compiled again where a job needs them. */
+class Pipelines {
+  constructor(device, features, folder, shaders, known) {
+    Object.assign(this, { device, features, folder, shaders, known, ready: new Map() });
   }
-  return said;
+  /** Why there is no pipeline of a shader, if there is none. */
+  async reason(index) {
+    if (this.ready.has(index)) return null;
+    if (this.known[index]) return this.known[index];
+    this.known[index] = await told({ shader: index }, async () => {
+      const missing = this.shaders[index].features.filter((f) => !this.features.includes(f));
+      if (missing.length) return `unsupported: the adapter has no ${missing.join(', ')}`;
+      this.ready.set(index, await pipeline(this.device, this.folder, this.shaders[index]));
+    });
+    return this.known[index];
+  }
+  get(index) {
+    return this.ready.get(index);
+  }
 }
 
 async function work({ adapter }, folder) {
-  const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
-  const requiredFeatures = FEATURES.filter((f) => adapter.features.has(f));
-  const device = await adapter.requestDevice({ requiredFeatures });
-  const [shaders, pipelines] = await compileAll(device, requiredFeatures, folder, manifest.shaders);
-  const jobs = await runAll(device, folder, manifest.jobs, shaders, pipelines);
-  writeFileSync(join(folder, 'said.json'), JSON.stringify({ shaders, jobs }));
+  const load = (name) => JSON.parse(readFileSync(join(folder, name), 'utf8'));
+  const [{ shaders, jobs }, skip] = [load('manifest.json'), load('skip.json')];
+  const features = FEATURES.filter((f) => adapter.features.has(f));
+  const device = await adapter.requestDevice({ requiredFeatures: features });
+  let lost = false;
+  device.lost.then(() => { lost = true; });
+  const pipelines = new Pipelines(device, features, folder, shaders, { ...skip.shaders });
+  const skipped = new Set(skip.jobs);
+  for (const [index, job] of jobs.entries()) {
+    if (skipped.has(index)) continue;
+    const reasons = [];
+    for (const { shader } of job.dispatches) reasons.push(await pipelines.reason(shader));
+    const refused = reasons.find(Boolean);
+    await told({ job: index }, async () => refused ?? runJob(device, folder, job, pipelines));
+    // On a lost device nothing runs any more; who started us starts another.
+    if (lost) process.exit(1);
+  }
+  for (const index of shaders.keys()) if (!(index in skip.shaders)) await pipelines.reason(index);
 }
 
 const [module, mode, folder] = process.argv.slice(2);

@@ -1,19 +1,19 @@
-//! Cases as files, for a runner in another language on another WebGPU: shaders, operands and dispatches are written,
-//! the outputs that it leaves are read back and compared. What runs them on Dawn is `kernels-test/dawn/run.mjs`.
+//! Cases as files, for a runner in another language on another WebGPU: shaders, operands and dispatches. What starts the
+//! runner and compares the outputs that it leaves is `drive`; what runs them on Dawn is `kernels-test/dawn/run.mjs`.
 
 use crate::case::Case;
 use crate::cases::CASES;
 use crate::lint;
-use crate::run::{Outcome, judge, poison};
+use crate::run::poison;
 use crate::translate::title;
-use omma::graph::{decode, encode};
+use omma::graph::encode;
 use omma::kernels::{Io, Launch, TensorType};
-use omma::reference::Array;
 use omma::wgsl::{self, Reflection};
 use omma::{Caps, Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 /// What the adapter of the other runner has beyond the floor.
@@ -27,9 +27,11 @@ pub struct Extras {
 
 /// A distinct shader with its override values.
 #[derive(Debug, Serialize, Deserialize)]
-struct Shader {
-    title: String,
-    file: String,
+pub(crate) struct Shader {
+    pub(crate) title: String,
+    pub(crate) file: String,
+    /// Of the text and the overrides.
+    pub(crate) digest: String,
     overrides: BTreeMap<String, f64>,
     /// Features of WebGPU that the text enables.
     features: Vec<String>,
@@ -37,16 +39,16 @@ struct Shader {
 
 /// A buffer of a job: bytes of its blob.
 #[derive(Debug, Serialize, Deserialize)]
-struct Operand {
+pub(crate) struct Operand {
     name: String,
     offset: u64,
-    bytes: u64,
+    pub(crate) bytes: u64,
     /// Read back after the run, in the order of the operands.
-    output: bool,
+    pub(crate) output: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Bind {
+pub(crate) struct Bind {
     group: u32,
     binding: u32,
     /// Index of an operand; none is the uniform with the params.
@@ -54,7 +56,7 @@ struct Bind {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Dispatch {
+pub(crate) struct Dispatch {
     shader: usize,
     params: Vec<u32>,
     grid: [u32; 3],
@@ -63,27 +65,21 @@ struct Dispatch {
 
 /// A case on one kind of device.
 #[derive(Debug, Serialize, Deserialize)]
-struct Job {
-    name: String,
-    blob: String,
-    operands: Vec<Operand>,
+pub(crate) struct Job {
+    pub(crate) name: String,
+    pub(crate) blob: String,
+    /// Of the shaders, the dispatches and the bytes.
+    pub(crate) digest: String,
+    pub(crate) operands: Vec<Operand>,
     dispatches: Vec<Dispatch>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
+pub(crate) struct Manifest {
     format: u32,
-    shaders: Vec<Shader>,
-    jobs: Vec<Job>,
-}
-
-/// What the runner says of a shader or job: nothing, or why it could not be used.
-#[derive(Debug, Deserialize)]
-struct Said {
-    /// By shader.
-    shaders: Vec<Option<String>>,
-    /// By job: why it did not run. Its outputs lie beside its blob, with the ending `out`.
-    jobs: Vec<Option<String>>,
+    pub(crate) shaders: Vec<Shader>,
+    /// Kernel by kernel; the outputs of a job lie beside its blob, with the ending `out`.
+    pub(crate) jobs: Vec<Job>,
 }
 
 type Key = (Vec<&'static str>, String);
@@ -96,7 +92,8 @@ fn bytes_of(case: &Case) -> u64 {
     case.inputs.iter().map(|i| i.ty.bytes()).sum()
 }
 
-fn types(case: &Case) -> Result<(Vec<TensorType>, Vec<TensorType>)> {
+/// Types of a case's inputs and outputs.
+pub(crate) fn types(case: &Case) -> Result<(Vec<TensorType>, Vec<TensorType>)> {
     let inputs: Vec<TensorType> = case.inputs.iter().map(|i| i.ty.clone()).collect();
     let outputs = case.kernel.infer(&inputs)?;
     Ok((inputs, outputs))
@@ -119,18 +116,43 @@ fn smallest(filter: &str, extras: Extras) -> Vec<(Case, Vec<Launch>)> {
         }
     }
     all.sort_by_key(|(case, _)| bytes_of(case));
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     all.retain(|(_, launches)| launches.iter().map(|l| seen.insert(key(l))).fold(false, |a, b| a | b));
+    all.sort_by_key(|(case, _)| case.kernel.name());
     all
 }
 
-/// Writes every variant that cases launch, and a job for each that a device with these extras is given; none: no jobs.
-/// Returns how many shaders and jobs there are.
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Every variant that cases launch, and no job.
+    Shaders,
+    /// A job for each variant that a device with these extras is given, and their shaders.
+    Jobs(Extras),
+    /// The same for the first device, without the variants that the second is given.
+    Beyond(Extras, Extras),
+}
+
+impl Wanted {
+    fn chosen(self, filter: &str) -> (Vec<(Case, Vec<Launch>)>, Vec<Launch>) {
+        let (extras, without) = match self {
+            Wanted::Shaders => return (Vec::new(), lint::launches(filter)),
+            Wanted::Jobs(extras) => return (smallest(filter, extras), Vec::new()),
+            Wanted::Beyond(extras, without) => (extras, without),
+        };
+        let given = smallest(filter, without);
+        let given: BTreeSet<Key> = given.iter().flat_map(|(_, launches)| launches.iter().map(key)).collect();
+        let mut chosen = smallest(filter, extras);
+        chosen.retain(|(_, launches)| launches.iter().any(|l| !given.contains(&key(l))));
+        (chosen, Vec::new())
+    }
+}
+
+/// Writes shaders and jobs, and returns how many there are.
 ///
 /// Errors: a shader does not link or validate, or a file cannot be written.
-pub fn export(filter: &str, extras: Option<Extras>, folder: &Path) -> Result<(usize, usize)> {
-    let chosen = extras.map_or_else(Vec::new, |extras| smallest(filter, extras));
-    let mut launches = lint::launches(filter);
+pub fn export(filter: &str, wanted: Wanted, folder: &Path) -> Result<(usize, usize)> {
+    let (chosen, mut launches) = wanted.chosen(filter);
     let mut index: BTreeMap<Key, usize> = launches.iter().enumerate().map(|(i, l)| (key(l), i)).collect();
     for launch in chosen.iter().flat_map(|(_, launches)| launches) {
         index.entry(key(launch)).or_insert_with(|| {
@@ -149,12 +171,14 @@ pub fn export(filter: &str, extras: Option<Extras>, folder: &Path) -> Result<(us
             let shader = index[&key(launch)];
             dispatch(case, launch, shader, &shaders[shader].1)
         };
-        let dispatches = launches.iter().map(dispatch).collect::<Result<_>>()?;
+        let dispatches = launches.iter().map(dispatch).collect::<Result<Vec<_>>>()?;
         let blob = format!("jobs/{i:04}.bin");
         let (operands, bytes) = operands(case)?;
         write(&folder.join(&blob), &bytes)?;
         let name = format!("{}/{}", case.kernel.name(), case.name);
-        Ok(Job { name, blob, operands, dispatches })
+        let texts: Vec<&str> = launches.iter().map(|l| &*shaders[index[&key(l)]].0.digest).collect();
+        let digest = digest((texts, format!("{dispatches:?}"), &bytes));
+        Ok(Job { name, blob, digest, operands, dispatches })
     };
     let jobs = chosen.par_iter().enumerate().map(job).collect::<Result<Vec<Job>>>()?;
     let manifest = Manifest { format: 1, shaders: shaders.into_iter().map(|(s, _)| s).collect(), jobs };
@@ -172,11 +196,13 @@ fn shader(launch: &Launch, index: usize, folder: &Path) -> Result<(Shader, Refle
     let reflection = wgsl::reflect(&linked, &launch.overrides)?;
     let needs = wgsl::needs(&linked)?;
     let file = format!("shaders/{index:04}.wgsl");
-    write(&folder.join(&file), wgsl::for_browsers(&linked)?.as_bytes())?;
+    let text = wgsl::for_browsers(&linked)?;
+    write(&folder.join(&file), text.as_bytes())?;
     let features = [(needs.f16, "shader-f16"), (needs.subgroup, "subgroups")];
     let shader = Shader {
         title: title(launch),
         file,
+        digest: digest((text, format!("{:?}", launch.overrides))),
         overrides: launch.overrides.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         features: features.iter().filter(|(needed, _)| *needed).map(|(_, f)| (*f).to_owned()).collect(),
     };
@@ -239,99 +265,16 @@ fn operands(case: &Case) -> Result<(Vec<Operand>, Vec<u8>)> {
     Ok((list, blob))
 }
 
-/// Shaders and jobs of a runner by what became of them, and a line for each that did not pass.
-#[derive(Debug, Default)]
-pub struct Verdict {
-    /// Shaders that were compiled, refused, and not tried for want of a feature.
-    pub shaders: [usize; 3],
-    /// Jobs that passed, failed, and could not run for want of a feature.
-    pub jobs: [usize; 3],
-    /// What went wrong.
-    pub lines: Vec<String>,
-}
-
-/// What begins the reason of a runner that lacks a feature.
-const UNSUPPORTED: &str = "unsupported: ";
-
-fn kind(reason: Option<&String>) -> usize {
-    reason.map_or(0, |r| if r.starts_with(UNSUPPORTED) { 2 } else { 1 })
-}
-
-/// Compares what a runner left in an exported folder with the oracles.
-///
-/// Errors: files of the folder are missing or malformed, or cases are not those that were exported.
-pub fn verdict(folder: &Path) -> Result<Verdict> {
-    let manifest: Manifest = read(&folder.join("manifest.json"))?;
-    let said: Said = read(&folder.join("said.json"))?;
-    if (said.shaders.len(), said.jobs.len()) != (manifest.shaders.len(), manifest.jobs.len()) {
-        return Err(Error::malformed("said.json", "it is not of this manifest"));
-    }
-    let mut verdict = Verdict::default();
-    for (shader, reason) in manifest.shaders.iter().zip(&said.shaders) {
-        verdict.shaders[kind(reason.as_ref())] += 1;
-        if let Some(reason) = reason {
-            verdict.lines.push(format!("{} ({}): {reason}", shader.title, shader.file));
-        }
-    }
-    let all: BTreeMap<String, Case> = CASES
-        .iter()
-        .flat_map(|(_, cases)| cases())
-        .map(|case| (format!("{}/{}", case.kernel.name(), case.name), case))
-        .collect();
-    let judged = manifest.jobs.par_iter().zip(&said.jobs).map(|(job, reason)| match reason {
-        Some(reason) => Ok(Some(reason.clone())),
-        None => {
-            let case = all.get(&job.name).ok_or_else(|| Error::argument("job", format!("no case {}", job.name)))?;
-            compare(case, job, folder)
-        }
-    });
-    for (job, reason) in manifest.jobs.iter().zip(judged.collect::<Result<Vec<_>>>()?) {
-        verdict.jobs[kind(reason.as_ref())] += 1;
-        if let Some(reason) = reason {
-            let shaders: Vec<usize> = job.dispatches.iter().map(|d| d.shader).collect();
-            verdict.lines.push(format!("{} ({}, shaders {shaders:?}): {reason}", job.name, job.blob));
-        }
-    }
-    Ok(verdict)
-}
-
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+/// A file of an exported folder.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let name = path.to_string_lossy();
     let bytes = std::fs::read(path).map_err(|e| Error::io(&*name, &e))?;
     serde_json::from_slice(&bytes).map_err(|e| Error::malformed(&*name, e.to_string()))
 }
 
-/// Why a job's outputs are wrong, if they are.
-fn compare(case: &Case, job: &Job, folder: &Path) -> Result<Option<String>> {
-    let path = folder.join(&job.blob).with_extension("out");
-    let bytes = std::fs::read(&path).map_err(|e| Error::io(path.to_string_lossy(), &e))?;
-    let (_, types) = types(case)?;
-    let (mut at, mut got) = (0, Vec::<Array>::new());
-    for (operand, ty) in job.operands.iter().filter(|o| o.output).zip(&types) {
-        let end = at + operand.bytes as usize;
-        let piece = bytes.get(at..end).ok_or_else(|| Error::malformed(path.to_string_lossy(), "it ends early"))?;
-        got.push(decode(ty, &[piece.to_vec()], &Caps::floor())?);
-        at = end;
-    }
-    Ok(match judge(case, &case.arrays(), &got) {
-        Outcome::Fail(reason) | Outcome::Unsupported(reason) => Some(reason),
-        Outcome::Pass(_) => None,
-    })
-}
-
-impl Verdict {
-    /// Whether nothing failed and something passed; a folder without jobs has shaders only.
-    pub fn good(&self) -> bool {
-        let some = |counts: [usize; 3]| counts[0] > 0;
-        let failed = self.shaders[1] + self.jobs[1];
-        failed == 0 && some(self.shaders) && (some(self.jobs) || self.jobs == [0; 3])
-    }
-    /// The closing lines.
-    pub fn summary(&self) -> String {
-        let ([compiled, refused, out], [passed, failed, not]) = (self.shaders, self.jobs);
-        format!(
-            "shaders: {compiled} compiled, {refused} refused, {out} unsupported\n\
-             jobs: {passed} passed, {failed} failed, {not} unsupported"
-        )
-    }
+/// A number by which the same contents are known again, by the same build of the harness.
+fn digest(contents: impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    contents.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }

@@ -5,6 +5,7 @@ pub mod cases;
 pub mod conformance;
 pub mod docs;
 pub mod draw;
+pub mod drive;
 pub mod fuzz;
 pub mod jobs;
 pub mod lint;

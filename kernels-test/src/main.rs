@@ -1,7 +1,7 @@
-//! `kernels-test test|draw|perf|support|conformance|cases|lint|fuzz|translate|export|verdict|docs|wgsl`: the harness of omma's kernels.
+//! `kernels-test test|draw|perf|support|conformance|cases|lint|fuzz|translate|export|drive|docs|wgsl`: the harness of omma's kernels.
 
 use clap::{Args, Parser, Subcommand};
-use kernels_test::{conformance, draw, fuzz, jobs, lint, measured, model_cases, report, translate, wgsl_dump};
+use kernels_test::{conformance, draw, drive, fuzz, jobs, lint, measured, model_cases, report, translate, wgsl_dump};
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,11 +70,23 @@ enum Mode {
         /// The runner has subgroups: the smallest and the largest size.
         #[arg(long, num_args = 2, value_names = ["MIN", "MAX"])]
         subgroup: Vec<u32>,
+        /// Leaves out what a runner without f16, with subgroups of these sizes (0 0: none), is given.
+        #[arg(long, num_args = 2, value_names = ["MIN", "MAX"], conflicts_with = "shaders")]
+        beyond: Vec<u32>,
     },
-    /// Compares what the runner of an exported folder left there with the oracles.
-    Verdict {
+    /// Has a runner work on an exported folder, and compares what it computes with the oracles as it comes.
+    Drive {
         /// The folder.
         dir: PathBuf,
+        /// Seconds that the runner may stand at one shader or job.
+        #[arg(long, default_value_t = 120)]
+        limit: u64,
+        /// Leaves out what passed in an earlier run, on the same text and the same bytes.
+        #[arg(long)]
+        resume: bool,
+        /// The runner and its arguments.
+        #[arg(last = true, required = true)]
+        runner: Vec<String>,
     },
     /// Feeds damaged pictures, odd sizes and damaged configurations to decoding and tiling; no adapter is needed.
     Fuzz {
@@ -297,16 +309,26 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Mode::Docs { check } => return docs(*check),
         Mode::Lint { filter } => return lints(filter),
-        Mode::Export { dir, filter, shaders, f16, subgroup } => {
-            let subgroup = subgroup.first().copied().zip(subgroup.get(1).copied());
-            let extras = (!shaders).then_some(jobs::Extras { f16: *f16, subgroup });
-            let (written, cases) = jobs::export(filter, extras, dir)?;
+        Mode::Export { dir, filter, shaders, f16, subgroup, beyond } => {
+            let sizes = |given: &[u32]| given.first().copied().zip(given.get(1).copied());
+            let extras = jobs::Extras { f16: *f16, subgroup: sizes(subgroup) };
+            let wanted = match sizes(beyond) {
+                _ if *shaders => jobs::Wanted::Shaders,
+                None => jobs::Wanted::Jobs(extras),
+                other => jobs::Wanted::Beyond(
+                    extras,
+                    jobs::Extras { f16: false, subgroup: other.filter(|(min, _)| *min > 0) },
+                ),
+            };
+            let (written, cases) = jobs::export(filter, wanted, dir)?;
             println!("export: {written} shaders, {cases} jobs");
-            return Ok(written > 0);
+            // Beyond another device there may be nothing.
+            return Ok(written > 0 || !beyond.is_empty());
         }
-        Mode::Verdict { dir } => {
-            let verdict = jobs::verdict(dir)?;
-            verdict.lines.iter().for_each(|line| println!("{line}"));
+        Mode::Drive { dir, limit, resume, runner } => {
+            let limit = std::time::Duration::from_secs(*limit);
+            let options = drive::Options { folder: dir.clone(), runner: runner.clone(), limit, resume: *resume };
+            let verdict = drive::drive(&options)?;
             println!("{}", verdict.summary());
             return Ok(verdict.good());
         }

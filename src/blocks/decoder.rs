@@ -1,29 +1,102 @@
-//! The decoder layer of LLaMA, Mistral and Qwen2: rms norm, rotary positions, grouped queries, gated MLP.
+//! Decoder layers over a key-value cache: those of LLaMA, Mistral and Qwen2 (rms norm, gated MLP) and of Persimmon
+//! (layer norm, heads of queries and keys normalised, plain MLP). Layers that look at pictures are in `cross`.
 
-use super::{KvCache, Linear, Norm, RopeSpec, SelfAttention};
-use crate::Result;
+use super::{CrossFlow, CrossLayer, KvCache, Linear, Mlp, Norm, RopeSpec, SelfAttention, cross_layer};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Act, AttentionDecode, AttentionMerge, Glu, KvAppend, Rope};
+use crate::kernels::{AttentionDecode, AttentionMerge, KvAppend, Rope};
+use crate::{Error, Result};
 
-/// One layer: `h = x + o(attn(rope(qkv(norm1 x)))); y = h + down(act(gate(norm2 h)) * up(norm2 h))`.
+/// A layer of a decoder.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Layer {
+    /// Attends to the sequence itself.
+    Own(DecoderLayer),
+    /// Attends to features of pictures; left out of programs without pictures.
+    Cross(CrossLayer),
+}
+
+impl Layer {
+    /// Query heads.
+    pub fn heads(&self) -> usize {
+        match self {
+            Self::Own(layer) => layer.attention.heads,
+            Self::Cross(layer) => layer.attention.heads,
+        }
+    }
+    /// Columns of the widest activation between two matrices.
+    pub fn widest(&self) -> usize {
+        match self {
+            Self::Own(layer) => layer.qkv.widest().max(layer.mlp.inner()),
+            Self::Cross(layer) => layer.q.n.max(layer.mlp.inner()),
+        }
+    }
+}
+
+/// One layer: `h = x + o(attn(rope(qkv(norm1 x)))); y = h + mlp(norm2 h)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderLayer {
     /// Norm before the attention.
     pub norm1: Norm,
-    /// Query, key and value, stacked.
-    pub qkv: Linear,
+    /// Queries, keys and values.
+    pub qkv: Qkv,
     /// Heads.
     pub attention: SelfAttention,
     /// Output projection.
     pub out: Linear,
     /// Norm before the MLP.
     pub norm2: Norm,
-    /// Gate and up, stacked.
-    pub gate_up: Linear,
-    /// Activation of the gate.
-    pub act: Act,
-    /// Narrowing layer.
-    pub down: Linear,
+    /// The MLP.
+    pub mlp: Mlp,
+}
+
+/// How queries, keys and values are made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Qkv {
+    /// One matrix, query above key above value.
+    Stacked(Linear),
+    /// Three matrices; each head of the queries and of the keys is normalised.
+    Normed(Box<NormedQkv>),
+}
+
+/// Queries, keys and values of which the first two are normalised, all heads of one kind with the same gains.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormedQkv {
+    /// Queries.
+    pub q: Linear,
+    /// Keys.
+    pub k: Linear,
+    /// Values.
+    pub v: Linear,
+    /// Norm of a head of the queries.
+    pub q_norm: Norm,
+    /// Norm of a head of the keys.
+    pub k_norm: Norm,
+}
+
+impl Qkv {
+    /// Columns of the widest result.
+    pub fn widest(&self) -> usize {
+        match self {
+            Self::Stacked(linear) => linear.n,
+            Self::Normed(qkv) => qkv.q.n.max(qkv.k.n).max(qkv.v.n),
+        }
+    }
+    /// `x` \[rows, width\] -> q, k and v, each with the column at which it begins.
+    fn apply(&self, g: &mut Graph, x: ValueId, heads: &SelfAttention) -> Result<[(ValueId, usize); 3]> {
+        match self {
+            Self::Stacked(linear) => {
+                let all = linear.apply(g, x)?;
+                Ok([(all, 0), (all, heads.q_width()), (all, heads.q_width() + heads.kv_width())])
+            }
+            Self::Normed(qkv) => {
+                let q = qkv.q.apply(g, x)?;
+                let k = qkv.k.apply(g, x)?;
+                let q = qkv.q_norm.apply_to_heads(g, q, heads.heads)?;
+                let k = qkv.k_norm.apply_to_heads(g, k, heads.kv_heads)?;
+                Ok([(q, 0), (k, 0), (qkv.v.apply(g, x)?, 0)])
+            }
+        }
+    }
 }
 
 /// What the layers of one program share: where rows stand and which keys they see.
@@ -31,8 +104,10 @@ pub struct DecoderLayer {
 pub struct Flow {
     /// Rotary tables \[max_len, rotary_dim\].
     pub table: ValueId,
-    /// Position of every row.
+    /// Position of every row: \[rows\], or \[3, rows\] where `pair_axis` says which of the three turns a pair.
     pub positions: ValueId,
+    /// The axis of every pair u32 \[rotary_dim / 2\].
+    pub pair_axis: Option<ValueId>,
     /// Cache row of every row.
     pub slots: ValueId,
     /// Rotary settings.
@@ -45,38 +120,63 @@ pub struct Flow {
     pub lens: Option<ValueId>,
     /// Key splits of a decode step.
     pub splits: usize,
+    /// Features of pictures, where there are any.
+    pub cross: Option<CrossFlow>,
+}
+
+impl Flow {
+    /// Turns `heads` of x that begin at a column.
+    fn turn(&self, g: &mut Graph, (x, x_offset): (ValueId, usize), heads: usize, head_dim: usize) -> Result<ValueId> {
+        let rope = Rope {
+            rotary_dim: self.rope.rotary_dim,
+            x_offset,
+            interleaved: self.rope.interleaved,
+            axes: self.pair_axis.map(|_| 3),
+            ..Rope::whole(heads, head_dim)
+        };
+        let mut operands = vec![x, self.positions, self.table];
+        operands.extend(self.pair_axis);
+        g.apply(rope, &operands)
+    }
+}
+
+/// `x` \[rows, width\] -> the same shape. `index` counts the layers of the decoder, and names their caches.
+pub fn apply_layer(g: &mut Graph, layer: &Layer, index: usize, x: ValueId, flow: &Flow) -> Result<ValueId> {
+    match (layer, &flow.cross) {
+        (Layer::Own(layer), _) => decoder_layer(g, layer, index, x, flow),
+        (Layer::Cross(layer), Some(cross)) => cross_layer(g, layer, index, x, cross),
+        (Layer::Cross(_), None) => Ok(x),
+    }
 }
 
 /// `x` \[rows, width\] -> the same shape; appends the rows' keys and values to the cache of `index`.
 pub fn decoder_layer(g: &mut Graph, layer: &DecoderLayer, index: usize, x: ValueId, flow: &Flow) -> Result<ValueId> {
     let h = g.scoped("attn", |g| {
         let normed = layer.norm1.apply(g, x)?;
-        let qkv = layer.qkv.apply(g, normed)?;
+        let qkv = layer.qkv.apply(g, normed, &layer.attention)?;
         let mixed = cached_attention(g, layer, index, qkv, flow)?;
         layer.out.apply_add(g, mixed, x)
     })?;
     g.scoped("mlp", |g| {
         let normed = layer.norm2.apply(g, h)?;
-        let gate_up = layer.gate_up.apply(g, normed)?;
-        let gated = g.apply(Glu { act: layer.act, packed: true }, &[gate_up])?;
-        layer.down.apply_add(g, gated, h)
+        layer.mlp.apply_add(g, normed, h)
     })
 }
 
-fn cached_attention(g: &mut Graph, layer: &DecoderLayer, index: usize, qkv: ValueId, flow: &Flow) -> Result<ValueId> {
+fn cached_attention(
+    g: &mut Graph,
+    layer: &DecoderLayer,
+    index: usize,
+    [q, k, (v, v_offset)]: [(ValueId, usize); 3],
+    flow: &Flow,
+) -> Result<ValueId> {
     let heads = &layer.attention;
-    let (q_width, kv_width) = (heads.q_width(), heads.kv_width());
-    let rope = |count: usize, x_offset: usize| Rope {
-        rotary_dim: flow.rope.rotary_dim,
-        x_offset,
-        interleaved: flow.rope.interleaved,
-        ..Rope::whole(count, heads.head_dim)
-    };
-    let q = g.apply(rope(heads.heads, 0), &[qkv, flow.positions, flow.table])?;
-    let k = g.apply(rope(heads.kv_heads, q_width), &[qkv, flow.positions, flow.table])?;
+    let q = flow.turn(g, q, heads.heads, heads.head_dim)?;
+    let k = flow.turn(g, k, heads.kv_heads, heads.head_dim)?;
     let [keys, values] = flow.cache.values(g, index, heads);
-    g.apply(KvAppend { x_offset: 0, cols: kv_width }, &[k, flow.slots, keys])?;
-    g.apply(KvAppend { x_offset: q_width + kv_width, cols: kv_width }, &[qkv, flow.slots, values])?;
+    let cols = heads.kv_width();
+    g.apply(KvAppend { x_offset: 0, cols }, &[k, flow.slots, keys])?;
+    g.apply(KvAppend { x_offset: v_offset, cols }, &[v, flow.slots, values])?;
     match (flow.spans, flow.lens) {
         (Some(spans), _) => g.apply(heads.kernel([0, 0, 0]), &[q, keys, values, spans]),
         (None, Some(lens)) => {
@@ -95,6 +195,6 @@ fn cached_attention(g: &mut Graph, layer: &DecoderLayer, index: usize, qkv: Valu
             let merge = AttentionMerge { heads: heads.heads, head_dim: heads.head_dim, splits: flow.splits, dtype };
             g.apply(merge, &[partials])
         }
-        (None, None) => Err(crate::Error::graph("attention", "neither spans nor lens say which keys there are")),
+        (None, None) => Err(Error::graph("attention", "neither spans nor lens say which keys there are")),
     }
 }

@@ -40,6 +40,11 @@ impl Mlp {
             }
         }
     }
+    /// `residual + apply(x)`.
+    pub fn apply_add(&self, g: &mut Graph, x: ValueId, residual: ValueId) -> Result<ValueId> {
+        let y = self.apply(g, x)?;
+        g.apply(Binary { op: BinaryOp::Add }, &[y, residual])
+    }
     /// Width between the two matrices, as the first one writes it.
     pub fn inner(&self) -> usize {
         match self {

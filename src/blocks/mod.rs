@@ -4,6 +4,7 @@
 mod adapter;
 mod attention;
 mod cache;
+mod cross;
 mod decoder;
 mod encoder;
 mod linear;
@@ -22,7 +23,8 @@ mod splice;
 pub use adapter::{AdapterRows, LayerAdapters, LowRank, adapted_layer};
 pub use attention::{CrossAttention, SelfAttention, Spans};
 pub use cache::{KvCache, cache_names};
-pub use decoder::{DecoderLayer, Flow, decoder_layer};
+pub use cross::{CrossCache, CrossFlow, CrossLayer, cross_keys, cross_layer, cross_names};
+pub use decoder::{DecoderLayer, Flow, Layer, NormedQkv, Qkv, apply_layer, decoder_layer};
 pub use encoder::{EncoderFlow, EncoderLayer, EncoderRope, Mlp, encoder_layer};
 pub use linear::{Linear, two_layer};
 pub use norm::Norm;

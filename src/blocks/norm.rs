@@ -39,4 +39,11 @@ impl Norm {
             }
         }
     }
+    /// Every head of `x` \[rows, heads * head_dim\] by itself, all with the same gains.
+    pub fn apply_to_heads(&self, g: &mut Graph, x: ValueId, heads: usize) -> Result<ValueId> {
+        let (rows, cols) = (g.ty(x).rows(), g.ty(x).cols());
+        let by_head = g.reshape(x, &[rows * heads, cols / heads.max(1)])?;
+        let normed = self.apply(g, by_head)?;
+        g.reshape(normed, &[rows, cols])
+    }
 }

@@ -61,6 +61,17 @@ pub struct RopeSpec {
     pub scaling: RopeScaling,
     /// Frequencies are rounded to this type, as a model that was converted whole (`model.half()`) has them.
     pub rounded: Option<DType>,
+    /// A token has three positions (time, row, column): so many pairs are turned by each, in this order (M-RoPE; Wang
+    /// et al. 2024). `None`: one position for all pairs.
+    pub sections: Option<[usize; 3]>,
+}
+
+impl RopeSpec {
+    /// The axis that turns each pair, where a token has three positions.
+    pub fn pair_axis(&self) -> Option<Vec<u32>> {
+        let axis = |(axis, pairs): (usize, usize)| std::iter::repeat_n(axis as u32, pairs);
+        self.sections.map(|sections| sections.into_iter().enumerate().flat_map(axis).collect())
+    }
 }
 
 /// `[positions, rotary_dim]`: cosines of the frequencies, then their sines.
@@ -190,8 +201,14 @@ mod tests {
 
     #[test]
     fn position_zero_is_the_identity_and_pairs_stay_on_the_circle() {
-        let spec =
-            RopeSpec { theta: 1e4, rotary_dim: 8, interleaved: false, scaling: RopeScaling::None, rounded: None };
+        let spec = RopeSpec {
+            theta: 1e4,
+            rotary_dim: 8,
+            interleaved: false,
+            scaling: RopeScaling::None,
+            rounded: None,
+            sections: None,
+        };
         let table = rope_table(&spec, 5);
         assert_eq!(table[..8], [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
         for row in table.chunks(8) {

@@ -1,4 +1,4 @@
-//! Where the rows of a weight come from: tensors of the checkpoint stacked, cut, transposed or sorted.
+//! Where the rows of a weight come from: tensors of the checkpoint stacked, cut, transposed, sorted or summed.
 //!
 //! A weight's name in a graph is a list of parts joined by `+`. Layers that read one input are one matrix that way,
 //! and layouts of other codes become ours when the checkpoint is loaded, not while the model runs. Here: the form of
@@ -35,6 +35,18 @@ pub enum Part<'n> {
         /// Rows of a part in a group.
         unit: usize,
     },
+    /// A convolution's weight \[n, channels, frames, height, width\] summed over its frames: what it does to a still
+    /// picture that is shown as equal frames.
+    Frames(&'n str),
+    /// So many rows of the hyperbolic tangent of a tensor of one number: a gate as gains.
+    Gate {
+        /// The tensor.
+        name: &'n str,
+        /// Number of rows.
+        count: usize,
+    },
+    /// The numbers of a tensor as rows of the weight's width, whatever its own rows are.
+    Flat(&'n str),
 }
 
 impl<'n> Part<'n> {
@@ -54,6 +66,9 @@ impl<'n> Part<'n> {
             ("zeros", [count]) => Some(Self::Zeros(number(count)?)),
             ("rows", [name, first, count]) => Some(Self::Rows { name, first: number(first)?, count: number(count)? }),
             ("transposed", [name]) => Some(Self::Transposed(name)),
+            ("frames", [name]) => Some(Self::Frames(name)),
+            ("gate", [name, count]) => Some(Self::Gate { name, count: number(count)? }),
+            ("flat", [name]) => Some(Self::Flat(name)),
             ("sorted", [name, parts, unit]) => Some(Self::Sorted { name, parts: number(parts)?, unit: number(unit)? }),
             _ => None,
         }
@@ -67,13 +82,16 @@ impl fmt::Display for Part<'_> {
             Self::Zeros(count) => write!(f, "zeros({count})"),
             Self::Rows { name, first, count } => write!(f, "rows({name},{first},{count})"),
             Self::Transposed(name) => write!(f, "transposed({name})"),
+            Self::Frames(name) => write!(f, "frames({name})"),
+            Self::Gate { name, count } => write!(f, "gate({name},{count})"),
+            Self::Flat(name) => write!(f, "flat({name})"),
             Self::Sorted { name, parts, unit } => write!(f, "sorted({name},{parts},{unit})"),
         }
     }
 }
 
 fn unread(part: &str) -> Error {
-    Error::graph(part, "is no part of a weight: a tensor, zeros, rows, transposed or sorted")
+    Error::graph(part, "is no part of a weight: a tensor, zeros, rows, transposed, sorted, frames, gate or flat")
 }
 
 #[cfg(test)]
@@ -88,6 +106,9 @@ mod tests {
             Part::Rows { name: "attn.in_proj_weight", first: 128, count: 64 },
             Part::Transposed("proj"),
             Part::Sorted { name: "qkv.bias", parts: 3, unit: 16 },
+            Part::Frames("patch_embed.proj.weight"),
+            Part::Gate { name: "gate_attn", count: 144 },
+            Part::Flat("tile_embedding.weight"),
         ];
         let name = parts.map(|p| p.to_string()).join("+");
         assert_eq!(Part::parse(&name).unwrap(), parts);

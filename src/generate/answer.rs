@@ -263,7 +263,7 @@ impl Session {
                 return Err(Error::PromptTooLong { tokens: tokens.ids.len(), context: sizes.context });
             }
             rows.push(Row {
-                kept: tokens.kept(&history.ids),
+                kept: tokens.kept(&history.ids, model.spec.decoder.as_ref()),
                 stream: model.files.need_tokenizer()?.decode_stream(true),
                 filter: StopFilter { stop: own.stop.clone(), held: String::new() },
                 // The last token needs no place in the cache.
@@ -317,18 +317,16 @@ impl Session {
     ) -> Result<()> {
         let (mut sequences, mut pictures): (Vec<Sequence>, Vec<Pixels>) = Default::default();
         for (b, row) in rows.iter().enumerate() {
-            let (sequence, before) = row.tokens.after(row.kept);
+            let (sequence, before) = row.tokens.after(row.kept, self.model().spec.decoder.as_ref());
             let all = self.histories[b].pictures.iter().chain(&requests[b].pictures);
             pictures.extend(all.skip(before).cloned());
             sequences.push(sequence);
         }
         if !pictures.is_empty() {
-            let inputs = self.preprocess(&pictures).await?;
-            self.model().device.idle().await?;
-            ms.preprocess = watch.lap();
-            self.encode(&inputs, &|_| false).await?;
-            self.model().device.idle().await?;
-            ms.encode = watch.lap();
+            self.encode_pictures(&pictures, &mut |planes| {
+                *(if planes { &mut ms.preprocess } else { &mut ms.encode }) = watch.lap();
+            })
+            .await?;
         }
         let settings = (0..rows.len()).map(|b| options[b.min(options.len() - 1)].settings());
         let settings = settings.collect::<Result<Vec<_>>>()?;

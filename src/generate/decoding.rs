@@ -1,5 +1,6 @@
 //! The decoding half of a session: prompts into the cache, tokens out of it.
 
+use super::cross::sight_part;
 use super::parts::{prompt_parts, prompt_rows};
 use super::stages::{Stage, Wanted, merge_rows, read_taps, tap_names};
 use super::{Sequence, Session, Step};
@@ -15,8 +16,8 @@ use std::ops::Range;
 const IN_FLIGHT: usize = 4;
 
 /// What goes through the decoder at once: some tokens of every sequence.
-struct Part {
-    sequences: Vec<Sequence>,
+pub(super) struct Part {
+    pub sequences: Vec<Sequence>,
     /// Of each sequence, the feature row that its first picture token takes.
     features: Vec<usize>,
 }
@@ -29,7 +30,9 @@ impl Part {
             let before = sequence.pictures.iter().filter(|at| **at < range.start).count();
             let inside = sequence.pictures.iter().filter(|at| range.contains(at)).map(|at| at - range.start);
             let ids = sequence.ids.get(range.clone()).unwrap_or_default().to_vec();
-            own.push(Sequence { ids, pictures: inside.collect() });
+            let positions = sequence.positions.as_ref().and_then(|all| all.get(range.clone())).map(<[_]>::to_vec);
+            let sight = sequence.sight.as_ref().map(|sight| sight_part(sight, range.clone()));
+            own.push(Sequence { ids, pictures: inside.collect(), positions, sight });
             features.push(taken + before);
             taken += sequence.pictures.len();
         }
@@ -58,6 +61,7 @@ impl Session {
         let (caps, compute) = (self.model.device.caps(), self.model.compute);
         let fit = prompt_rows(decoder, caps, compute, all_logits).min(self.options.prompt_rows.unwrap_or(usize::MAX));
         let parts = prompt_parts(&lens, fit.max(1));
+        self.take_features(sequences).await?;
         let before = self.past.clone();
         let mut stages = Vec::new();
         for ranges in &parts {
@@ -67,7 +71,9 @@ impl Session {
                 Ok(more) => merge_rows(&mut stages, more, rows),
                 Err(error) => {
                     // What is in the cache beyond `past` is never read.
-                    self.past = before;
+                    for (b, past) in before.into_iter().enumerate() {
+                        self.truncate(b, past);
+                    }
                     return Err(error);
                 }
             }
@@ -96,13 +102,20 @@ impl Session {
         let key = format!("prefill {shape:?} {taps:?}");
         self.programs.prepare(&device, &mut self.store, &key, graph).await?;
         self.write_prompt(part)?;
+        self.write_sight(part)?;
         self.write_sampling(&part.sequences, settings, seen).await?;
         self.programs.prepare(&device, &mut self.store, &key, graph).await?;
         let program = self.programs.newest()?;
         program.run(&device, &self.options.run).await?;
         let stages = read_taps(&device, program, &self.store, &self.programs.pool, &taps).await?;
-        for (past, sequence) in self.past.iter_mut().zip(&part.sequences) {
-            *past += sequence.ids.len();
+        for (b, sequence) in part.sequences.iter().enumerate() {
+            self.past[b] += sequence.ids.len();
+            let places = self.places(b, sequence);
+            let mut next = self.next_position(b);
+            self.next[b].extend(places.into_iter().map(|place| {
+                next = place.into_iter().fold(next, |next, p| next.max(p + 1));
+                next
+            }));
         }
         Ok(stages)
     }
@@ -115,7 +128,20 @@ impl Session {
             cache: (self.options.batch, self.options.context),
             max_new: self.options.max_new,
             all_logits,
+            cross_rows: self.cross_state.rows,
         }
+    }
+
+    /// The rotary position of the next token of a sequence.
+    fn next_position(&self, b: usize) -> u32 {
+        self.next[b].last().copied().unwrap_or(0)
+    }
+
+    /// Rotary positions of a sequence's new tokens.
+    fn places(&self, b: usize, sequence: &Sequence) -> Vec<[u32; 3]> {
+        let first = self.next_position(b);
+        let own = || (first..).take(sequence.ids.len()).map(|p| [p; 3]).collect();
+        sequence.positions.clone().unwrap_or_else(own)
     }
 
     fn check_prompt(&self, sequences: &[Sequence]) -> Result<()> {
@@ -123,6 +149,7 @@ impl Session {
             let reason = format!("{} for a session of {}", sequences.len(), self.options.batch);
             return Err(Error::argument("prompts", reason));
         }
+        self.check_sight(sequences)?;
         let slots: usize = sequences.iter().map(|s| s.pictures.len()).sum();
         if slots != 0 && slots != self.feature_rows {
             let reason = format!("{slots} picture tokens for {} feature rows", self.feature_rows);
@@ -135,6 +162,12 @@ impl Session {
             }
             if tokens > self.options.context {
                 return Err(Error::PromptTooLong { tokens, context: self.options.context });
+            }
+            let Some(positions) = &sequence.positions else { continue };
+            let inside = positions.iter().flatten().all(|p| (*p as usize) < self.options.context);
+            if positions.len() != sequence.ids.len() || !inside {
+                let reason = format!("are not {} below {}", sequence.ids.len(), self.options.context);
+                return Err(Error::argument("positions", reason));
             }
         }
         Ok(())
@@ -150,7 +183,7 @@ impl Session {
             let (start, past, n) = (ids.len() as u32, self.past[b], sequence.ids.len());
             let base = b * self.options.context;
             ids.extend(&sequence.ids);
-            positions.extend((past..past + n).map(|p| p as u32));
+            positions.extend(self.places(b, sequence));
             slots.extend((past..past + n).map(|p| (base + p) as u32));
             spans.extend([start, n as u32, base as u32, (past + n) as u32]);
             last.push(start + n as u32 - 1);
@@ -160,6 +193,9 @@ impl Session {
             }
         }
         self.write(names::IDS, &ids)?;
+        let axes = if self.model.spec.decoder.as_ref().is_some_and(|d| d.rope.sections.is_some()) { 3 } else { 1 };
+        let positions: Vec<u32> =
+            (0..axes).flat_map(|axis| positions.iter().map(move |p: &[u32; 3]| p[axis])).collect();
         self.write(names::POSITIONS, &positions)?;
         self.write(names::SLOTS, &slots)?;
         self.write(names::SPANS, &spans)?;
@@ -187,7 +223,8 @@ impl Session {
         let (mut position, mut len, mut slot) = (Vec::new(), Vec::new(), Vec::new());
         for (b, sequence) in sequences.iter().enumerate() {
             let end = self.past[b] + sequence.ids.len();
-            position.push(end as u32 - 1);
+            let largest = self.places(b, sequence).into_iter().flatten().max().unwrap_or(0);
+            position.push(largest.max(self.next_position(b).saturating_sub(1)));
             len.push(end as u32);
             slot.push((b * context + end - 1) as u32);
         }
@@ -248,9 +285,10 @@ impl Session {
             return Err(Error::PromptTooLong { tokens: self.options.context + 1, context: self.options.context });
         }
         let cache = (self.options.batch, self.options.context);
-        let heads = model.spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.attention.heads);
+        let heads = model.spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.heads());
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
-        let shape = DecodeShape { cache, max_new: self.options.max_new, splits };
+        let cross_rows = self.cross_state.rows;
+        let shape = DecodeShape { cache, max_new: self.options.max_new, splits, cross_rows };
         let graph = || decode_graph(&model.spec, &shape, model.compute, model.kv);
         if self.flying.len() >= IN_FLIGHT {
             return Err(Error::argument("decode", format!("{IN_FLIGHT} steps are in flight; take one with `arrived`")));
@@ -260,7 +298,8 @@ impl Session {
         }
         let chosen = trimmed(self.store.slice(names::CHOSEN)?, cache.0);
         let logprob = trimmed(self.store.slice(names::LOGPROB)?, cache.0);
-        self.programs.prepare(&device, &mut self.store, "decode", graph).await?;
+        self.programs.prepare(&device, &mut self.store, &format!("decode {cross_rows}"), graph).await?;
+        self.write_step_sight()?;
         let program = self.programs.newest()?;
         let staging = self.staging[0].clone();
         let second = Slice { offset: 4 * cache.0 as u64, ..staging.clone() };
@@ -271,8 +310,12 @@ impl Session {
         })?;
         self.staging.rotate_left(1);
         self.flying.push_back((device.begin_read(staging.buffer, 8 * cache.0 as u64), submission));
-        for past in &mut self.past {
-            *past = (*past + 1).min(self.options.context);
+        for b in 0..self.past.len() {
+            if self.past[b] < self.options.context {
+                self.past[b] += 1;
+                let next = self.next_position(b) + 1;
+                self.next[b].push(next);
+            }
         }
         Ok(())
     }

@@ -160,6 +160,30 @@ impl Session {
         Ok(())
     }
 
+    /// Takes features \[rows, width of the decoder\] from the host for the next prefill.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for values that are no whole rows, [`Error::Unsupported`] without a decoder.
+    pub async fn set_features(&mut self, values: &[f32]) -> Result<()> {
+        let (device, compute) = (self.device(), self.model.compute);
+        let width = self.model.spec.decoder.as_ref().map(|d| d.width);
+        let width = width.ok_or_else(|| Error::unsupported("features", "the model has no decoder"))?;
+        if values.is_empty() || !values.len().is_multiple_of(width) {
+            return Err(Error::argument("features", format!("{} values are no rows of {width}", values.len())));
+        }
+        let ty = TensorType::new(compute, &[values.len() / width, width]);
+        self.store.ensure(&device, names::FEATURES, &ty).await?;
+        match compute {
+            DType::F16 => {
+                let bits: Vec<half::f16> = values.iter().map(|v| half::f16::from_f32(*v)).collect();
+                self.store.write(&device, names::FEATURES, bytemuck::cast_slice(&bits))?;
+            }
+            _ => self.store.write(&device, names::FEATURES, bytemuck::cast_slice(values))?,
+        }
+        self.feature_rows = ty.rows();
+        Ok(())
+    }
+
     /// Rows of features that wait for a prefill.
     pub fn feature_rows(&self) -> usize {
         self.feature_rows

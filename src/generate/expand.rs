@@ -15,6 +15,10 @@ pub(super) struct Placed {
     pub len: usize,
     /// Of these, counted from the first, those that take the next feature rows, ascending.
     pub rows: Vec<usize>,
+    /// (times, rows, columns) of its features, where their places are positions.
+    pub grid: [usize; 3],
+    /// Tiles that it fills, where a decoder attends to them.
+    pub tiles: usize,
 }
 
 impl Placed {
@@ -54,6 +58,12 @@ pub(super) fn expand(
 ) -> Result<(Placed, Joint)> {
     let token =
         model.spec.image_token.ok_or_else(|| Error::unsupported("a picture", "the model has no token for it"))?;
+    let (grid, tiles) = (grid(model, picture), picture.inputs.len());
+    if model.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some()) {
+        // Its features stand beside the prompt.
+        ids.push(token);
+        return Ok((Placed { first: ids.len() - 1, len: 1, rows: Vec::new(), grid, tiles }, Joint::default()));
+    }
     let pieces = pieces(&picture.plan.order);
     let (mut own, mut rows, mut at) = (Vec::new(), Vec::new(), 0);
     while at < pieces.len() {
@@ -70,11 +80,19 @@ pub(super) fn expand(
     }
     let first = own.first().copied().filter(|id| *id != token);
     let skip = usize::from(model.spec.merge_marks && first.is_some() && first == joint.last);
-    let placed =
-        Placed { first: ids.len(), len: own.len() - skip, rows: rows.into_iter().map(|row| row - skip).collect() };
+    let rows = rows.into_iter().map(|row| row - skip).collect();
+    let placed = Placed { first: ids.len(), len: own.len() - skip, rows, grid, tiles };
     let last = own.last().copied().filter(|id| *id != token);
     ids.extend(own.into_iter().skip(skip));
     Ok((placed, Joint { last }))
+}
+
+/// (times, rows, columns) of the features of a picture that is one input: squares of its patches.
+fn grid(model: &Model, picture: &Pixels) -> [usize; 3] {
+    let (Some(tower), [input]) = (&model.spec.vision, picture.inputs.as_slice()) else { return [1, 0, 0] };
+    let (width, height) = input.size();
+    let (rows, cols) = tower.grid((height as usize, width as usize));
+    [1, rows / tower.order.merge.max(1), cols / tower.order.merge.max(1)]
 }
 
 /// Feature rows (learned vectors among them) and marks in their order.

@@ -2,6 +2,10 @@
 //! Knows no family; the maths is in the programs.
 
 mod answer;
+mod cache;
+#[cfg(feature = "disk-cache")]
+mod cache_files;
+mod cross;
 mod decoding;
 mod encoding;
 mod expand;
@@ -20,6 +24,7 @@ mod stages;
 mod synthetic;
 
 pub use answer::{Answer, Finish, Timings};
+pub use cache::{CacheCounts, PictureCache, PictureKey};
 pub use load::{LoadOptions, load_weights};
 pub use model::{Model, ModelFiles, OpenModel};
 pub use pictures::{PictureSource, Pixels};

@@ -1,5 +1,6 @@
 //! A model: its files read, its checkpoint checked, its weights on a device.
 
+use super::cache::fingerprint;
 use super::load::{LoadOptions, load_weights};
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::gpu::Device;
@@ -7,8 +8,8 @@ use crate::graph::{Graph, Store};
 use crate::image::tiles::{CheckpointFiles, Processor};
 use crate::kernels::TensorType;
 use crate::models::{
-    Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, decode_graph, encode_graph, features_graph,
-    read_spec, score_graph, text_graph,
+    Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, cross_graph, decode_graph, encode_graph,
+    features_graph, read_spec, score_graph, text_graph,
 };
 use crate::text::{ChatTemplate, TemplateSources, Tokenizer};
 use crate::{DType, Error, Result};
@@ -170,6 +171,8 @@ pub struct Model {
     pub compute: DType,
     /// Type of the cache.
     pub kv: DType,
+    /// Tells its features from those of other models, for caches of encoded pictures.
+    pub(super) fingerprint: Option<[u8; 32]>,
 }
 
 impl Model {
@@ -194,8 +197,17 @@ impl Model {
         let wanted = weight_list(&spec, open.compute, open.kv)?;
         let mut weights = Store::new();
         load_weights(device, &checkpoint, &wanted, &mut weights, load).await?;
-        Ok(Self { files: read, spec, device: device.clone(), weights, compute: open.compute, kv: open.kv })
+        let fingerprint = fingerprint(&checkpoint, &read.config, &picture_weights(&spec, open.compute)?).await?;
+        let (device, compute, kv) = (device.clone(), open.compute, open.kv);
+        Ok(Self { files: read, spec, device, weights, compute, kv, fingerprint })
     }
+}
+
+/// Names of the weights that pictures go through.
+fn picture_weights(spec: &Spec, compute: DType) -> Result<Vec<String>> {
+    let Some(tower) = &spec.vision else { return Ok(Vec::new()) };
+    let graph = encode_graph(spec, &TowerInputs::same((tower.image_size, tower.image_size), 1), true, compute)?;
+    Ok(graph.weights().map(|(name, _)| name.to_owned()).collect())
 }
 
 /// Weights of all programs of a model, each once.
@@ -214,8 +226,13 @@ pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<
     if spec.contrast.is_some() {
         graphs.push(score_graph(spec, 1, 1, compute)?);
     }
-    if spec.decoder.is_some() {
-        graphs.push(decode_graph(spec, &DecodeShape { cache: (1, 8), max_new: 1, splits: 1 }, compute, kv)?);
+    if let Some(decoder) = &spec.decoder {
+        let cross_rows = decoder.cross.map_or(0, |cross| cross.tile_rows);
+        if cross_rows > 0 {
+            graphs.push(cross_graph(spec, cross_rows, (1, cross_rows), compute, kv)?);
+        }
+        let shape = DecodeShape { cache: (1, 8), max_new: 1, splits: 1, cross_rows };
+        graphs.push(decode_graph(spec, &shape, compute, kv)?);
     }
     let mut list: Vec<(String, TensorType)> = Vec::new();
     let mut seen = std::collections::HashSet::new();

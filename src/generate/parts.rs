@@ -1,7 +1,8 @@
 //! Dividing work that would not fit one binding: pictures into groups, prompts into parts. Pure functions, used by
 //! sessions and by plans alike.
 
-use crate::models::{Decoder, Spec, TowerInputs};
+use crate::blocks::Layer;
+use crate::models::{Decoder, Positions, Spec, TowerInputs, VisionTower};
 use crate::{Caps, DType};
 use std::ops::Range;
 
@@ -19,22 +20,36 @@ pub(super) fn groups(spec: &Spec, caps: &Caps, inputs: &TowerInputs, compute: DT
         cell * rows.max((tower.patch.channels * height * across) as u64)
     };
     let (mut groups, mut sum) = (Vec::<Range<usize>>::new(), 0);
-    for (i, size) in inputs.sizes.iter().enumerate() {
-        match groups.last_mut().filter(|_| sum + work(size) <= largest(caps)) {
-            Some(group) => group.end = i + 1,
+    for unit in units(tower, inputs) {
+        let mut own: u64 = inputs.sizes[unit.clone()].iter().map(work).sum();
+        if let Positions::Tiled(tiled) = &tower.positions {
+            // Tiles that a picture does not fill take part, and each tile is filled up with a few rows.
+            let rows = tiled.tiles * tiled.tokens.next_multiple_of(8);
+            own = own.max(cell.saturating_mul(rows as u64).saturating_mul(width as u64));
+        }
+        match groups.last_mut().filter(|_| sum + own <= largest(caps)) {
+            Some(group) => group.end = unit.end,
             None => {
-                groups.push(i..i + 1);
+                groups.push(unit);
                 sum = 0;
             }
         }
-        sum += work(size);
+        sum += own;
     }
     groups
 }
 
+/// What has to go through the tower at once: an input; a picture whose tiles see each other.
+fn units(tower: &VisionTower, inputs: &TowerInputs) -> Vec<Range<usize>> {
+    match tower.positions {
+        Positions::Tiled(_) => inputs.pictures(),
+        _ => (0..inputs.sizes.len()).map(|i| i..i + 1).collect(),
+    }
+}
+
 /// Tokens that the decoder can take at once within the device's largest binding.
 pub(super) fn prompt_rows(decoder: &Decoder, caps: &Caps, compute: DType, all_logits: bool) -> usize {
-    let widest = decoder.layers.iter().map(|l| l.qkv.n.max(l.gate_up.n)).max().unwrap_or(1).max(decoder.width);
+    let widest = decoder.layers.iter().map(Layer::widest).max().unwrap_or(1).max(decoder.width);
     let widest = if all_logits { widest.max(decoder.vocab) } else { widest };
     (largest(caps) / (widest * compute.size()).max(1) as u64).max(1) as usize
 }

@@ -449,16 +449,16 @@ impl<'w> Walk<'w> {
         for ranges in prompt_parts(&lens, fit) {
             let lens = ranges.iter().map(ExactSizeIterator::len).collect();
             let (max_new, all_logits) = (request.max_new, false);
-            let shape = PrefillShape { lens, feature_rows: self.image_rows, cache, max_new, all_logits };
+            let shape = PrefillShape { lens, feature_rows: self.image_rows, cache, max_new, all_logits, cross_rows: 0 };
             let tight = prefill(&PrefillShape { cache: (cache.0, tokens), ..shape.clone() })?;
             let cost = self.program("prefill", prefill(&shape)?, Some(tight), 1)?.cost();
             self.stage("llm", cost);
         }
         self.memory.passing(4 * cache.0 as u64);
-        let heads = spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.attention.heads);
+        let heads = spec.decoder.as_ref().and_then(|d| d.layers.first()).map_or(1, |l| l.heads());
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
         let decode = |cache| {
-            let shape = DecodeShape { cache, max_new: request.max_new, splits };
+            let shape = DecodeShape { cache, max_new: request.max_new, splits, cross_rows: 0 };
             decode_graph(spec, &shape, request.compute, request.kv)
         };
         // Four readback buffers for tokens in flight.

@@ -9,7 +9,7 @@ use super::pictures::{Pixels, tower_inputs};
 use super::{Model, PictureSource, Sequence};
 use crate::image::Policy;
 use crate::image::tiles::Wish;
-use crate::models::{Assembly, PromptForm};
+use crate::models::{Assembly, Decoder, PromptForm, grid_positions, tile_sight};
 use crate::text::{ChatTemplate, Content, Message, Part, Prompt, RenderOptions, Segment, Tokenizer};
 use crate::{Error, Result};
 
@@ -82,17 +82,30 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// Of these tokens, how many the cache holds already: at most all but one, never half a picture.
-    pub fn kept(&self, cached: &[u32]) -> usize {
+    pub fn kept(&self, cached: &[u32], decoder: Option<&Decoder>) -> usize {
         let same = self.ids.iter().zip(cached).take_while(|(a, b)| a == b).count();
         let same = same.min(self.ids.len().saturating_sub(1));
         let inside = self.pictures.iter().find(|p| p.first < same && same < p.first + p.len);
-        inside.map_or(same, |p| p.first)
+        let kept = inside.map_or(same, |p| p.first);
+        // Features that stand beside a prompt are those of all pictures, or none.
+        let (old, new) = (self.pictures.iter().any(|p| p.first < kept), self.pictures.iter().any(|p| p.first >= kept));
+        let beside = decoder.is_some_and(|decoder| decoder.cross.is_some());
+        if beside && old && new { 0 } else { kept }
     }
     /// The tokens behind the first `kept`, and the number of pictures before them.
-    pub fn after(&self, kept: usize) -> (Sequence, usize) {
+    pub fn after(&self, kept: usize, decoder: Option<&Decoder>) -> (Sequence, usize) {
         let before = self.pictures.iter().take_while(|p| p.first < kept).count();
         let rows = self.pictures.iter().skip(before).flat_map(Placed::positions);
-        (Sequence { ids: self.ids[kept..].to_vec(), pictures: rows.map(|row| row - kept).collect() }, before)
+        let mut sequence = Sequence::new(self.ids[kept..].to_vec(), rows.map(|row| row - kept).collect());
+        if decoder.is_some_and(|decoder| decoder.rope.sections.is_some()) {
+            let grids: Vec<_> = self.pictures.iter().map(|p| (p.first, p.grid)).collect();
+            sequence.positions = Some(grid_positions(0, self.ids.len(), &grids).split_off(kept));
+        }
+        if let Some(cross) = decoder.and_then(|decoder| decoder.cross).filter(|_| before < self.pictures.len()) {
+            let tiles: Vec<_> = self.pictures[before..].iter().map(|p| (p.first - kept, p.tiles)).collect();
+            sequence.sight = Some(tile_sight(self.ids.len() - kept, &tiles, cross.tiles));
+        }
+        (sequence, before)
     }
 }
 
@@ -123,7 +136,12 @@ impl Model {
 
     /// Tokens that a picture takes in a prompt: feature rows, and the marks between them.
     pub fn picture_rows(&self, picture: &Pixels) -> usize {
-        if self.spec.connector.is_some() { picture.plan.tokens.total as usize } else { 0 }
+        let beside = self.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some());
+        match self.spec.connector {
+            None => 0,
+            Some(_) if beside => 1,
+            Some(_) => picture.plan.tokens.total as usize,
+        }
     }
 
     /// Rows that a prefill takes for these pictures, learned vectors included.
@@ -142,7 +160,7 @@ impl Model {
     pub fn sequence(&self, prompt: &str, pictures: &[Pixels], special: bool) -> Result<Sequence> {
         let pictures: Vec<&Pixels> = pictures.iter().collect();
         let tokens = Writer::new(self)?.tokens(&Prompt::trusted(prompt), special, &pictures)?;
-        Ok(tokens.after(0).0)
+        Ok(tokens.after(0, self.spec.decoder.as_ref()).0)
     }
 
     /// Tokens of the prompt that a request begins a conversation with, picture rows included.
@@ -391,13 +409,14 @@ mod tests {
 
     #[test]
     fn the_cache_keeps_the_common_prefix() {
-        let placed = |first| Placed { first, len: 3, rows: vec![0, 2] };
+        let placed = |first| Placed { first, len: 3, rows: vec![0, 2], grid: [1, 1, 2], tiles: 1 };
         let tokens = Tokens { ids: vec![1, 9, 8, 9, 5, 9, 8, 9, 6], pictures: vec![placed(1), placed(5)] };
-        assert_eq!(tokens.kept(&[]), 0);
-        assert_eq!(tokens.kept(&[1, 9, 8, 9, 5]), 5);
-        assert_eq!(tokens.kept(&[1, 9, 8, 9, 5, 9, 7]), 5, "half a picture is none");
-        assert_eq!(tokens.kept(&tokens.ids), 8, "one token is left to run");
-        let (rest, before) = tokens.after(5);
+        let kept = |cached: &[u32]| tokens.kept(cached, None);
+        assert_eq!(kept(&[]), 0);
+        assert_eq!(kept(&[1, 9, 8, 9, 5]), 5);
+        assert_eq!(kept(&[1, 9, 8, 9, 5, 9, 7]), 5, "half a picture is none");
+        assert_eq!(kept(&tokens.ids), 8, "one token is left to run");
+        let (rest, before) = tokens.after(5, None);
         assert_eq!((rest.ids.as_slice(), rest.pictures.as_slice(), before), (&[9, 8, 9, 6][..], &[0, 2][..], 1));
     }
 }

@@ -1,10 +1,12 @@
 //! A session: programs, caches and state of one conversation or batch over a shared model.
 
+use super::cross::CrossState;
 use super::prompt::History;
-use super::{Model, Programs};
+use super::{Model, PictureCache, Programs};
 use crate::Result;
 use crate::gpu::{Cancel, Device, Reading, Slice, SubmissionIndex};
 use crate::graph::{FuseOptions, RunOptions, Store};
+use crate::models::Sight;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -24,11 +26,21 @@ pub struct SessionOptions {
     /// Most tokens of a prompt that go through the decoder at once; `None`: as many as fit a binding, which is what
     /// [`super::plan_memory`] reckons with. Fewer take less memory and more time.
     pub prompt_rows: Option<usize>,
+    /// Where encoded pictures are kept to be asked about again; sessions may share it.
+    pub pictures: Option<Arc<PictureCache>>,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { batch: 1, context: 2048, max_new: 256, run: RunOptions::default(), fuse: true, prompt_rows: None }
+        Self {
+            batch: 1,
+            context: 2048,
+            max_new: 256,
+            run: RunOptions::default(),
+            fuse: true,
+            prompt_rows: None,
+            pictures: None,
+        }
     }
 }
 
@@ -39,6 +51,19 @@ pub struct Sequence {
     pub ids: Vec<u32>,
     /// Positions in `ids` that take the next feature rows, ascending.
     pub pictures: Vec<usize>,
+    /// Rotary positions (time, row, column) of the tokens, below the session's context; `None`: all three count on from
+    /// the largest so far.
+    pub positions: Option<Vec<[u32; 3]>>,
+    /// What the tokens see of features that stand beside the prompt (cross-attention); `None`: what the last token of
+    /// the sequence sees.
+    pub sight: Option<Sight>,
+}
+
+impl Sequence {
+    /// Tokens with feature rows among them, at positions that count on.
+    pub fn new(ids: Vec<u32>, pictures: Vec<usize>) -> Self {
+        Self { ids, pictures, ..Self::default() }
+    }
 }
 
 /// Results of one decode step.
@@ -60,7 +85,10 @@ pub struct Session {
     pub(super) programs: Programs,
     /// Tokens of every sequence that are in the cache.
     pub(super) past: Vec<usize>,
+    /// The rotary position that follows each token in the cache, by sequence.
+    pub(super) next: Vec<Vec<u32>>,
     pub(super) feature_rows: usize,
+    pub(super) cross_state: CrossState,
     /// Whether the rotary table of this context is on the device.
     pub(super) rotary: bool,
     pub(super) staging: Vec<Slice>,
@@ -80,7 +108,21 @@ impl Session {
         let past = vec![0; options.batch];
         let histories = vec![History::default(); options.batch];
         let (staging, flying) = (Vec::new(), VecDeque::new());
-        Self { model, options, store, programs, past, feature_rows: 0, rotary: false, staging, flying, histories }
+        let (next, cross_state) = (vec![Vec::new(); options.batch], CrossState::default());
+        Self {
+            model,
+            options,
+            store,
+            programs,
+            past,
+            next,
+            feature_rows: 0,
+            cross_state,
+            rotary: false,
+            staging,
+            flying,
+            histories,
+        }
     }
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
@@ -97,7 +139,9 @@ impl Session {
     /// Forgets the conversation; the buffers stay.
     pub fn reset(&mut self) {
         self.past.fill(0);
+        self.next.fill(Vec::new());
         self.feature_rows = 0;
+        self.cross_state = CrossState::default();
         // Their readbacks may still be mapped: the next step takes new ones.
         self.flying.clear();
         self.staging.clear();
@@ -111,6 +155,7 @@ impl Session {
     pub fn truncate(&mut self, sequence: usize, past: usize) {
         if let Some(own) = self.past.get_mut(sequence) {
             *own = past.min(*own);
+            self.next[sequence].truncate(*own);
         }
     }
     /// Waits for the decode steps in flight and forgets their tokens.

@@ -37,6 +37,15 @@ enum Order {
         /// Neighbouring elements that stay together.
         run: usize,
     },
+    /// One number: the hyperbolic tangent of it.
+    Gate,
+    /// Stored \[rows * channels, frames, run\], read \[rows * channels, run\], each the sum of its frames.
+    Summed {
+        /// Frames.
+        frames: usize,
+        /// Elements of a frame.
+        run: usize,
+    },
 }
 
 /// Rows of a weight in panels; elements of any other.
@@ -64,8 +73,8 @@ pub(super) fn sources<'c>(checkpoint: &'c Checkpoint, name: &str, ty: &TensorTyp
 fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, usize)) -> Result<Source<'c>> {
     let name = match part {
         Part::Zeros(rows) => return Ok(Source { rows, tensor: None }),
-        Part::Tensor(name) | Part::Transposed(name) => name,
-        Part::Rows { name, .. } | Part::Sorted { name, .. } => name,
+        Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => name,
+        Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => name,
     };
     let entry = checkpoint.entry(name)?;
     let refuse = || wrong(name, entry, &[rows, cols]);
@@ -91,7 +100,19 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
             let groups = stored / group.ok_or_else(refuse)?;
             (entry.elements(), Order::Sorted { groups, parts, run: unit * width })
         }
+        Part::Frames(_) => {
+            let [_, _, frames, height, width] = entry.shape[..] else { return Err(refuse()) };
+            let elements = entry.elements().checked_div(frames).ok_or_else(refuse)?;
+            (elements, Order::Summed { frames, run: height * width })
+        }
+        Part::Gate { count, .. } if entry.elements() == 1 && cols == 1 => (count, Order::Gate),
+        Part::Gate { .. } => return Err(wrong(name, entry, &[1])),
         _ => (entry.elements(), Order::Straight(0)),
+    };
+    let width = match part {
+        Part::Flat(_) => cols,
+        Part::Frames(_) => elements / stored.max(1),
+        _ => width,
     };
     let own = if cols == 1 { elements } else { elements / width.max(1) };
     let own = if matches!(order, Order::Transposed { .. }) { elements / cols.max(1) } else { own };
@@ -115,6 +136,11 @@ impl Source<'_> {
     pub(super) async fn read(&self, checkpoint: &Checkpoint, first: usize, values: &mut [f32]) -> Result<()> {
         match self.tensor {
             None => values.fill(0.0),
+            Some((entry, Order::Gate)) => {
+                let mut gate = [0f32];
+                checkpoint.read_f32(entry, 0, &mut gate).await?;
+                values.fill(gate[0].tanh());
+            }
             Some((entry, Order::Straight(start))) => checkpoint.read_f32(entry, start + first, values).await?,
             Some((entry, Order::Sorted { groups, parts, run })) => {
                 let mut at = 0;
@@ -127,6 +153,9 @@ impl Source<'_> {
                     at += count;
                 }
             }
+            Some((entry, Order::Summed { frames, run })) => {
+                sum(checkpoint, entry, (frames, run), first, values).await?
+            }
             Some((entry, Order::Transposed { rows, cols })) => {
                 let row = first / cols.max(1);
                 transpose(checkpoint, entry, (rows, cols), row, values).await?;
@@ -134,6 +163,28 @@ impl Source<'_> {
         }
         Ok(())
     }
+}
+
+/// Elements from `first` on of a tensor \[.., frames, run\] summed over its frames.
+async fn sum(
+    checkpoint: &Checkpoint,
+    entry: &TensorEntry,
+    (frames, run): (usize, usize),
+    first: usize,
+    values: &mut [f32],
+) -> Result<()> {
+    let (mut frame, mut at) = (vec![0f32; run], 0);
+    while at < values.len() {
+        let (of, inside) = ((first + at) / run, (first + at) % run);
+        let count = (run - inside).min(values.len() - at);
+        values[at..at + count].fill(0.0);
+        for i in 0..frames {
+            checkpoint.read_f32(entry, (of * frames + i) * run + inside, &mut frame[..count]).await?;
+            values[at..at + count].iter_mut().zip(&frame).for_each(|(sum, value)| *sum += value);
+        }
+        at += count;
+    }
+    Ok(())
 }
 
 /// Rows from `first` on of the transpose \[rows, cols\] of a tensor.
@@ -166,13 +217,15 @@ mod tests {
     use crate::checkpoint::{MemoryFile, TensorBytes, encode_safetensors};
     use std::sync::Arc;
 
-    /// A checkpoint with `w` \[12, 2\] of 0, 1, 2, .. and `b` \[12\] of 100, 101, ..
+    /// A checkpoint with `w` \[12, 2\] of 0, 1, 2, .. and `b` \[12\] of 100, 101, ..; `c` is `w` as \[2, 3, 2, 1, 2\], `g` is 0.5.
     fn checkpoint() -> Checkpoint {
         let w: Vec<f32> = (0..24).map(|i| i as f32).collect();
         let b: Vec<f32> = (0..12).map(|i| 100.0 + i as f32).collect();
         let tensors = [
             TensorBytes { name: "w", dtype: DType::F32, shape: &[12, 2], bytes: bytemuck::cast_slice(&w) },
             TensorBytes { name: "b", dtype: DType::F32, shape: &[12], bytes: bytemuck::cast_slice(&b) },
+            TensorBytes { name: "c", dtype: DType::F32, shape: &[2, 3, 2, 1, 2], bytes: bytemuck::cast_slice(&w) },
+            TensorBytes { name: "g", dtype: DType::F32, shape: &[1], bytes: bytemuck::cast_slice(&[0.5f32]) },
         ];
         let bytes = encode_safetensors(&tensors, &Default::default()).unwrap();
         pollster::block_on(Checkpoint::of_file(Arc::new(MemoryFile::new("memory", bytes)))).unwrap()
@@ -210,6 +263,17 @@ mod tests {
             assert_eq!(transposed[..12], [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 22.0]);
             assert_eq!(transposed[12..14], [1.0, 3.0]);
             assert_eq!(read("rows(w,11,1)", &TensorType::f32(&[2]), step), [22.0, 23.0]);
+            assert_eq!(
+                read("flat(w)+zeros(1)", &panels(5, 6), step)[18..],
+                [18.0, 19.0, 20.0, 21.0, 22.0, 23.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+            );
+            assert_eq!(
+                read("gate(g,3)+zeros(1)", &TensorType::f32(&[4]), step),
+                [0.5f32.tanh(), 0.5f32.tanh(), 0.5f32.tanh(), 0.0]
+            );
+            // 0 + 2 and 1 + 3, then 4 + 6 and 5 + 7, ..
+            let summed: Vec<f32> = (0..6).flat_map(|i| [8 * i + 2, 8 * i + 4]).map(|v| v as f32).collect();
+            assert_eq!(read("frames(c)", &panels(2, 6), step), summed);
         }
     }
 
@@ -232,5 +296,10 @@ mod tests {
         refused("w", panels(12, 3));
         refused("w+zeros(18446744073709551615)", panels(12, 2));
         refused("zeros(3)", TensorType::f32(&[2]));
+        refused("flat(w)", panels(5, 5));
+        refused("gate(b,3)", TensorType::f32(&[3]));
+        refused("gate(g,3)", panels(3, 2));
+        refused("frames(w)", panels(12, 2));
+        refused("frames(c)", panels(2, 12));
     }
 }

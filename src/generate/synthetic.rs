@@ -45,7 +45,15 @@ pub async fn random_model(device: &Device, config: Config, weights: DType, seed:
     device.flush().await?;
     let image_text = "<image>".to_owned();
     let files = ModelFiles { config, generation: None, tokenizer: None, template: None, processor: None, image_text };
-    Ok(Model { files, spec, device: device.clone(), weights: store, compute: DType::F32, kv: DType::F32 })
+    Ok(Model {
+        files,
+        spec,
+        device: device.clone(),
+        weights: store,
+        compute: DType::F32,
+        kv: DType::F32,
+        fingerprint: None,
+    })
 }
 
 /// Bytes of `count` elements from element `first` of a chunk of `rows` rows.

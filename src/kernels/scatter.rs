@@ -25,8 +25,8 @@ pub enum Combine {
 
 /// `x` \[batches, picks, cols\], `index` u32, `y` \[batches, rows, cols\] -> `y`, updated in place: for every `k` in order
 /// `y[b, number of (b, k, c), c]` is combined with `x[b, k, c]`. A number beyond the rows is skipped; the same number
-/// may come several times, and every run adds in the same order. Sums and products are made in the type of `y`.
-/// Replacing moves bits.
+/// may come several times, and every run adds in the same order. Sums and products are made in the type of `y`,
+/// those of whole numbers wrap. Replacing moves bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scatter {
     /// Which rows.

@@ -18,6 +18,12 @@ pub enum Mask {
         /// Added where the flag is 0, instead of hiding.
         off: Option<f32>,
     },
+    /// An input `mask` as for `Flags`, a flag for every run of so many keys: where it is 0 the keys are hidden. Tiles of
+    /// a picture that a token sees as a whole.
+    Runs {
+        /// Keys of a run, at least 1.
+        keys: usize,
+    },
 }
 
 /// What is added to scores, after the cap.
@@ -51,7 +57,7 @@ impl Attention {
         match self.mask {
             Mask::None => {}
             Mask::Keys => names.push("key_mask"),
-            Mask::Flags { .. } => names.push("mask"),
+            Mask::Flags { .. } | Mask::Runs { .. } => names.push("mask"),
         }
         match self.bias {
             ScoreBias::None => {}
@@ -77,6 +83,8 @@ impl Attention {
         require(kernel, reach && self.window != Some(0), || {
             format!("a window of {:?} keys, {:?} ahead, shifted by {}", self.window, self.ahead, self.shift)
         })?;
+        let run = !matches!(self.mask, Mask::Runs { keys } if keys == 0 || u32::try_from(keys).is_err());
+        require(kernel, run, || format!("a mask of {:?}", self.mask))?;
         let capped = self.softcap.is_none_or(|cap| cap.is_finite() && cap > 0.0);
         require(kernel, capped, || format!("a cap of {:?}", self.softcap))?;
         for (name, ty) in names.iter().zip(more) {
@@ -107,6 +115,7 @@ impl Attention {
             Mask::None => "parts/mask_none",
             Mask::Keys => "parts/mask_keys",
             Mask::Flags { .. } => "parts/mask_flags",
+            Mask::Runs { .. } => "parts/mask_runs",
         };
         let score = match self.bias {
             ScoreBias::None => "parts/score_plain",
@@ -120,8 +129,10 @@ impl Attention {
     /// Override values of those roles.
     pub(super) fn sight_overrides(&self) -> Vec<(&'static str, f64)> {
         let mut overrides = vec![("SOFTCAP", f64::from(u8::from(self.softcap.is_some())))];
-        if let Mask::Flags { off } = self.mask {
-            overrides.push(("MASK_HIDES", f64::from(u8::from(off.is_none()))));
+        match self.mask {
+            Mask::Flags { off } => overrides.push(("MASK_HIDES", f64::from(u8::from(off.is_none())))),
+            Mask::Runs { keys } => overrides.push(("MASK_RUN", keys as f64)),
+            Mask::None | Mask::Keys => {}
         }
         overrides
     }
@@ -170,6 +181,9 @@ impl Attention {
         text += &self.softcap.map(|cap| format!(" softcap={cap}")).unwrap_or_default();
         for name in self.sight_inputs() {
             text += &format!(" {name}");
+        }
+        if let Mask::Runs { keys } = self.mask {
+            text += &format!(" by {keys}");
         }
         text
     }

@@ -4,7 +4,9 @@
 
 use super::encode::embed;
 use super::spec::{Decoder, Spec, TextTower};
-use crate::blocks::{EncoderFlow, Flow, KvCache, RopeSpec, decoder_layer, encoder_layer};
+use crate::blocks::{
+    CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, apply_layer, cross_keys, encoder_layer,
+};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Advance, Binary, BinaryOp, EmbedTokens, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
@@ -38,6 +40,13 @@ pub mod names {
     pub const SETTINGS: &str = "decode.settings";
     pub const LOGPROB: &str = "decode.logprob";
     pub const CHOSEN: &str = "decode.chosen";
+    pub const CROSS_SLOTS: &str = "cross.slots";
+    pub const CROSS_SPANS: &str = "cross.spans";
+    pub const CROSS_SIGHT: &str = "cross.sight";
+    pub const CROSS_SEEN: &str = "cross.seen";
+    pub const DECODE_CROSS_SPANS: &str = "decode.cross.spans";
+    pub const DECODE_CROSS_SIGHT: &str = "decode.cross.sight";
+    pub const DECODE_CROSS_SEEN: &str = "decode.cross.seen";
 }
 
 pub(super) fn missing(what: &str, spec: &Spec) -> Error {
@@ -125,6 +134,8 @@ pub struct PrefillShape {
     pub max_new: usize,
     /// Logits of every row, for dumps.
     pub all_logits: bool,
+    /// Feature rows that cross-attention layers have room for, by sequence; 0 leaves the layers out.
+    pub cross_rows: usize,
 }
 
 /// Shape of a decode program.
@@ -136,6 +147,8 @@ pub struct DecodeShape {
     pub max_new: usize,
     /// Parts that the keys are split into.
     pub splits: usize,
+    /// Feature rows that cross-attention layers have room for, by sequence; 0 leaves the layers out.
+    pub cross_rows: usize,
 }
 
 fn decoder_of(spec: &Spec) -> Result<&Decoder> {
@@ -144,9 +157,9 @@ fn decoder_of(spec: &Spec) -> Result<&Decoder> {
 
 /// Prompt rows -> caches, logits of the last rows, first sampled tokens.
 ///
-/// Reads `ids`, `positions`, `slots` u32 \[rows\], `spans` u32 \[sequences, 4\], `last` u32 \[sequences\], the rotary
+/// Reads `ids`, `positions`, `slots` u32 \[rows\] (`positions` \[3, rows\] where tokens have three), `spans` u32 \[sequences, 4\], `last` u32 \[sequences\], the rotary
 /// table, the sampling state, and with pictures [`names::FEATURES`] and `splice` u32 \[rows\] (a row below `rows`
-/// is that token, others are feature rows).
+/// is that token, others are feature rows). A decoder with cross-attention layers reads what [`CrossFlow`] says instead.
 pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DType) -> Result<Graph> {
     let decoder = decoder_of(spec)?;
     let mut g = Graph::new();
@@ -154,7 +167,7 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[rows]));
     let ids = state(&mut g, names::IDS);
     let x = g.scoped("embed", |g| {
-        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.vocab, decoder.width));
+        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.table_rows, decoder.width));
         let tokens = g.apply(EmbedTokens { dtype: compute }, &[ids, table])?;
         if shape.feature_rows == 0 {
             return Ok(tokens);
@@ -165,12 +178,16 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
     })?;
     g.tap(if decoder.stage.is_empty() { "embed" } else { "llm.input" }, x);
     let spans = g.state(names::SPANS, TensorType::u32(&[shape.lens.len(), 4]));
+    let longest = shape.lens.iter().copied().max().unwrap_or(0);
+    let slots = state(&mut g, names::SLOTS);
+    let pair_axis = decoder.rope.pair_axis().map(|axis| g.constant_u32("pair_axis", &[axis.len()], &axis));
+    let axes = if pair_axis.is_some() { 3 } else { 1 };
     let flow = Flow {
-        positions: state(&mut g, names::POSITIONS),
-        slots: state(&mut g, names::SLOTS),
+        positions: g.state(names::POSITIONS, TensorType::u32(&[axes * rows])),
+        pair_axis,
+        slots,
         spans: Some(spans),
-        lens: None,
-        splits: 1,
+        cross: cross_flow(&mut g, decoder, (shape.cache.0, shape.cross_rows), (rows, longest), kv),
         ..flow(&mut g, &decoder.rope, shape.cache, kv)
     };
     let x = decoder_layers(&mut g, decoder, x, &flow)?;
@@ -201,15 +218,15 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType)
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
     let token = state(&mut g, names::TOKEN);
     let x = g.scoped("embed", |g| {
-        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.vocab, decoder.width));
+        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.table_rows, decoder.width));
         g.apply(EmbedTokens { dtype: compute }, &[token, table])
     })?;
     let flow = Flow {
         positions: state(&mut g, names::POSITION),
         slots: state(&mut g, names::SLOT),
-        spans: None,
         lens: Some(state(&mut g, names::LEN)),
         splits: shape.splits,
+        cross: cross_flow(&mut g, decoder, (batch, shape.cross_rows), (batch, 0), kv),
         ..flow(&mut g, &decoder.rope, shape.cache, kv)
     };
     let x = decoder_layers(&mut g, decoder, x, &flow)?;
@@ -226,12 +243,65 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType)
 fn flow(g: &mut Graph, rope: &RopeSpec, cache: (usize, usize), kv: DType) -> Flow {
     let table = g.state(names::ROPE, TensorType::f32(&[cache.1, rope.rotary_dim]));
     let cache = KvCache { batch: cache.0, max_len: cache.1, dtype: kv };
-    Flow { table, positions: table, slots: table, rope: rope.clone(), cache, spans: None, lens: None, splits: 1 }
+    let (positions, slots, rope) = (table, table, rope.clone());
+    Flow { table, positions, pair_axis: None, slots, rope, cache, spans: None, lens: None, splits: 1, cross: None }
+}
+
+/// What cross-attention layers read, with room for so many feature rows of each sequence; `longest` rows of a sequence
+/// in a prefill, 0 in a decode step.
+fn cross_flow(
+    g: &mut Graph,
+    decoder: &Decoder,
+    (batch, cross_rows): (usize, usize),
+    (rows, longest): (usize, usize),
+    kv: DType,
+) -> Option<CrossFlow> {
+    let cache = cross_cache(decoder, batch, cross_rows, kv)?;
+    let [spans, sight, seen] = match longest {
+        0 => [names::DECODE_CROSS_SPANS, names::DECODE_CROSS_SIGHT, names::DECODE_CROSS_SEEN],
+        _ => [names::CROSS_SPANS, names::CROSS_SIGHT, names::CROSS_SEEN],
+    };
+    Some(CrossFlow {
+        spans: g.state(spans, TensorType::u32(&[batch, 4])),
+        sight: g.state(sight, TensorType::u32(&[batch, 1, longest.max(1), cache.tiles()])),
+        seen: g.state(seen, TensorType::u32(&[rows])),
+        cache,
+    })
+}
+
+fn cross_cache(decoder: &Decoder, batch: usize, rows: usize, dtype: DType) -> Option<CrossCache> {
+    let cross = decoder.cross.filter(|_| rows > 0)?;
+    Some(CrossCache { batch, rows, tile: cross.tile_rows, dtype })
+}
+
+/// [`names::FEATURES`] -> keys and values of the cross-attention layers. Reads [`names::CROSS_SLOTS`] u32
+/// \[feature rows\]: where each row goes among those of its sequence.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a decoder without such layers.
+pub fn cross_graph(
+    spec: &Spec,
+    feature_rows: usize,
+    (batch, rows): (usize, usize),
+    compute: DType,
+    kv: DType,
+) -> Result<Graph> {
+    let decoder = decoder_of(spec)?;
+    let cache = cross_cache(decoder, batch, rows, kv).ok_or_else(|| missing("cross-attention", spec))?;
+    let mut g = Graph::new();
+    let features = g.state(names::FEATURES, TensorType::new(compute, &[feature_rows, decoder.width]));
+    let slots = g.state(names::CROSS_SLOTS, TensorType::u32(&[feature_rows]));
+    for (i, layer) in decoder.layers.iter().enumerate() {
+        if let Layer::Cross(layer) = layer {
+            g.scoped(&format!("llm.layer.{i}.keys"), |g| cross_keys(g, layer, i, features, slots, &cache))?;
+        }
+    }
+    Ok(g)
 }
 
 fn decoder_layers(g: &mut Graph, decoder: &Decoder, mut x: ValueId, flow: &Flow) -> Result<ValueId> {
     for (i, layer) in decoder.layers.iter().enumerate() {
-        x = g.scoped(&format!("llm.layer.{i}"), |g| decoder_layer(g, layer, i, x, flow))?;
+        x = g.scoped(&format!("llm.layer.{i}"), |g| apply_layer(g, layer, i, x, flow))?;
         g.tap(&format!("{}layer.{i}", decoder.stage), x);
     }
     Ok(x)

@@ -3,8 +3,9 @@
 use super::assemble::{missing, names};
 use super::inputs::TowerInputs;
 use super::spec::{
-    Bridge, Classifier, Connector, FeatureSelect, HeadRows, Merger, Pooler, Projector, Spec, VisionTower,
+    Bridge, Classifier, Connector, FeatureSelect, HeadRows, Merger, Pooler, Positions, Projector, Spec, VisionTower,
 };
+use super::tiled::tiled_hidden;
 use super::vision::{Hidden, vision_hidden};
 use crate::blocks::{Linear, PatchOrder, Perceiver, gather, mean_rows, splice};
 use crate::graph::{Graph, ValueId};
@@ -28,7 +29,10 @@ pub fn encode_graph(spec: &Spec, inputs: &TowerInputs, all: bool, compute: DType
         (None, Some(Pooler::FirstNormed)) => layers,
         (None, _) => layers + 1,
     };
-    let hidden = g.scoped("vision", |g| vision_hidden(g, tower, inputs, needed, compute))?;
+    let hidden = g.scoped("vision", |g| match &tower.positions {
+        Positions::Tiled(tiled) => tiled_hidden(g, tower, tiled, inputs, compute),
+        _ => vision_hidden(g, tower, inputs, needed, compute),
+    })?;
     if let Some(connector) = &spec.connector {
         let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden))?;
         g.store(features, names::ENCODED);

@@ -2,7 +2,7 @@
 
 use super::assemble::names;
 use super::inputs::{TowerInputs, places};
-use super::spec::Spec;
+use super::spec::{Positions, Spec, VisionTower};
 use crate::blocks::{gather, splice};
 use crate::graph::{Graph, ValueId};
 use crate::image::Sampling;
@@ -39,6 +39,11 @@ impl Assembly {
     /// [`Error::Unsupported`] for a learned vector that the model lacks and for a plan whose counts are not those of
     /// the model's connector.
     pub fn new(spec: &Spec, inputs: &TowerInputs) -> Result<Self> {
+        if let Some(VisionTower { positions: Positions::Tiled(tiled), .. }) = &spec.vision {
+            // The decoder sees them by tile, those of tiles that a picture does not fill among them.
+            let rows = inputs.pictures().len() * tiled.tiles * tiled.tokens;
+            return Ok(Self { features: rows, sources: (0..rows).map(Source::Row).collect() });
+        }
         let counts = inputs.features(spec)?;
         let mut rows = Vec::new();
         for count in &counts {

@@ -6,16 +6,21 @@ mod encode;
 pub mod families;
 mod features;
 mod inputs;
+mod places;
 mod spec;
+mod tiled;
 mod vision;
 
-pub use assemble::{DecodeShape, PrefillShape, decode_graph, names, prefill_graph, score_graph, text_graph};
+pub use assemble::{
+    DecodeShape, PrefillShape, cross_graph, decode_graph, names, prefill_graph, score_graph, text_graph,
+};
 pub use encode::encode_graph;
 pub use families::{FAMILIES, Family, read_spec};
 pub use features::{Assembly, features_graph};
 pub use inputs::{TowerInputs, inputs_of};
+pub use places::{Sight, grid_positions, tile_sight};
 pub use spec::{
-    Bridge, ClassHead, Classifier, Connector, Contrast, Decoder, Dtypes, FeatureSelect, HeadRows, Merger, Pooler,
-    Pooling, Positions, Projector, PromptForm, Spec, TextTower, UniformDtype, VisionTower,
+    Bridge, ClassHead, Classifier, Connector, Contrast, Cross, Decoder, Dtypes, FeatureSelect, HeadRows, Merger,
+    Pooler, Pooling, Positions, Projector, PromptForm, Spec, TextTower, Tiled, UniformDtype, VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};

@@ -2,8 +2,7 @@
 
 use crate::DType;
 use crate::blocks::{
-    AttentionPool, AxialRope, DecoderLayer, EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver,
-    RopeSpec,
+    AttentionPool, AxialRope, EncoderLayer, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver, RopeSpec,
 };
 use crate::kernels::Act;
 
@@ -34,6 +33,35 @@ pub enum Positions {
     Fractions(String),
     /// Nothing is added; queries and keys of every layer turn by row and column.
     Rotary(AxialRope),
+    /// Tables by tile and aspect ratio; the tiles of a picture see each other.
+    Tiled(Box<Tiled>),
+}
+
+/// What a tower has whose inputs, the tiles of a picture, see each other (Llama 3.2 Vision).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tiled {
+    /// Tiles that a picture has room for; those that it does not fill are black, and seen as well.
+    pub tiles: usize,
+    /// Tokens of a tile, the class row first.
+    pub tokens: usize,
+    /// Grids of tiles (rows, columns) that have positions. Those of grid i stand under i + 1 in the tables by ratio.
+    pub grids: Vec<(usize, usize)>,
+    /// Positions of the tokens of a tile \[tokens, width\].
+    pub table: String,
+    /// Positions of the tokens of all tiles \[ratios * tiles * tokens, width\].
+    pub tile_table: String,
+    /// Type that `tile_table` is kept in.
+    pub dtype: DType,
+    /// Gate between the two tables \[1\]: its hyperbolic tangent is the share of the second.
+    pub gate: String,
+    /// Positions of tiles \[ratios * tiles, width\] and their gate \[1\], added to patches before the class rows are there.
+    pub before: [String; 2],
+    /// The same, added to all rows after the norm behind the layers.
+    pub after: [String; 2],
+    /// Layers after that.
+    pub global: Vec<EncoderLayer>,
+    /// Layers of the tower whose results stand beside that of the last global layer.
+    pub picked: Vec<usize>,
 }
 
 /// A picture tower of the ViT kind.
@@ -43,7 +71,7 @@ pub struct VisionTower {
     pub stage: &'static str,
     /// Patch embedding.
     pub patch: PatchEmbedding,
-    /// Side of the pictures it was trained on, in pixels.
+    /// Side of the pictures it was trained on, in pixels; of a usual one where it was trained on all sizes.
     pub image_size: usize,
     /// Tensors of the rows before the patches: class token, distillation token.
     pub prefix: Vec<String>,
@@ -284,14 +312,16 @@ pub struct Decoder {
     pub stage: &'static str,
     /// Token table.
     pub table: String,
-    /// Rows of the table.
+    /// Rows of the table: ids that a prompt may have.
+    pub table_rows: usize,
+    /// Ids that may follow: logits of a row.
     pub vocab: usize,
     /// Width.
     pub width: usize,
     /// Type of the table.
     pub dtype: DType,
     /// Layers.
-    pub layers: Vec<DecoderLayer>,
+    pub layers: Vec<Layer>,
     /// Norm after the last layer.
     pub norm: Norm,
     /// Output layer; its weight is the token table where they are tied.
@@ -300,6 +330,17 @@ pub struct Decoder {
     pub rope: RopeSpec,
     /// Longest context of the configuration.
     pub max_positions: usize,
+    /// Features are attended to by layers of their own instead of standing among the tokens.
+    pub cross: Option<Cross>,
+}
+
+/// What a decoder with cross-attention layers needs to know of its features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cross {
+    /// Feature rows of a tile.
+    pub tile_rows: usize,
+    /// Tiles of a picture; those that it does not fill count.
+    pub tiles: usize,
 }
 
 /// How a conversation is written for a checkpoint that has no chat template. Empty parts: texts as they are.

@@ -239,6 +239,7 @@ fn embed(
             let moved = index.iter().enumerate().any(|(i, from)| i != *from as usize);
             return if moved { splice(g, patches, prefix, &index, None) } else { Ok(patches) };
         }
+        Positions::Tiled(_) => return Err(Error::graph("embed", "tiles that see each other are no ragged batch")),
         Positions::Fractions(name) => fractions(g, tower, name, (grids, filled))?,
         Positions::Table(name) => {
             let (table, starts) = positions(g, tower, name, grids)?;

@@ -64,6 +64,9 @@ pub fn scatter(kernel: &Scatter, x: &Array, index: &Array, y: &Array, row: usize
     }
     let width = picks.cols * if picks.wide { 2 } else { 1 };
     let rows = y.data.len() / picks.batches / width;
+    let whole = !y.dtype.is_float();
+    // Products of whole numbers need more bits than f64 has before they wrap.
+    let wrap = |value: i128| wrapped(value, 32, y.dtype == DType::I32) as f64;
     let cell = |at: usize| {
         let (line, c) = (at / width, at % width);
         let (b, i) = (line / rows, line % rows);
@@ -78,13 +81,14 @@ pub fn scatter(kernel: &Scatter, x: &Array, index: &Array, y: &Array, row: usize
             largest *= new.abs().max(1.0);
             want = match kernel.combine {
                 Combine::Replace | Combine::Integer(..) => new,
+                Combine::Add if whole => wrap(want as i128 + new as i128),
+                Combine::Mul if whole => wrap(want as i128 * new as i128),
                 Combine::Add => want + new,
                 Combine::Mul => want * new,
                 Combine::Max => want.max(new),
                 Combine::Min => want.min(new),
             };
         }
-        let whole = !y.dtype.is_float();
         let store = y.store_ulp().max(F32_EPS);
         let bound = match kernel.combine {
             _ if whole || count == 0.0 => 0.0,

@@ -81,6 +81,7 @@ fn masked(spec: &Attention, names: &[&str], inputs: &[Array], query: &Query, j: 
             let mask = operand(names, inputs, "mask")?;
             if cell(mask, query, j) != 0.0 { Some(0.0) } else { off.map(f64::from) }
         }
+        Mask::Runs { keys } => (cell(operand(names, inputs, "mask")?, query, j / keys) != 0.0).then_some(0.0),
     }
 }
 

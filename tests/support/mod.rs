@@ -42,7 +42,7 @@ impl Golden {
         let ids: Vec<u32> = self.ints("inputs", "input_ids").into_iter().map(|id| id as u32).collect();
         let token = model.spec.image_token;
         let pictures = ids.iter().enumerate().filter(|(_, id)| Some(**id) == token).map(|(i, _)| i).collect();
-        Sequence { ids, pictures }
+        Sequence::new(ids, pictures)
     }
     fn ints(&self, key: &str, name: &str) -> Vec<i64> {
         pollster::block_on(self.file(key).load_i64(name)).unwrap()

@@ -67,7 +67,6 @@ fn rest(args: &ArgMatches) -> Vec<String> {
 
 fn cli() -> Command {
     let args = |help| Arg::new("args").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).help(help);
-    let filter = || Arg::new("filter").long("filter").help("only kernels or cases whose name contains this");
     let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let command = |name, about| Command::new(name).about(about);
     let adapter = || {
@@ -102,27 +101,39 @@ fn cli() -> Command {
                 .arg(Arg::new("filter").help("only cases whose name contains this"))
                 .arg(adapter()),
             command("hub", "Test the feature `hub` against a hub on this machine (a build of its own, some minutes)"),
-            command("stack", "Shaders on other compilers and drivers, one command each; not part of `test`")
-                .subcommand_required(true)
-                .subcommands([
-                    command("translate", "MSL, HLSL, GLSL, SPIR-V; the last two through glslang and SPIRV-Tools")
-                        .arg(filter()),
-                    command("dawn", "Dawn and Tint, from npm: compile every variant, run the smallest case of each")
-                        .arg(filter())
-                        .arg(flag("compile", "only compile, without a driver: the step that `test` has"))
-                        .arg(flag("swiftshader", "on SwiftShader instead of lavapipe")),
-                    command("mesa26", "lavapipe of Mesa 26, in a Debian of its own in a folder; as root")
-                        .arg(filter())
-                        .arg(flag("validation", "under the validation layer of that Debian")),
-                    command("validate", "kernels and integration tests under the validation layer of this system")
-                        .arg(filter()),
-                ]),
+            stack_commands(command(
+                "stack",
+                "Shaders on other compilers and drivers, one command each; not part of `test`",
+            )),
             command("wasm", "Check that the library builds for wasm32-unknown-unknown").arg(args("arguments of cargo")),
             command("driver", "Get a software Vulkan driver if there is no adapter")
                 .arg(flag("swiftshader", "get SwiftShader, the second adapter of the tests"))
                 .arg(flag("private", "unpack under target/driver even as root, even if an adapter is there")),
             command("probe", "Print the Vulkan devices that a child process would see").hide(true),
         ])
+}
+
+/// The commands of `stack`.
+fn stack_commands(stack: Command) -> Command {
+    let flag = |name, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let filter = "only kernels or cases whose name contains this";
+    let command = |name, about| Command::new(name).about(about).arg(Arg::new("filter").long("filter").help(filter));
+    stack.subcommand_required(true).subcommands([
+        command("translate", "MSL, HLSL, GLSL, SPIR-V; the last two through glslang and SPIRV-Tools"),
+        command("dawn", "Dawn and Tint, from npm: compile every variant, run the smallest case of each")
+            .arg(flag("compile", "only compile, without a driver: the step that `test` has"))
+            .arg(
+                Arg::new("adapter")
+                    .long("adapter")
+                    .value_parser(["lavapipe", "swiftshader"])
+                    .help("one adapter for all; otherwise lavapipe has what SwiftShader is not given"),
+            )
+            .arg(flag("resume", "leave out what passed in an earlier run, if it is still the same"))
+            .arg(Arg::new("limit").long("limit").help("seconds for one shader or case [default: 120]")),
+        command("mesa26", "lavapipe of Mesa 26, in a Debian of its own in a folder; as root")
+            .arg(flag("validation", "under the validation layer of that Debian")),
+        command("validate", "kernels and integration tests under the validation layer of this system"),
+    ])
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub fn test() -> Result<bool, String> {
     }
     match stack::dawn::install() {
         Ok(_) => {
-            steps.step("every shader compiles under Tint", || stack::dawn::compile(""));
+            steps.step("every shader compiles under Tint", || stack::dawn::compile(&stack::dawn::Options::default()));
         }
         // Its absence is no fault of a change, so it fails no run; the run says what it did not do.
         Err(reason) => steps.skip("every shader compiles under Tint", &reason),

@@ -101,7 +101,7 @@ pub fn draw(d: &mut Draw) -> Drawn {
         window: d.maybe(&[1, 17]),
         shift: d.below(9) as i32 - 4,
         softcap: if stage == ScoreStage::Capped { Some(1.5) } else { d.maybe(&[1.5]) },
-        mask: d.pick(&[Mask::None, Mask::Flags { off: None }, Mask::Flags { off: Some(-3.0) }]),
+        mask: d.pick(&[Mask::None, Mask::Flags { off: None }, Mask::Flags { off: Some(-3.0) }, Mask::Runs { keys: 7 }]),
         bias: d.pick(&[ScoreBias::None, ScoreBias::Dense, ScoreBias::Table, ScoreBias::Alibi]),
         sinks: d.flag(),
         ..Attention::apart(kv_heads * group, kv_heads, dim)

@@ -74,6 +74,8 @@ pub fn cases() -> Vec<Case> {
     all.push(case(F16, [2, 9, 7, 68], rows, Replace));
     all.push(case(F16, [2, 9, 7, 5], rows, Add));
     all.push(case(F32, [65_537, 3, 2, 1], cells, Add));
+    // A product of 30 numbers, which wraps.
+    all.push(case(U32, [1, 1, 30, 13], [false, true, true], Mul).seeded(472));
     all.push(case(F32, [1, 5, 0, 3], rows, Add));
     all.push(case(F32, [1, 577, 1154, 1024], rows, Add).bench());
     all.push(case(F32, [1, 4096, 64, 1024], rows, Replace).bench());

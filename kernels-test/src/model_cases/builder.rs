@@ -57,6 +57,13 @@ impl<'c> Builder<'c> {
         let found = self.config().optional(path)?;
         found.ok_or_else(|| self.config().broken(path, "is not there"))
     }
+    /// Width and height of picture `i` of the sample.
+    ///
+    /// # Errors
+    /// There is no such picture, or it cannot be read.
+    pub fn picture_size(&self, i: usize) -> Result<(u32, u32)> {
+        self.case.picture_size(self.sample, i)
+    }
     /// Stages that are wanted.
     pub fn wanted(&self) -> &'c [StageSpec] {
         &self.sample.stages

@@ -2,6 +2,7 @@
 //! values are never opened.
 
 use omma::checkpoint::{Checkpoint, Config, Directory, MemoryFile};
+use omma::image::{Limits, Picture};
 use omma::{DType, Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub type Inputs = BTreeMap<String, (Vec<usize>, Numbers)>;
 /// A sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
+    /// Names of its pictures' files.
+    pub images: Vec<String>,
     /// Name of the file of its inputs.
     pub inputs: String,
     /// Stages.
@@ -80,6 +83,15 @@ impl ModelCase {
             folder: folder.to_path_buf(),
         })
     }
+    /// Width and height of picture `i` of a sample, which is decoded for it.
+    ///
+    /// # Errors
+    /// There is no such picture, or it cannot be read.
+    pub fn picture_size(&self, sample: &Sample, i: usize) -> Result<(u32, u32)> {
+        let name = sample.images.get(i).ok_or_else(|| Error::argument(format!("picture {i}"), "the case has none"))?;
+        let picture = Picture::decode(name, &bytes(&self.folder.join(name))?, &Limits::default())?;
+        Ok((picture.width, picture.height))
+    }
     /// Inputs of a sample.
     ///
     /// # Errors
@@ -115,6 +127,7 @@ impl Sample {
                 integer: stage.string("dtype", "float32")?.starts_with("int"),
             });
         }
-        Ok(Self { inputs: sample.string("inputs", "inputs.safetensors")?, stages })
+        let images = sample.list("images")?.unwrap_or_default();
+        Ok(Self { images, inputs: sample.string("inputs", "inputs.safetensors")?, stages })
     }
 }

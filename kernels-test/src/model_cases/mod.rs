@@ -9,6 +9,7 @@ mod anyres;
 mod builder;
 mod case;
 mod execute;
+mod fuyu;
 mod openclip;
 mod resamplers;
 mod tables;
@@ -31,6 +32,7 @@ pub static BUILDERS: &[(&str, Build)] = &[
     ("llava_uhd_v1_whole", uhd::whole),
     ("minicpmv2_resampler", resamplers::minicpm),
     ("monkey_vision", openclip::monkey),
+    ("otterhd_fuyu_whole", fuyu::whole),
     ("qwen_vl_vision", openclip::qwen),
     ("uhd_paper_tower_resampler", uhd::paper),
     ("uhd_position_tables", tables::positions),

@@ -1,7 +1,7 @@
 //! CLIP towers with their stages by picture, and decoders over one sequence.
 
 use super::builder::{Builder, nth};
-use omma::blocks::{EncoderFlow, Flow, Grid, KvCache, bicubic_rows, decoder_layer, encoder_layer, rope_table, splice};
+use omma::blocks::{EncoderFlow, Flow, Grid, KvCache, apply_layer, bicubic_rows, encoder_layer, rope_table, splice};
 use omma::graph::ValueId;
 use omma::kernels::{EmbedTokens, InterpolateRows, TensorType};
 use omma::models::{Decoder, Positions, TowerInputs, VisionTower, names, vision_hidden};
@@ -99,7 +99,7 @@ pub fn packed(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, chosen: usiz
 /// Positions interpolated to a grid, followed by zeros up to `rows` patches.
 fn padded_positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: usize) -> Result<ValueId> {
     let Positions::Table(name) = &tower.positions else {
-        return Err(Error::argument("patches", "are padded for towers with a table of positions"));
+        return Err(Error::unsupported("positions of this tower", "a learned table is"));
     };
     let (prefix, side) = (tower.prefix.len(), tower.image_size / tower.patch.patch);
     let table = b.graph.weight(name, TensorType::f32(&[prefix + side * side, tower.patch.width]));
@@ -133,15 +133,17 @@ pub fn decoded(b: &mut Builder<'_>, decoder: &Decoder, mut x: ValueId, front: &s
     let flow = Flow {
         table: g.constant_f32("rope", &[rows, decoder.rope.rotary_dim], &table),
         positions: own,
+        pair_axis: None,
         slots: own,
         rope: decoder.rope.clone(),
         cache: KvCache { batch: 1, max_len: rows, dtype: DType::F32 },
         spans: Some(g.constant_u32("spans", &[1, 4], &[0, rows as u32, 0, rows as u32])),
         lens: None,
         splits: 1,
+        cross: None,
     };
     for (i, layer) in decoder.layers.iter().enumerate() {
-        x = b.graph.scoped(&format!("llm.layer.{i}"), |g| decoder_layer(g, layer, i, x, &flow))?;
+        x = b.graph.scoped(&format!("llm.layer.{i}"), |g| apply_layer(g, layer, i, x, &flow))?;
         b.stage(&format!("{front}layer.{i}"), x);
     }
     let normed = decoder.norm.apply(&mut b.graph, x)?;

@@ -5,6 +5,7 @@ use super::resamplers::{Named, grid};
 use super::tower::{decoded, packed, ragged, tokens};
 use omma::blocks::{Grid, Reach, Resampler, splice};
 use omma::checkpoint::Config;
+use omma::image::tiles::{Tiling, Uhd};
 use omma::models::{Spec, UniformDtype, VisionTower, read_spec};
 use omma::{DType, Error, Result};
 use serde_json::{Value, json};
@@ -93,12 +94,34 @@ enum Row {
     Feature(usize),
 }
 
+/// Slices of a row: as the configuration's plan has them, if it is a plan of that many; else as the picture is planned.
+fn columns(b: &Builder<'_>, slices: usize) -> Result<usize> {
+    if slices == 0 {
+        return Ok(1);
+    }
+    if let Ok((columns, rows)) = grid(b, "plan.grid")
+        && columns * rows == slices
+    {
+        return Ok(columns);
+    }
+    let uhd = Uhd::default();
+    let count = |path: &str, default: u32| b.config().usize(path, default as usize).map(|n| n as u32);
+    let (max, size) = (count("max_slice_nums", uhd.max)?, count("scale_resolution", uhd.size)?);
+    let patch = count("vision.patch_size", uhd.patch)?;
+    let (width, height) = b.picture_size(0)?;
+    let plan = Tiling::Uhd(Uhd { max, size, patch, ..uhd }).checked()?.plan(width, height)?;
+    match plan.grid {
+        Some((columns, rows)) if (columns * rows) as usize == slices => Ok(columns as usize),
+        _ => Err(Error::malformed("inputs", format!("{slices} slices; the picture is planned as {:?}", plan.grid))),
+    }
+}
+
 /// Text with the slices, a separator behind each, and the overview in the place of the picture's id.
 fn sequence(b: &Builder<'_>, slices: usize, queries: usize) -> Result<Vec<Row>> {
     let image = b.config().optional::<i64>("image_token_index")?.unwrap_or(-200);
     let separator = |name: &str, default| b.config().usize(&format!("separators.{name}"), default);
     let (comma, newline) = (separator("comma", 29_892)? as u32, separator("newline", 13)? as u32);
-    let columns = if slices == 0 { 1 } else { grid(b, "plan.grid")?.0.max(1) };
+    let columns = columns(b, slices)?;
     let shape = b.input_shape("input_ids").unwrap_or_default();
     if shape.first() != Some(&1) {
         return Err(Error::unsupported(format!("input_ids {shape:?}"), "one sequence is"));

@@ -172,7 +172,7 @@ async fn search(session: &mut Session, request: &Request) -> Result<Option<Box<S
     }
     let place = |ids: &Vec<u32>| {
         let pictures = ids.iter().enumerate().filter(|(_, id)| Some(**id) == model.spec.image_token).map(|(i, _)| i);
-        Sequence { pictures: pictures.collect(), ids: ids.clone() }
+        Sequence::new(ids.clone(), pictures.collect())
     };
     let sequences: Vec<Sequence> = request.texts.iter().map(place).collect();
     session.prefill(&sequences, &[SampleSettings::default()], &[], false, &|_| false).await?;

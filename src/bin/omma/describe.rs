@@ -3,16 +3,21 @@
 
 use super::common::Common;
 use super::source::{self, Loaded};
-use omma::generate::{Answer, Finish, GenerateOptions, OpenModel, Pixels, Request, Sampling, Session, SessionOptions};
+use omma::generate::{
+    Answer, Finish, GenerateOptions, OpenModel, PictureCache, Pixels, Request, Sampling, Session, SessionOptions,
+};
 use omma::gpu::Cancel;
 use omma::graph::RunOptions;
 use omma::image::tiles::Wish;
 use omma::{DType, Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Labels that are shown of a classification.
 const LABELS: usize = 5;
+/// Most bytes of encoded pictures in a folder.
+const CACHE_BYTES: u64 = 1 << 30;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -61,6 +66,9 @@ pub struct Args {
     /// Most tokens that one picture may take; its policy then cuts it into fewer or smaller tiles.
     #[arg(long)]
     max_image_tokens: Option<usize>,
+    /// Keep encoded pictures in this folder (at most 1 GiB): another question about one does not encode it again.
+    #[arg(long)]
+    picture_cache: Option<PathBuf>,
     /// One JSON object instead of the text.
     #[arg(long)]
     json: bool,
@@ -146,6 +154,7 @@ async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Can
         context: tokens.saturating_add(options.max_new_tokens).min(longest),
         max_new: options.max_new_tokens.min(longest),
         run: RunOptions { cancel, ..Default::default() },
+        pictures: args.picture_cache.as_ref().map(|folder| Arc::new(PictureCache::with_folder(CACHE_BYTES, folder))),
         ..Default::default()
     };
     let options = GenerateOptions { max_new_tokens: sizes.max_new, ..options };
@@ -162,11 +171,12 @@ async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Can
     };
     let answer = session.answer(&request, &options, stream).await?;
     printed?;
-    report(args, loaded, &answer)?;
+    session.save_pictures().await?;
+    report(args, loaded, &answer, session.options().pictures.as_ref().map(|cache| cache.counts().hits))?;
     if answer.finish == Finish::Cancelled { Err(Error::Cancelled) } else { Ok(()) }
 }
 
-fn report(args: &Args, loaded: &Loaded, answer: &Answer) -> Result<()> {
+fn report(args: &Args, loaded: &Loaded, answer: &Answer, cached: Option<u64>) -> Result<()> {
     if !args.json {
         return source::print("\n");
     }
@@ -177,6 +187,7 @@ fn report(args: &Args, loaded: &Loaded, answer: &Answer) -> Result<()> {
         "ids": answer.ids,
         "image_tokens": answer.image_tokens,
         "tiles": answer.tiles,
+        "cached_pictures": cached,
         "prompt_tokens": answer.prompt_tokens,
         "finish": match answer.finish {
             Finish::EndToken => "end",

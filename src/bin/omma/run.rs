@@ -6,6 +6,7 @@ mod decoder;
 mod dump;
 mod encoders;
 pub(crate) mod inputs;
+mod layouts;
 pub(crate) mod pixels;
 
 use super::common::Common;

@@ -7,7 +7,10 @@ mod internvl;
 mod llama;
 mod llava;
 mod mistral3;
+mod mllama;
+mod mllama_vision;
 mod pixtral;
+mod qwen_vl;
 mod siglip;
 mod vit;
 
@@ -33,10 +36,11 @@ pub static FAMILIES: &[Family] = &[
     Family { model_types: &["clip"], about: "CLIP, picture and text embeddings and scores", read: clip::read },
     Family { model_types: &["siglip"], about: "SigLIP, picture and text embeddings and scores", read: siglip::read },
     Family {
-        model_types: &["llama", "mistral", "qwen2"],
-        about: "LLaMA, Mistral, Qwen2 text decoders",
+        model_types: &["llama", "mistral", "qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "mllama_text_model"],
+        about: "LLaMA, Mistral, Qwen2 text decoders, and those of Qwen2-VL and Llama 3.2 Vision",
         read: llama::read,
     },
+    Family { model_types: &["mllama"], about: "Llama 3.2 Vision, the decoder", read: mllama::read },
     Family {
         model_types: &["idefics2"],
         about: "Idefics 2, pictures of any aspect to 64 rows each",
@@ -56,6 +60,11 @@ pub static FAMILIES: &[Family] = &[
         model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
         about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
+    },
+    Family {
+        model_types: &["qwen2_vl", "qwen2_5_vl"],
+        about: "Qwen2-VL and Qwen2.5-VL, pictures",
+        read: qwen_vl::read,
     },
     Family { model_types: &["mistral3"], about: "Mistral Small 3.1", read: mistral3::read },
 ];
@@ -113,4 +122,16 @@ fn side(config: &Config, path: &str, default: usize) -> Result<usize> {
 fn layer_count(config: &Config, path: &str, default: usize) -> Result<usize> {
     let layers = config.usize(path, default)?;
     if layers > 1000 { Err(config.broken(path, format!("{layers} layers"))) } else { Ok(layers) }
+}
+
+/// `text_config`, or the whole configuration where a checkpoint has it flat; of `model_type` where it does not say.
+fn text_config(config: &Config, model_type: &str) -> Result<Config> {
+    let (mut value, flat) = match config.section("text_config")? {
+        Some(section) => (section.value().clone(), false),
+        None => (config.value().clone(), true),
+    };
+    if flat || value.get("model_type").is_none_or(serde_json::Value::is_null) {
+        value["model_type"] = model_type.into();
+    }
+    Config::of_value(config.file(), value)
 }

@@ -1,5 +1,5 @@
 //! `stack dawn`: Tint compiles every linked shader and Dawn runs it. The package `webgpu` of npm has Dawn for Node;
-//! `kernels-test` writes shaders and operands as files before, and compares the outputs after.
+//! `kernels-test` writes shaders and operands as files, starts Node and compares the outputs as they come.
 
 use super::{create, has, home, kernels_test};
 use crate::driver::{self, Adapter, apt};
@@ -10,43 +10,87 @@ use std::process::Command;
 /// Dawn for Node: a version that was tried.
 const PACKAGE: &str = "webgpu@0.6.2";
 
-/// Compiles every variant whose kernel's name contains `filter`, and runs what the adapter can.
-pub fn check(filter: &str, swiftshader: bool) -> Result<bool, String> {
+/// How a run is bounded and begun.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Only kernels whose name contains this.
+    pub filter: String,
+    /// `swiftshader` or `lavapipe`; otherwise the first, and the second for what it is not given.
+    pub adapter: Option<String>,
+    /// Leaves out what passed in an earlier run.
+    pub resume: bool,
+    /// Seconds for one shader or case, if not what the harness has.
+    pub limit: Option<String>,
+}
+
+/// Compiles every variant of the kernels by Tint, and runs those that drivers are given. SwiftShader compiles in a fifth
+/// of lavapipe's time and has no f16, so lavapipe gets what SwiftShader is not given.
+pub fn check(options: &Options) -> Result<bool, String> {
     let module = install()?;
-    let (adapter, described) = adapter(&module, swiftshader)?;
+    let mut good = compile(options)?;
+    let mut beyond = None;
+    if options.adapter.as_deref() != Some("lavapipe") {
+        let adapter = driver::swiftshader()?;
+        let described = describe(&module, &adapter)?;
+        good &= drive(&module, &adapter, "run", options, &extras(&described, &adapter))?;
+        beyond = Some(sizes(&described));
+    }
+    if options.adapter.as_deref() != Some("swiftshader") {
+        let (mut adapter, described) = lavapipe(&module)?;
+        let mut more = extras(&described, &adapter);
+        if let Some(sizes) = beyond {
+            adapter.name += "-beyond";
+            more.push("--beyond".into());
+            more.extend(sizes.unwrap_or(["0".into(), "0".into()]));
+        }
+        good &= drive(&module, &adapter, "run", options, &more)?;
+    }
+    Ok(good)
+}
+
+/// The smallest and the largest subgroup.
+fn sizes(described: &serde_json::Value) -> Option<[String; 2]> {
+    let [min, max] = described["subgroup"].as_array()?.as_slice() else { return None };
+    Some([min.to_string(), max.to_string()])
+}
+
+/// What the adapter has beyond the floor, as arguments of `kernels-test export`.
+fn extras(described: &serde_json::Value, adapter: &Adapter) -> Vec<String> {
     println!("Dawn on {} ({})", described["name"].as_str().unwrap_or("?"), adapter.name);
-    let folder = home().join("dawn").join(&adapter.name);
-    apt::remove(&folder)?;
-    create(&folder)?;
-    let harness = kernels_test()?;
-    let mut export = Command::new(&harness);
-    export.arg("export").arg(&folder).args(["--filter", filter]);
-    if described["f16"] == true {
-        export.arg("--f16");
-    }
-    if let Some([min, max]) = described["subgroup"].as_array().map(Vec::as_slice) {
-        export.args(["--subgroup", &min.to_string(), &max.to_string()]);
-    }
-    if !run(&mut export)? || !run(node(&module, &adapter).arg("run").arg(&folder))? {
-        return Ok(false);
-    }
-    run(Command::new(&harness).arg("verdict").arg(&folder))
+    let f16 = (described["f16"] == true).then_some("--f16".to_owned());
+    let subgroup = sizes(described).map(|[min, max]| ["--subgroup".into(), min, max]);
+    f16.into_iter().chain(subgroup.into_iter().flatten()).collect()
 }
 
 /// Tint alone compiles every variant: Dawn's null backend makes the pipelines, no driver is asked.
-pub fn compile(filter: &str) -> Result<bool, String> {
+pub fn compile(options: &Options) -> Result<bool, String> {
     let module = install()?;
-    let folder = home().join("dawn/shaders-only");
-    apt::remove(&folder)?;
+    let none = Adapter { name: "shaders-only".into(), devices: Vec::new(), env: Vec::new() };
+    drive(&module, &none, "compile", options, &["--shaders".to_owned()])
+}
+
+/// Writes shaders and cases into a folder of the adapter, and has Dawn work on it.
+fn drive(module: &Path, adapter: &Adapter, mode: &str, options: &Options, export: &[String]) -> Result<bool, String> {
+    let folder = home().join("dawn").join(&adapter.name);
+    if !options.resume {
+        apt::remove(&folder)?;
+    }
     create(&folder)?;
     let harness = kernels_test()?;
-    let none = Adapter { name: "null".into(), devices: Vec::new(), env: Vec::new() };
-    let mut export = Command::new(&harness);
-    export.arg("export").arg(&folder).args(["--shaders", "--filter", filter]);
-    if !run(&mut export)? || !run(node(&module, &none).arg("compile").arg(&folder))? {
-        return Ok(false);
+    let mut exporting = Command::new(&harness);
+    exporting.arg("export").arg(&folder).args(["--filter", &options.filter]).args(export);
+    let mut driving = Command::new(&harness);
+    driving.arg("drive").arg(&folder);
+    if let Some(limit) = &options.limit {
+        driving.args(["--limit", limit]);
     }
-    run(Command::new(&harness).arg("verdict").arg(&folder))
+    if options.resume {
+        driving.arg("--resume");
+    }
+    let node = node(module, adapter);
+    driving.arg("--").arg(node.get_program()).args(node.get_args()).arg(mode).arg(&folder);
+    adapter.select(&mut driving);
+    Ok(run(&mut exporting)? && run(&mut driving)?)
 }
 
 /// Why this machine cannot run Dawn, if it cannot.
@@ -92,17 +136,15 @@ fn describe(module: &Path, adapter: &Adapter) -> Result<serde_json::Value, Strin
     serde_json::from_str(&text).map_err(|e| format!("what run.mjs says of the adapter: {e}"))
 }
 
-/// An adapter that Dawn accepts: the machine's lavapipe, or the newer one of its backports.
-fn adapter(module: &Path, swiftshader: bool) -> Result<(Adapter, serde_json::Value), String> {
-    if swiftshader {
-        let adapter = driver::swiftshader()?;
-        return Ok((adapter.clone(), describe(module, &adapter)?));
+/// A lavapipe that Dawn accepts: the machine's, or the newer one of its backports.
+fn lavapipe(module: &Path) -> Result<(Adapter, serde_json::Value), String> {
+    let here = driver::lavapipe(false)?;
+    if let Ok(described) = describe(module, &here) {
+        return Ok((here, described));
     }
-    let lavapipe = driver::lavapipe(false)?;
-    if let Ok(described) = describe(module, &lavapipe) {
-        return Ok((lavapipe, described));
-    }
-    let newer = driver::lavapipe_of_backports().map_err(|e| format!("Dawn refuses the lavapipe here, and {e}"))?;
+    let mut newer = driver::lavapipe_of_backports().map_err(|e| format!("Dawn refuses the lavapipe here, and {e}"))?;
+    // LLVM's optimisations are twice the time of a run whose cases are small; what Tint wrote stays the same.
+    newer.env.push(("GALLIVM_PERF".into(), "nopt".into()));
     let described = describe(module, &newer)?;
     Ok((newer, described))
 }

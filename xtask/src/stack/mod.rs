@@ -16,8 +16,15 @@ pub fn command(args: &ArgMatches) -> Result<bool, String> {
     let filter = |args: &ArgMatches| args.get_one::<String>("filter").cloned().unwrap_or_default();
     match args.subcommand() {
         Some(("translate", args)) => translate::check(&filter(args)),
-        Some(("dawn", args)) if args.get_flag("compile") => dawn::compile(&filter(args)),
-        Some(("dawn", args)) => dawn::check(&filter(args), args.get_flag("swiftshader")),
+        Some(("dawn", args)) => {
+            let options = dawn::Options {
+                filter: filter(args),
+                adapter: args.get_one("adapter").cloned(),
+                resume: args.get_flag("resume"),
+                limit: args.get_one("limit").cloned(),
+            };
+            if args.get_flag("compile") { dawn::compile(&options) } else { dawn::check(&options) }
+        }
         Some(("mesa26", args)) => mesa26::check(&filter(args), args.get_flag("validation")),
         Some(("validate", args)) => validate::check(&filter(args)),
         _ => Err("which stack? translate, dawn, mesa26 or validate".into()),

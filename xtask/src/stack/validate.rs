@@ -26,8 +26,13 @@ const KNOWN: &[Known] = &[(
     "10 is WGSL, which debug builds of wgpu name as the source; the layer's SPIRV-Tools are older than that number",
 )];
 
-/// Integration tests that use a device. `hostile` reads what `omma` prints, and the layer prints in between.
-const TESTS: [&str; 5] = ["faults", "floor", "fuse", "generate", "host"];
+/// Integration tests that use a device.
+const TESTS: [&str; 8] = ["bisect", "chat", "faults", "floor", "fuse", "generate", "host", "plan"];
+
+/// The others: `hostile` reads what `omma` prints, and the layer prints in between; `tiles` uses no device; `hub` is a
+/// command of its own.
+#[cfg(test)]
+const NOT_RUN: [&str; 3] = ["hostile", "hub", "tiles"];
 
 /// Runs the cases whose `kernel/name` contains `filter` and, without a filter, the integration tests.
 pub fn check(filter: &str) -> Result<bool, String> {
@@ -149,6 +154,17 @@ mod tests {
         assert_eq!(quiet, Said { instances: 1, ..Said::default() });
         assert_eq!(said(&["VUID-vkA(ERROR / SPEC): msgNum: 1 - Validation Error: [ VUID-vkA ] bad"]).unknown, 1);
         assert_eq!(said(&["Validation Warning: [ W ] | MessageID = 0x1"]).unknown, 1);
+    }
+
+    #[test]
+    fn every_integration_test_is_run_or_is_known_not_to_be() {
+        let entries = std::fs::read_dir(root().join("tests")).unwrap().flatten().map(|e| e.path());
+        let is_test = |p: &std::path::PathBuf| p.extension().is_some_and(|e| e == "rs") || p.join("main.rs").is_file();
+        for path in entries.filter(is_test) {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let listed = TESTS.iter().chain(&NOT_RUN).filter(|t| **t == name).count();
+            assert_eq!(listed, 1, "{name} is in neither list, or in both");
+        }
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub fn draw(d: &mut Draw) -> Drawn {
     let (kv_heads, group, dim) = (d.size(3), d.size(3), d.size(140));
     let value_dim = if d.below(4) == 3 { d.size(140) } else { dim };
     let scale = d.pick(&[1.0, 30.0]) / (dim as f32).sqrt();
-    let masks = [Mask::None, Mask::Keys, Mask::Flags { off: None }, Mask::Flags { off: Some(-3.0) }];
+    let flags = |off| Mask::Flags { off };
+    let masks = [Mask::None, Mask::Keys, flags(None), flags(Some(-3.0)), Mask::Runs { keys: 7 }];
     let biases = [ScoreBias::None, ScoreBias::Dense, ScoreBias::Table, ScoreBias::Alibi];
     let kernel = Attention {
         value_dim,

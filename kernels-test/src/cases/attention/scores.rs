@@ -59,6 +59,12 @@ fn masks() -> Vec<Case> {
     let masked = |off| Attention { mask: Mask::Flags { off }, ..Attention::fused(3, 32) };
     let two = sequences(2, 37);
     let both = Attention { bias: ScoreBias::Dense, ..masked(Some(-10_000.0)) };
+    let by = |keys| Attention { mask: Mask::Runs { keys }, ..Attention::fused(3, 32) };
+    // Two prompts of 13 and 1 rows, each over the tiles of its own picture.
+    let rows = |n: usize, cols: usize| Input::f32(&[n, cols]);
+    let tiles = Attention { mask: Mask::Runs { keys: 17 }, ..Attention::apart(2, 1, 72) };
+    let spans = [[0, 13, 0, 68], [13, 1, 68, 51]];
+    let cross = super::case("runs of tiles", tiles, [rows(14, 144), rows(136, 72), rows(136, 72)], &spans);
     let i32s = Input::new(TensorType::new(omma::DType::I32, &[2, 1, 1, 37]), Fill::Index(2));
     vec![
         with(fused("flags hide", masked(None), &two), vec![flags([2, 1, 37, 37])]),
@@ -67,6 +73,11 @@ fn masks() -> Vec<Case> {
         with(fused("flags add", masked(Some(-10_000.0)), &two), vec![flags([2, 1, 1, 37])]),
         with(fused("flags of i32", masked(Some(-3.0)), &two), vec![i32s]),
         with(fused("flags add to all", masked(Some(-10_000.0)), &two), vec![flags([1, 1, 1, 37]).fill(Fill::Zeros)]),
+        with(fused("runs of 5", by(5), &two), vec![flags([2, 1, 37, 8])]),
+        with(fused("runs of 1 by head", by(1), &two), vec![flags([1, 3, 1, 37])]),
+        with(fused("runs hide all", by(40), &two), vec![flags([2, 1, 1, 1]).fill(Fill::Zeros)]),
+        with(fused("runs too few", by(3), &two), vec![flags([2, 1, 37, 4])]),
+        with(cross, vec![flags([2, 1, 13, 4])]),
         with(fused("flags and bias", both, &two), vec![flags([2, 1, 1, 37]), holes([1, 3, 37, 37])]),
     ]
 }

@@ -12,6 +12,8 @@ use omma::kernels::{Binary, BinaryOp, CachePlaces, KvAppend, Rearrange, RmsNorm,
 
 /// Added where a key is masked, unless the node says otherwise: a masked key is not removed.
 const FILTER: f32 = -10_000.0;
+/// Added where a key is not seen.
+const HIDDEN: f32 = -3e38;
 
 /// What an operator of this domain has that no mapping does.
 fn refuse(b: &Builder<'_>, operands: &[(usize, &str)]) -> Result<(), Stop> {
@@ -132,6 +134,9 @@ pub fn multi_head(b: &mut Builder<'_>) -> Mapped {
     if b.has(5) {
         all.bias = Some(spread(b, 5, keys, 0.0)?);
     }
+    if all.kernel.causal && new_keys > queries {
+        beside_keys(b, &mut all, keys - new_keys)?;
+    }
     let y = all.add(b, &[batch, queries, q.3.count * v.3.dim])?;
     let mut outputs = vec![Some(y)];
     for (i, x) in [(1, k), (2, v)] {
@@ -214,6 +219,26 @@ pub fn attention(b: &mut Builder<'_>) -> Mapped {
         outputs.push(Some(joined(b, 0, k, v)?));
     }
     finished(b, outputs)
+}
+
+/// Causal attention to more new keys than there are queries, as ONNX Runtime has it: query i sees keys up to i behind the
+/// past, and the last one all keys. Told by the bias, since no mask by place says the second.
+fn beside_keys(b: &mut Builder<'_>, all: &mut Attending, past: usize) -> Result<(), Stop> {
+    let (queries, keys) = (all.queries, all.keys);
+    let hidden = |i: usize| i / keys + 1 < queries && i % keys > past + i / keys;
+    let cells: Vec<f32> = (0..queries * keys).map(|i| if hidden(i) { HIDDEN } else { 0.0 }).collect();
+    let mut bias = b.graph().constant_f32("seen", &[1, 1, queries, keys], &cells);
+    if let Some(given) = all.bias {
+        let mut shape = b.shape(given);
+        (shape[2], shape[3]) = (queries, keys);
+        let has = b.shape(given);
+        let given = if has == shape { given } else { b.add(Rearrange::expand(&has, &shape)?, &[given])? };
+        bias = b.add(Rearrange::expand(&[1, 1, queries, keys], &shape)?, &[bias])?;
+        bias = b.add(Binary { op: BinaryOp::Add }, &[given, bias])?;
+    }
+    all.bias = Some(bias);
+    all.kernel.causal = false;
+    Ok(())
 }
 
 /// What GroupQueryAttention says of its sequences.

@@ -179,22 +179,32 @@ fn dynamic_quantize_matmul(b: &mut Builder<'_>) -> Mapped {
     Ok(vec![Some(biased(b, y, 4)?)])
 }
 
-/// Codes of `y` with the scale of operand `scale` and the zero point after it.
-fn requantized(b: &mut Builder<'_>, y: ValueId, scale: usize) -> Result<ValueId, Stop> {
-    if b.host(scale)?.len() != 1 {
-        return Stop::unsupported("results with several scales");
+/// `w * x / y` of the operands with these scales. ONNX Runtime and the reference of ONNX multiply the sums by it, and
+/// codes that end at a tie hang on the order.
+fn rescale(b: &mut Builder<'_>, [x, w, y]: [usize; 3]) -> Result<ValueId, Stop> {
+    if b.host(y)?.len() != 1 || b.host(x)?.len() != 1 {
+        return Stop::unsupported("a scale for each row, or several of the result");
     }
-    let to = number(b.host(scale + 1)?.dtype)?;
-    let inputs = [y, b.input(scale)?, b.input(scale + 1)?];
+    let (x, w, y) = (b.input(x)?, b.input(w)?, b.input(y)?);
+    let both = b.add(Binary { op: BinaryOp::Mul }, &[w, x])?;
+    b.add(Binary { op: BinaryOp::Div }, &[both, y])
+}
+
+/// Codes of `y`, whose scale is 1, with the zero point of operand `zero`.
+fn requantized(b: &mut Builder<'_>, y: ValueId, zero: usize) -> Result<ValueId, Stop> {
+    let to = number(b.host(zero)?.dtype)?;
+    let one = b.graph().constant_f32("one", &[1], &[1.0]);
+    let inputs = [y, one, b.input(zero)?];
     b.add(Quantize { to, by: Granularity::Tensor, zero: true, saturate: true }, &inputs)
 }
 
 /// a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point -> y.
 fn qlinear_matmul(b: &mut Builder<'_>) -> Mapped {
     let (x, w) = (operand(b, 0, 2)?, operand(b, 3, 5)?);
-    let scales = (b.input(1)?, b.input(4)?);
-    let y = product(b, &x, &w, Some(scales))?;
-    Ok(vec![Some(requantized(b, y, 6)?)])
+    let scale = rescale(b, [1, 4, 6])?;
+    let one = b.graph().constant_f32("unscaled", &[1], &[1.0]);
+    let y = product(b, &x, &w, Some((one, scale)))?;
+    Ok(vec![Some(requantized(b, y, 7)?)])
 }
 
 /// The sums of a convolution of operand `x` with operand `w`.
@@ -221,10 +231,9 @@ fn conv_integer(b: &mut Builder<'_>) -> Mapped {
 fn qlinear_conv(b: &mut Builder<'_>) -> Mapped {
     let (x, w) = (operand(b, 0, 2)?, operand(b, 3, 5)?);
     let sums = convolution(b, &x, &w, b.has(8).then_some(8))?;
-    let (x_scale, w_scale) = (b.input(1)?, b.input(4)?);
-    let scale = b.add(Binary { op: BinaryOp::Mul }, &[w_scale, x_scale])?;
+    let scale = rescale(b, [1, 4, 6])?;
     let by = if b.host(4)?.len() == 1 { Granularity::Tensor } else { Granularity::Axis(1) };
     let from = Number::Int { bits: 32, signed: true };
     let y = b.add(Dequantize { from, by, zero: false }, &[sums, scale])?;
-    Ok(vec![Some(requantized(b, y, 6)?)])
+    Ok(vec![Some(requantized(b, y, 7)?)])
 }

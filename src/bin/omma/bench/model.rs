@@ -129,7 +129,7 @@ impl Bench<'_> {
         let vocab = model.spec.decoder.as_ref().map_or(1, |d| d.vocab).max(1);
         let mut ids = vec![model.spec.image_token.unwrap_or(0); rows];
         ids.extend((0..self.args.prompt_tokens.max(1)).map(|i| (i * 7919 % vocab) as u32));
-        Sequence { ids, pictures: (0..rows).collect() }
+        Sequence::new(ids, (0..rows).collect())
     }
 
     async fn prefill(&mut self) -> Result<Row> {

@@ -30,12 +30,14 @@ pub async fn run(
     let mut session = Session::new(model.clone(), options);
     encoders::encode(&mut session, sample, inputs, dump).await?;
     let (ids, places): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    let token = model.spec.image_token.filter(|_| session.feature_rows() > 0);
-    let sequence = |ids: Vec<u32>| {
+    let beside = model.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some());
+    let token = model.spec.image_token.filter(|_| session.feature_rows() > 0 && !beside);
+    let sequence = |(b, ids): (usize, Vec<u32>)| {
         let pictures = ids.iter().enumerate().filter(|(_, id)| Some(**id) == token).map(|(i, _)| i).collect();
-        Sequence { ids, pictures }
+        let (positions, sight) = (inputs.positions(b, &places[b], width), inputs.sight(b, &places[b], width));
+        Sequence { positions, sight, ..Sequence::new(ids, pictures) }
     };
-    let sequences: Vec<Sequence> = ids.into_iter().map(sequence).collect();
+    let sequences: Vec<Sequence> = ids.into_iter().enumerate().map(sequence).collect();
     let stages = session.prefill(&sequences, &[SampleSettings::default()], &[], true, &listed(sample)).await?;
     dump.padded(&stages, &places, width)?;
     if sample.generates { generate(&mut session, case, sequences.len(), dump).await } else { Ok(()) }

@@ -4,8 +4,9 @@ use super::case::Sample;
 use crate::common::read_file;
 use crate::source;
 use omma::checkpoint::{Checkpoint, MemoryFile};
-use omma::generate::{Model, PictureSource, Pixels};
+use omma::generate::{Model, PictureSource, Pixels, Sequence};
 use omma::image::tiles::Wish;
+use omma::models::Sight;
 use omma::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -78,16 +79,20 @@ impl Inputs {
         let mut pictures = self.pictures.as_slice();
         let mut rows = Vec::new();
         for prompt in &sample.prompts {
+            // Where the model's own placeholder is another, a case may write this one.
+            let own = &model.files.image_text;
+            let prompt = &if prompt.contains(own) { prompt.clone() } else { prompt.replace(PLACEHOLDER, own) };
             if prompt.contains(">*") || model.spec.connector.is_none() {
-                rows.push(model.files.need_tokenizer()?.encode(&expand_literals(prompt), true)?);
+                let ids = model.files.need_tokenizer()?.encode(&expand_literals(prompt), true)?;
+                rows.push(Sequence::new(ids, Vec::new()));
                 continue;
             }
             let count = prompt.matches(model.files.image_text.as_str()).count().min(pictures.len());
             let (own, others) = pictures.split_at(count);
-            rows.push(model.sequence(prompt, own, true)?.ids);
+            rows.push(model.sequence(prompt, own, true)?);
             pictures = others;
         }
-        let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let longest = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         // A tower that sees the filling of its texts is given no mask.
         let filled = model.spec.text.as_ref().filter(|tower| tower.filler.is_some());
         let full = filled.map_or(longest, |tower| tower.max_positions);
@@ -96,10 +101,12 @@ impl Inputs {
         let filler = filled.and_then(|tower| tower.filler).or(model.files.pad(&model.spec)?);
         let pad = model.files.tokenizer.as_ref().and_then(|t| t.pad_id()).or(filler).unwrap_or(0);
         let (mut ids, mut mask) = (Vec::new(), Vec::new());
-        for row in &rows {
+        let mut lefts = Vec::new();
+        for row in rows.iter().map(|row| &row.ids) {
             let fill = width - row.len();
             // Decoders are padded on the left, so that answers follow their prompts; text towers on the right.
             let left = if model.spec.decoder.is_some() { fill } else { 0 };
+            lefts.push(left);
             let pads = |n: usize| std::iter::repeat_n(i64::from(pad), n);
             ids.extend(pads(left).chain(row.iter().map(|id| i64::from(*id))).chain(pads(fill - left)));
             let marks = |value: i64, n: usize| std::iter::repeat_n(value, n);
@@ -110,7 +117,58 @@ impl Inputs {
         if filled.is_none() {
             self.ints.insert("attention_mask".into(), Ints { shape, values: mask });
         }
+        self.place(&rows, &lefts, width);
         Ok(())
+    }
+
+    /// position_ids \[3, sequences, width\] and cross_attention_mask \[sequences, width, pictures, tiles\] of models that
+    /// have them; sequence b begins at `lefts[b]`.
+    fn place(&mut self, rows: &[Sequence], lefts: &[usize], width: usize) {
+        if rows.iter().any(|row| row.positions.is_some()) {
+            // The reference's padding stands at 1.
+            let mut values = vec![1; 3 * rows.len() * width];
+            for (b, (row, left)) in rows.iter().zip(lefts).enumerate() {
+                for (i, place) in row.positions.iter().flatten().enumerate() {
+                    for (axis, position) in place.iter().enumerate() {
+                        values[(axis * rows.len() + b) * width + left + i] = i64::from(*position);
+                    }
+                }
+            }
+            self.ints.insert("position_ids".into(), Ints { shape: vec![3, rows.len(), width], values });
+        }
+        let most = rows.iter().filter_map(|row| row.sight.as_ref()).map(|sight| sight.tiles).max().unwrap_or(0);
+        if most > 0 {
+            let mut values = vec![0; rows.len() * width * most];
+            for (b, (row, left)) in rows.iter().zip(lefts).enumerate() {
+                for token in 0..row.ids.len() {
+                    let flags = row.sight.as_ref().map_or(&[][..], |sight| sight.row(token));
+                    let at = (b * width + left + token) * most;
+                    values[at..].iter_mut().zip(flags).for_each(|(value, flag)| *value = i64::from(*flag));
+                }
+            }
+            let pictures = self.pictures.len().div_ceil(rows.len().max(1)).max(1);
+            let shape = vec![rows.len(), width, pictures, most / pictures];
+            self.ints.insert("cross_attention_mask".into(), Ints { shape, values });
+        }
+    }
+
+    /// Positions on three axes of the tokens of sequence `b`, which stand at `places` of `width`.
+    pub fn positions(&self, b: usize, places: &[usize], width: usize) -> Option<Vec<[u32; 3]>> {
+        let ints = self.ints.get("position_ids").filter(|ints| ints.shape.len() == 3 && ints.shape[0] == 3)?;
+        let at = |axis: usize, place: usize| ints.values.get((axis * ints.shape[1] + b) * width + place).copied();
+        let place = |place: &usize| {
+            let axes = [at(0, *place), at(1, *place), at(2, *place)];
+            axes.map(|axis| axis.and_then(|v| u32::try_from(v).ok()).unwrap_or(u32::MAX))
+        };
+        Some(places.iter().map(place).collect())
+    }
+
+    /// What the tokens of sequence `b`, which stand at `places` of `width`, see of the tiles.
+    pub fn sight(&self, b: usize, places: &[usize], width: usize) -> Option<Sight> {
+        let ints = self.ints.get("cross_attention_mask").filter(|ints| ints.shape.len() == 4)?;
+        let tiles = ints.shape[2] * ints.shape[3];
+        let row = |place: &usize| ints.values.iter().skip((b * width + place) * tiles).take(tiles).map(|v| *v != 0);
+        Some(Sight { tiles, flags: places.iter().flat_map(row).collect() })
     }
 
     /// Rows of token ids without padding, and for each the padded places of its tokens.
@@ -126,6 +184,9 @@ impl Inputs {
         Ok(ids.values.chunks(width).zip(mask.chunks(width)).map(row).collect())
     }
 }
+
+/// What stands for a picture in the prompts of cases.
+const PLACEHOLDER: &str = "<image>";
 
 /// `<TOKEN>*N` stands for N tokens.
 fn expand_literals(prompt: &str) -> String {

@@ -2,9 +2,10 @@
 
 use super::case::Sample;
 use super::inputs::{Inputs, Ints};
+use super::layouts;
 use omma::generate::{Model, Pixels};
 use omma::image::tiles::{Tiling, Wish};
-use omma::models::{TowerInputs, inputs_of};
+use omma::models::{Positions, Tiled, TowerInputs, VisionTower, inputs_of};
 use omma::{Error, Result};
 
 /// Planes of the tower's inputs, one after the other.
@@ -15,20 +16,36 @@ pub struct Planes {
     pub inputs: TowerInputs,
 }
 
-fn wrong(shape: &[usize], reason: &str) -> Error {
+pub fn wrong(shape: &[usize], reason: &str) -> Error {
     Error::argument("pixel_values", format!("has shape {shape:?}; {reason}"))
 }
 
 /// Planes from the stored tensors; `None` without any.
 pub fn stored(model: &Model, inputs: &Inputs) -> Result<Option<Planes>> {
     let Some((shape, values)) = inputs.floats.get("pixel_values") else { return Ok(None) };
+    if let Some(tower) = model.spec.vision.as_ref().filter(|tower| tower.order.merge > 1) {
+        return layouts::from_patches(tower, inputs, shape, values).map(Some);
+    }
+    if let (6, Some(tiled)) = (shape[..].len(), tiled(model)) {
+        let processor = model.files.processor.as_ref().ok_or_else(|| wrong(shape, "there is no processor"))?;
+        let plan = |width, height| Ok(processor.plan(width, height, &Wish::default())?.0);
+        return layouts::from_tiles(tiled, inputs, (shape, values), plan).map(Some);
+    }
     match (shape[..].len(), tiling(model)) {
+        (4, Some(Tiling::Pixtral(_))) => layouts::from_filled(inputs, shape, values).map(Some),
         (5, Some(Tiling::AnyRes(_))) => tiles_of_pictures(model, inputs, shape, values).map(Some),
         (4, _) => {
             let size = (shape[2], shape[3]);
             Ok(Some(Planes { values: values.clone(), inputs: TowerInputs::same(size, shape[0]) }))
         }
         _ => Err(wrong(shape, "[pictures, 3, height, width] is known for this model")),
+    }
+}
+
+fn tiled(model: &Model) -> Option<&Tiled> {
+    match &model.spec.vision {
+        Some(VisionTower { positions: Positions::Tiled(tiled), .. }) => Some(tiled),
+        _ => None,
     }
 }
 
@@ -64,6 +81,19 @@ fn sizes(inputs: &Inputs, shape: &[usize]) -> Result<Vec<(u32, u32)>> {
 /// What the original processor would have made of the pictures: pixel_values, and the tensors that go with them. `planes`
 /// are those of all inputs.
 pub fn made(model: &Model, sample: &Sample, pictures: &[Pixels], planes: &[f32], inputs: &mut Inputs) -> Result<()> {
+    let sizes = || pictures.iter().flat_map(|p| &p.inputs).map(|i| (i.size().1 as usize, i.size().0 as usize));
+    let tower = model.spec.vision.as_ref();
+    if let Some(tower) = tower.filter(|tower| tower.order.merge > 1) {
+        layouts::to_patches(tower, &sizes().collect::<Vec<_>>(), planes, inputs);
+        return Ok(());
+    }
+    if let Some(tiled) = tiled(model) {
+        return layouts::to_tiles(tiled, pictures, planes, inputs);
+    }
+    if let (Some(Tiling::Pixtral(_)), Some(tower)) = (tiling(model), tower) {
+        layouts::to_filled(&sizes().collect::<Vec<_>>(), tower.patch.channels, planes, inputs);
+        return Ok(());
+    }
     let each: Vec<usize> = pictures.iter().map(|p| p.inputs.iter().map(|i| area(i.size())).sum()).collect();
     let mut shape = vec![pictures.iter().map(|p| p.inputs.len()).sum()];
     let mut values = planes.to_vec();

@@ -1,0 +1,15 @@
+//! The packs in the repository: operators with options that the packs beside it do not have, as ONNX Runtime 1.32 computes
+//! them on the CPU. They are cases of random options that once failed.
+
+use kernels_test::conformance::{Options, run, summary};
+use omma::gpu::{Device, OpenOptions};
+use std::path::Path;
+
+#[test]
+fn packs_of_the_repository_pass() {
+    let device = pollster::block_on(Device::open(&OpenOptions::default())).unwrap();
+    let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens/ops");
+    let rows = pollster::block_on(run(&device, &packs, &Options::default())).unwrap();
+    assert!(rows.len() >= 5, "{} cases", rows.len());
+    assert!(summary(&rows), "a case of {} did not pass", packs.display());
+}
