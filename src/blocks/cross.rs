@@ -2,9 +2,9 @@
 //! Llama 3.2 Vision has it. Keys and values of the features are made once, by [`cross_keys`], into buffers of fixed
 //! size that every later program reads.
 
-use super::{Linear, Mlp, Norm, SelfAttention};
+use super::{Linear, Mlp, Norm, Part, SelfAttention};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Attention, Binary, BinaryOp, KvAppend, Mask, SpliceRows, TensorType, Unary, UnaryOp};
+use crate::kernels::{Attention, KvAppend, LayerScale, Mask, SpliceRows, TensorType};
 use crate::{DType, Result};
 
 /// One layer: `h = x + tanh(a) * o(attn(norm q(norm1 x), norm k(f), v(f))); y = h + tanh(b) * mlp(norm2 h)`, where a row
@@ -118,8 +118,7 @@ pub fn cross_layer(g: &mut Graph, layer: &CrossLayer, index: usize, x: ValueId, 
 
 /// `x + tanh(gate) * y`.
 fn gated(g: &mut Graph, y: ValueId, gate: &str, x: ValueId) -> Result<ValueId> {
-    let gate = g.weight(gate, TensorType::new(g.ty(y).dtype, &[1]));
-    let gate = g.apply(Unary { op: UnaryOp::Tanh }, &[gate])?;
-    let y = g.apply(Binary { op: BinaryOp::Mul }, &[y, gate])?;
-    g.apply(Binary { op: BinaryOp::Add }, &[y, x])
+    let count = g.ty(y).cols();
+    let gains = g.weight(&Part::Gate { name: gate, count }.to_string(), TensorType::f32(&[count]));
+    g.apply(LayerScale, &[y, gains, x])
 }

@@ -47,6 +47,24 @@ pub enum Part<'n> {
     },
     /// The numbers of a tensor as rows of the weight's width, whatever its own rows are.
     Flat(&'n str),
+    /// One part of what [`Part::Sorted`] sorts: the queries alone.
+    Every {
+        /// The tensor.
+        name: &'n str,
+        /// Which part.
+        part: usize,
+        /// Parts of a group.
+        parts: usize,
+        /// Rows of a part in a group.
+        unit: usize,
+    },
+    /// A tensor whose columns run \[pixels, channels\], brought to \[channels, pixels\] as planes have them.
+    Planar {
+        /// The tensor.
+        name: &'n str,
+        /// Channels of a pixel.
+        channels: usize,
+    },
 }
 
 impl<'n> Part<'n> {
@@ -70,6 +88,10 @@ impl<'n> Part<'n> {
             ("gate", [name, count]) => Some(Self::Gate { name, count: number(count)? }),
             ("flat", [name]) => Some(Self::Flat(name)),
             ("sorted", [name, parts, unit]) => Some(Self::Sorted { name, parts: number(parts)?, unit: number(unit)? }),
+            ("every", [name, part, parts, unit]) => {
+                Some(Self::Every { name, part: number(part)?, parts: number(parts)?, unit: number(unit)? })
+            }
+            ("planar", [name, channels]) => Some(Self::Planar { name, channels: number(channels)? }),
             _ => None,
         }
     }
@@ -86,12 +108,17 @@ impl fmt::Display for Part<'_> {
             Self::Gate { name, count } => write!(f, "gate({name},{count})"),
             Self::Flat(name) => write!(f, "flat({name})"),
             Self::Sorted { name, parts, unit } => write!(f, "sorted({name},{parts},{unit})"),
+            Self::Every { name, part, parts, unit } => write!(f, "every({name},{part},{parts},{unit})"),
+            Self::Planar { name, channels } => write!(f, "planar({name},{channels})"),
         }
     }
 }
 
 fn unread(part: &str) -> Error {
-    Error::graph(part, "is no part of a weight: a tensor, zeros, rows, transposed, sorted, frames, gate or flat")
+    Error::graph(
+        part,
+        "is no part of a weight: a tensor, zeros, rows, transposed, sorted, frames, gate, flat, every or planar",
+    )
 }
 
 #[cfg(test)]
@@ -109,6 +136,8 @@ mod tests {
             Part::Frames("patch_embed.proj.weight"),
             Part::Gate { name: "gate_attn", count: 144 },
             Part::Flat("tile_embedding.weight"),
+            Part::Every { name: "qkv.weight", part: 2, parts: 3, unit: 16 },
+            Part::Planar { name: "patches.weight", channels: 3 },
         ];
         let name = parts.map(|p| p.to_string()).join("+");
         assert_eq!(Part::parse(&name).unwrap(), parts);

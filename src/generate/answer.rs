@@ -276,6 +276,11 @@ impl Session {
                 decode_ms: 0.0,
             });
         }
+        // New features beside the prompts take the place of all that the session holds.
+        let beside = model.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some());
+        if beside && rows.iter().any(|row| row.tokens.pictures.iter().any(|p| p.first >= row.kept)) {
+            rows.iter_mut().for_each(|row| row.kept = 0);
+        }
         Ok(rows)
     }
 

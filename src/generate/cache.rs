@@ -43,7 +43,22 @@ impl PictureKey {
 struct Entry {
     key: PictureKey,
     rows: Slice,
+    /// A file holds it.
+    #[cfg(feature = "disk-cache")]
     saved: bool,
+}
+
+impl Entry {
+    fn new(key: PictureKey, rows: Slice, saved: bool) -> Self {
+        // Without files nothing is saved.
+        let _ = saved;
+        Self {
+            key,
+            rows,
+            #[cfg(feature = "disk-cache")]
+            saved,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +126,7 @@ impl PictureCache {
             let rows = Slice::first(device.buffer("cached features", ty.bytes(), Use::Storage).await?, ty.bytes());
             device.write(&rows.buffer, 0, &bytes);
             self.state().hits += 1;
-            self.insert(Entry { key, rows: rows.clone(), saved: true });
+            self.insert(Entry::new(key, rows.clone(), true));
             return Ok(Some(rows));
         }
         self.state().misses += 1;
@@ -208,7 +223,7 @@ impl Session {
                 let own = Slice::first(device.buffer("cached features", bytes, Use::Storage).await?, bytes);
                 device.submit("features", |r| r.copy(&from, &own, bytes)).await?;
                 if let Some(key) = key.filter(|_| bytes <= cache.budget) {
-                    cache.insert(Entry { key, rows: own.clone(), saved: false });
+                    cache.insert(Entry::new(key, own.clone(), false));
                 }
                 *rows = Some(own);
             }

@@ -219,7 +219,9 @@ impl<'m> Writer<'m> {
     /// The prompt, and whether the tokenizer adds its special tokens.
     fn write(&self, messages: &[Message]) -> Result<(Prompt, bool)> {
         let Some(template) = &self.model.files.template else {
-            return Ok((by_form(&self.model.spec.prompt, messages, &self.model.files.image_text)?, true));
+            let spec = &self.model.spec;
+            let image = if spec.leading.is_some() { "" } else { self.model.files.image_text.as_str() };
+            return Ok((by_form(&spec.prompt, messages, image)?, true));
         };
         let prompt = self.by_template(template, messages)?;
         // A language model's template writes every special token itself; a processor of pictures lets its
@@ -240,6 +242,9 @@ impl<'m> Writer<'m> {
 
     /// Tokens of a prompt whose n-th placeholder stands for `pictures[n]`.
     fn tokens(&self, prompt: &Prompt, special: bool, pictures: &[&Pixels]) -> Result<Tokens> {
+        if self.model.spec.leading.is_some() {
+            return self.led(prompt, special, pictures);
+        }
         let text = &self.model.files.image_text;
         let placeholders = if self.model.spec.image_token.is_some() { prompt.find(text).len() } else { 0 };
         if placeholders != pictures.len() {
@@ -269,6 +274,21 @@ impl<'m> Writer<'m> {
         if tokens.ids.is_empty() {
             tokens.ids.extend(self.first_id()?);
         }
+        Ok(tokens)
+    }
+
+    /// Tokens of a prompt behind its pictures, which have no placeholders.
+    fn led(&self, prompt: &Prompt, special: bool, pictures: &[&Pixels]) -> Result<Tokens> {
+        let mut tokens = Tokens { ids: Vec::new(), pictures: Vec::new() };
+        for picture in pictures {
+            let (placed, _) = expand(self.model, self.tokenizer, picture, Joint::default(), &mut tokens.ids)?;
+            tokens.pictures.push(placed);
+        }
+        let text = self.tokenizer.encode_prompt(prompt, special)?;
+        let begin = self.tokenizer.bos_id().filter(|id| special && text.first() != Some(id));
+        tokens.ids.extend(begin.into_iter().chain(text));
+        let end = self.model.spec.leading.filter(|_| !pictures.is_empty());
+        tokens.ids.extend(end.and_then(|end| self.tokenizer.token_to_id(end)));
         Ok(tokens)
     }
 

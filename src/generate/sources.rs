@@ -1,8 +1,11 @@
-//! The rows of a weight as parts of a checkpoint's tensors: checked when a load is planned, read piece by piece.
+//! The rows of a weight as parts of a checkpoint's tensors: checked when a load is planned, read piece by piece, as numbers
+//! whatever they are stored as.
 
 use crate::blocks::Part;
 use crate::checkpoint::{Checkpoint, TensorEntry};
 use crate::kernels::{Layout, TensorType};
+use crate::quant::Packing;
+use crate::reference::unpack;
 use crate::{Error, Result};
 
 /// Elements of a transposed tensor that are held at a time.
@@ -36,6 +39,15 @@ enum Order {
         parts: usize,
         /// Neighbouring elements that stay together.
         run: usize,
+        /// The part that is read first.
+        from: usize,
+    },
+    /// Stored \[rows, cols / channels, channels\], read \[rows, channels, cols / channels\].
+    Planar {
+        /// Channels.
+        channels: usize,
+        /// Columns of the weight.
+        cols: usize,
     },
     /// One number: the hyperbolic tangent of it.
     Gate,
@@ -48,9 +60,9 @@ enum Order {
     },
 }
 
-/// Rows of a weight in panels; elements of any other.
+/// Rows of a matrix; elements of any other weight.
 fn extents(ty: &TensorType) -> (usize, usize) {
-    if ty.layout == Layout::Panels { (ty.shape[0], ty.shape[1]) } else { (ty.elements(), 1) }
+    if ty.layout != Layout::Rows { (ty.shape[0], ty.shape[1]) } else { (ty.elements(), 1) }
 }
 
 /// The parts of the weight `name`, which together have to be `ty`.
@@ -63,7 +75,7 @@ pub(super) fn sources<'c>(checkpoint: &'c Checkpoint, name: &str, ty: &TensorTyp
     if sum == Some(rows) {
         return Ok(list);
     }
-    let want = if ty.layout == Layout::Panels { vec![rows, cols] } else { ty.shape.clone() };
+    let want = if ty.layout != Layout::Rows { vec![rows, cols] } else { ty.shape.clone() };
     Err(match list.iter().find_map(|source| source.tensor) {
         Some((entry, _)) => wrong(name, entry, &want),
         None => Error::WrongShape { name: name.into(), got: sum.into_iter().collect(), want },
@@ -75,6 +87,7 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
         Part::Zeros(rows) => return Ok(Source { rows, tensor: None }),
         Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => name,
         Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => name,
+        Part::Every { name, .. } | Part::Planar { name, .. } => name,
     };
     let entry = checkpoint.entry(name)?;
     let refuse = || wrong(name, entry, &[rows, cols]);
@@ -98,7 +111,18 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
         Part::Sorted { parts, unit, .. } => {
             let group = parts.checked_mul(unit).filter(|group| *group > 0 && stored.is_multiple_of(*group));
             let groups = stored / group.ok_or_else(refuse)?;
-            (entry.elements(), Order::Sorted { groups, parts, run: unit * width })
+            (entry.elements(), Order::Sorted { groups, parts, run: unit * width, from: 0 })
+        }
+        Part::Every { part: from, parts, unit, .. } => {
+            let group = parts.checked_mul(unit).filter(|group| *group > 0 && stored.is_multiple_of(*group));
+            let groups = stored / group.filter(|_| from < parts).ok_or_else(refuse)?;
+            (entry.elements() / parts, Order::Sorted { groups, parts, run: unit * width, from })
+        }
+        Part::Planar { channels, .. } => {
+            if channels == 0 || !cols.is_multiple_of(channels) || width != cols {
+                return Err(refuse());
+            }
+            (entry.elements(), Order::Planar { channels, cols })
         }
         Part::Frames(_) => {
             let [_, _, frames, height, width] = entry.shape[..] else { return Err(refuse()) };
@@ -127,10 +151,27 @@ fn wrong(name: &str, entry: &TensorEntry, want: &[usize]) -> Error {
     Error::WrongShape { name: name.into(), got: entry.shape.clone(), want }
 }
 
-impl Source<'_> {
+impl<'c> Source<'c> {
+    /// A tensor of so many rows.
+    pub(super) fn whole(entry: &'c TensorEntry, rows: usize) -> Self {
+        Self { rows, tensor: Some((entry, Order::Straight(0))) }
+    }
     /// Rows of the weight that it fills.
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+    /// The tensor.
+    pub(super) fn entry(&self) -> Option<&'c TensorEntry> {
+        self.tensor.map(|(entry, _)| entry)
+    }
+    /// A quantized tensor, and its row with which this part begins, where its rows follow one another.
+    pub(super) fn packed(&self) -> Option<(&'c TensorEntry, usize)> {
+        let (entry, order) = self.tensor?;
+        let cols = entry.shape.last().copied().unwrap_or(1).max(1);
+        match order {
+            Order::Straight(first) if entry.packed.is_some() => Some((entry, first / cols)),
+            _ => None,
+        }
     }
     /// Fills `values` with its elements from `first` on; both are whole rows of the weight.
     pub(super) async fn read(&self, checkpoint: &Checkpoint, first: usize, values: &mut [f32]) -> Result<()> {
@@ -138,18 +179,28 @@ impl Source<'_> {
             None => values.fill(0.0),
             Some((entry, Order::Gate)) => {
                 let mut gate = [0f32];
-                checkpoint.read_f32(entry, 0, &mut gate).await?;
+                read_numbers(checkpoint, entry, 0, &mut gate).await?;
                 values.fill(gate[0].tanh());
             }
-            Some((entry, Order::Straight(start))) => checkpoint.read_f32(entry, start + first, values).await?,
-            Some((entry, Order::Sorted { groups, parts, run })) => {
+            Some((entry, Order::Straight(start))) => read_numbers(checkpoint, entry, start + first, values).await?,
+            Some((entry, Order::Planar { channels, cols })) => {
+                read_numbers(checkpoint, entry, first, values).await?;
+                let mut stored = vec![0f32; cols];
+                for row in values.chunks_exact_mut(cols) {
+                    stored.copy_from_slice(row);
+                    for (i, value) in stored.iter().enumerate() {
+                        row[i % channels * (cols / channels) + i / channels] = *value;
+                    }
+                }
+            }
+            Some((entry, Order::Sorted { groups, parts, run, from })) => {
                 let mut at = 0;
                 while at < values.len() {
                     let (of, inside) = ((first + at) / run, (first + at) % run);
-                    let (part, group) = (of / groups, of % groups);
+                    let (part, group) = (from + of / groups, of % groups);
                     let count = (run - inside).min(values.len() - at);
                     let from = (group * parts + part) * run + inside;
-                    checkpoint.read_f32(entry, from, &mut values[at..at + count]).await?;
+                    read_numbers(checkpoint, entry, from, &mut values[at..at + count]).await?;
                     at += count;
                 }
             }
@@ -163,6 +214,43 @@ impl Source<'_> {
         }
         Ok(())
     }
+}
+
+/// Elements of a tensor from `first` on, dequantised where it is quantized.
+async fn read_numbers(checkpoint: &Checkpoint, entry: &TensorEntry, first: usize, values: &mut [f32]) -> Result<()> {
+    let Some(packed) = &entry.packed else { return checkpoint.read_f32(entry, first, values).await };
+    let cols = entry.shape.last().copied().unwrap_or(1).max(1);
+    if let Packing::Block(_) = packed.packing {
+        let row = packed.packing.bytes_of_row(cols);
+        let at_once = (PIECE / cols).max(1) * cols;
+        let mut at = 0;
+        while at < values.len() {
+            // Whole rows around the elements.
+            let (from, inside) = ((first + at) / cols, (first + at) % cols);
+            let count = (at_once - inside).min(values.len() - at);
+            let rows = (inside + count).div_ceil(cols);
+            let mut bytes = vec![0; rows * row];
+            checkpoint.read_section(entry, 0, (from * row) as u64, &mut bytes).await?;
+            let all = unpack(packed.packing, rows, cols, &bytes).data;
+            for (to, value) in values[at..at + count].iter_mut().zip(&all[inside..]) {
+                *to = *value as f32;
+            }
+            at += count;
+        }
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    for section in 0..packed.sections.len() {
+        let from = bytes.len();
+        bytes.resize(from + packed.sections[section].bytes() as usize, 0);
+        checkpoint.read_section(entry, section, 0, &mut bytes[from..]).await?;
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    let all = unpack(packed.packing, entry.elements() / cols, cols, &bytes).data;
+    for (to, value) in values.iter_mut().zip(all.iter().skip(first)) {
+        *to = *value as f32;
+    }
+    Ok(())
 }
 
 /// Elements from `first` on of a tensor \[.., frames, run\] summed over its frames.
@@ -179,7 +267,7 @@ async fn sum(
         let count = (run - inside).min(values.len() - at);
         values[at..at + count].fill(0.0);
         for i in 0..frames {
-            checkpoint.read_f32(entry, (of * frames + i) * run + inside, &mut frame[..count]).await?;
+            read_numbers(checkpoint, entry, (of * frames + i) * run + inside, &mut frame[..count]).await?;
             values[at..at + count].iter_mut().zip(&frame).for_each(|(sum, value)| *sum += value);
         }
         at += count;
@@ -200,7 +288,7 @@ async fn transpose(
     for from in (0..cols).step_by(at_once) {
         let count = at_once.min(cols - from);
         piece.resize(count * rows, 0.0);
-        checkpoint.read_f32(entry, from * rows, &mut piece).await?;
+        read_numbers(checkpoint, entry, from * rows, &mut piece).await?;
         for (row, line) in values.chunks_exact_mut(cols).enumerate() {
             for (i, value) in line[from..from + count].iter_mut().enumerate() {
                 *value = piece[i * rows + first + row];
@@ -217,7 +305,8 @@ mod tests {
     use crate::checkpoint::{MemoryFile, TensorBytes, encode_safetensors};
     use std::sync::Arc;
 
-    /// A checkpoint with `w` \[12, 2\] of 0, 1, 2, .. and `b` \[12\] of 100, 101, ..; `c` is `w` as \[2, 3, 2, 1, 2\], `g` is 0.5.
+    /// A checkpoint with `w` \[12, 2\] of 0, 1, 2, .. and `b` \[12\] of 100, 101, ..; `c` is `w` as \[2, 3, 2, 1, 2\], `d` as \[4, 6\], `g`
+    /// is 0.5.
     fn checkpoint() -> Checkpoint {
         let w: Vec<f32> = (0..24).map(|i| i as f32).collect();
         let b: Vec<f32> = (0..12).map(|i| 100.0 + i as f32).collect();
@@ -225,6 +314,7 @@ mod tests {
             TensorBytes { name: "w", dtype: DType::F32, shape: &[12, 2], bytes: bytemuck::cast_slice(&w) },
             TensorBytes { name: "b", dtype: DType::F32, shape: &[12], bytes: bytemuck::cast_slice(&b) },
             TensorBytes { name: "c", dtype: DType::F32, shape: &[2, 3, 2, 1, 2], bytes: bytemuck::cast_slice(&w) },
+            TensorBytes { name: "d", dtype: DType::F32, shape: &[4, 6], bytes: bytemuck::cast_slice(&w) },
             TensorBytes { name: "g", dtype: DType::F32, shape: &[1], bytes: bytemuck::cast_slice(&[0.5f32]) },
         ];
         let bytes = encode_safetensors(&tensors, &Default::default()).unwrap();
@@ -259,6 +349,10 @@ mod tests {
             );
             let sorted = read("sorted(w,3,2)", &panels(12, 2), step);
             assert_eq!(sorted[4..8], [12.0, 13.0, 14.0, 15.0]);
+            assert_eq!(read("every(b,1,3,2)", &TensorType::f32(&[4]), step), [102.0, 103.0, 108.0, 109.0]);
+            assert_eq!(read("every(w,2,3,2)", &panels(4, 2), step), [8.0, 9.0, 10.0, 11.0, 20.0, 21.0, 22.0, 23.0]);
+            let planar = read("planar(d,3)", &panels(4, 6), step);
+            assert_eq!(planar[..12], [0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 6.0, 9.0, 7.0, 10.0, 8.0, 11.0]);
             let transposed = read("transposed(w)", &panels(2, 12), step);
             assert_eq!(transposed[..12], [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0, 22.0]);
             assert_eq!(transposed[12..14], [1.0, 3.0]);
@@ -292,6 +386,10 @@ mod tests {
         refused("sorted(w,5,2)", panels(12, 2));
         refused("sorted(w,0,0)", panels(12, 2));
         refused("sorted(w,3,2)", panels(12, 1));
+        refused("every(w,3,3,2)", panels(4, 2));
+        refused("every(w,0,3,2)", panels(12, 2));
+        refused("planar(d,4)", panels(4, 6));
+        refused("planar(d,3)", panels(6, 4));
         refused("w", panels(11, 2));
         refused("w", panels(12, 3));
         refused("w+zeros(18446744073709551615)", panels(12, 2));

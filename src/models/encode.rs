@@ -57,6 +57,10 @@ fn connect(g: &mut Graph, tower: &VisionTower, connector: &Connector, hidden: &H
     let x = match &connector.bridge {
         Bridge::Mlp(projector) => project(g, projector, x)?,
         Bridge::Merger(merger) => merge(g, tower, merger, x, &hidden.grids)?,
+        Bridge::Resampler(resampler) => {
+            let sequences: Vec<Vec<(usize, usize)>> = hidden.grids.iter().map(|grid| vec![*grid]).collect();
+            resampler.apply(g, x, &sequences)?.out
+        }
         Bridge::Perceiver { projection, perceiver } => {
             let projected = projection.apply(g, x)?;
             g.tap("modality_projection", projected);
@@ -118,16 +122,19 @@ fn merge(g: &mut Graph, tower: &VisionTower, merger: &Merger, x: ValueId, grids:
 
 /// Features in the order of windows -> the same row by row.
 fn in_rows(g: &mut Graph, tower: &VisionTower, x: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
+    if tower.order.window.is_none() {
+        return Ok(x);
+    }
     let mut index = Vec::new();
     for grid in grids {
-        let Some((squares, _)) = tower.order.windows(*grid) else { return Ok(x) };
+        let Some((squares, _)) = tower.order.windows(*grid) else { continue };
         let start = index.len();
         index.resize(start + squares.len(), 0);
         for (i, square) in squares.iter().enumerate() {
             index[start + square] = (start + i) as u32;
         }
     }
-    gather(g, x, &index)
+    if index.is_empty() { Ok(x) } else { gather(g, x, &index) }
 }
 
 /// The selected rows of the selected hidden states, side by side.

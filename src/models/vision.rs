@@ -3,7 +3,7 @@
 use super::inputs::TowerInputs;
 use super::names;
 use super::spec::{Positions, VisionTower};
-use crate::blocks::{EncoderFlow, EncoderRope, bicubic_rows, encoder_layer, gather, same_rows, splice};
+use crate::blocks::{EncoderFlow, EncoderRope, Grid, bicubic_rows, encoder_layer, gather, same_rows, splice};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{InterpolateRows, Rearrange, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
@@ -25,13 +25,12 @@ pub struct Hidden {
 impl Hidden {
     /// Rows of the patches that are no padding, those of each input.
     pub fn kept(&self, prefix: usize) -> Vec<Vec<usize>> {
-        let inputs = self.rows.iter().zip(&self.grids).zip(&self.filled);
-        let kept = |((rows, grid), filled): ((&Range<usize>, &(usize, usize)), &(usize, usize))| {
-            let first = rows.start + prefix;
+        let kept = |i: usize| {
+            let (first, grid, filled) = (self.rows[i].start + prefix, self.grids[i], self.filled[i]);
             let places = (0..filled.0).flat_map(|row| (0..filled.1).map(move |col| (row, col)));
             places.map(|(row, col)| first + row * grid.1 + col).collect()
         };
-        inputs.map(kept).collect()
+        (0..self.rows.len().min(self.grids.len()).min(self.filled.len())).map(kept).collect()
     }
 }
 
@@ -68,7 +67,7 @@ pub fn vision_hidden(
         if tower.order.merge == 1 {
             tap_maps(g, tower, patches, &grids)?;
         }
-        embed(g, tower, patches, (&grids, &filled))
+        embed(g, tower, patches, [&grids, &filled])
     })?;
     g.tap(&format!("{stage}embeddings"), x);
     let x = match &tower.pre_norm {
@@ -211,12 +210,7 @@ fn grids(tower: &VisionTower, inputs: &[(usize, usize)]) -> Result<Vec<(usize, u
 }
 
 /// Prefix rows before the patches of every input, and positions added to all of them; windows brought together.
-fn embed(
-    g: &mut Graph,
-    tower: &VisionTower,
-    patches: ValueId,
-    (grids, filled): (&[(usize, usize)], &[(usize, usize)]),
-) -> Result<ValueId> {
+fn embed(g: &mut Graph, tower: &VisionTower, patches: ValueId, [grids, filled]: [&[Grid]; 2]) -> Result<ValueId> {
     let (width, special, all) = (tower.patch.width, tower.prefix.len(), g.ty(patches).rows());
     let (mut index, mut patch) = (Vec::new(), 0);
     let square = tower.order.merge * tower.order.merge;
@@ -235,12 +229,12 @@ fn embed(
         _ => g.weight(&tower.prefix.join("+"), TensorType::new(g.ty(patches).dtype, &[special, width])),
     };
     let (table, place) = match &tower.positions {
-        Positions::Rotary(_) => {
+        Positions::Rotary(_) | Positions::None => {
             let moved = index.iter().enumerate().any(|(i, from)| i != *from as usize);
             return if moved { splice(g, patches, prefix, &index, None) } else { Ok(patches) };
         }
         Positions::Tiled(_) => return Err(Error::graph("embed", "tiles that see each other are no ragged batch")),
-        Positions::Fractions(name) => fractions(g, tower, name, (grids, filled))?,
+        Positions::Fractions(name) => fractions(g, tower, name, [grids, filled])?,
         Positions::Table(name) => {
             let (table, starts) = positions(g, tower, name, grids)?;
             let placed = |(grid, start): (&(usize, usize), &usize)| {
@@ -258,7 +252,7 @@ fn fractions(
     g: &mut Graph,
     tower: &VisionTower,
     name: &str,
-    (grids, filled): (&[(usize, usize)], &[(usize, usize)]),
+    [grids, filled]: [&[Grid]; 2],
 ) -> Result<(ValueId, Vec<u32>)> {
     if !tower.prefix.is_empty() {
         return Err(Error::graph("embed", "rows before the patches have no place in a picture"));

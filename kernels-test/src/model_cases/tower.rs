@@ -99,7 +99,7 @@ pub fn packed(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, chosen: usiz
 /// Positions interpolated to a grid, followed by zeros up to `rows` patches.
 fn padded_positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: usize) -> Result<ValueId> {
     let Positions::Table(name) = &tower.positions else {
-        return Err(Error::unsupported("positions of this tower", "a learned table is"));
+        return Err(Error::argument("patches", "are padded for towers with a table of positions"));
     };
     let (prefix, side) = (tower.prefix.len(), tower.image_size / tower.patch.patch);
     let table = b.graph.weight(name, TensorType::f32(&[prefix + side * side, tower.patch.width]));
@@ -118,7 +118,7 @@ fn padded_positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: 
 /// Rows of the token table.
 pub fn tokens(b: &mut Builder<'_>, decoder: &Decoder, ids: &[u32]) -> Result<ValueId> {
     let ids = b.graph.constant_u32("ids", &[ids.len()], ids);
-    let table = TensorType::panels(decoder.dtype, decoder.vocab, decoder.width);
+    let table = TensorType::panels(decoder.dtype.float(), decoder.vocab, decoder.width);
     let table = b.graph.weight(&decoder.table, table);
     b.graph.apply(EmbedTokens { dtype: DType::F32 }, &[ids, table])
 }

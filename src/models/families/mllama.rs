@@ -1,4 +1,5 @@
-//! Llama 3.2 Vision (Mllama): a decoder of LLaMA's kind in which some layers attend to the features of tiles.
+//! Llama 3.2 Vision (Mllama): a decoder of LLaMA's kind in which some layers attend to the features of tiles. The picture
+//! side is in `mllama_vision`.
 
 use super::{llama, mllama_vision, text_config};
 use crate::Result;

@@ -2,6 +2,7 @@
 
 mod clip;
 mod dinov2;
+mod fuyu;
 mod idefics;
 mod internvl;
 mod llama;
@@ -12,10 +13,11 @@ mod mllama_vision;
 mod pixtral;
 mod qwen_vl;
 mod siglip;
+mod uhd;
 mod vit;
 
 use super::{Dtypes, Spec};
-use crate::checkpoint::Config;
+use crate::checkpoint::{Config, QUANT_METHODS};
 use crate::kernels::Act;
 use crate::{Error, Result};
 
@@ -40,7 +42,8 @@ pub static FAMILIES: &[Family] = &[
         about: "LLaMA, Mistral, Qwen2 text decoders, and those of Qwen2-VL and Llama 3.2 Vision",
         read: llama::read,
     },
-    Family { model_types: &["mllama"], about: "Llama 3.2 Vision, the decoder", read: mllama::read },
+    Family { model_types: &["mllama"], about: "Llama 3.2 Vision", read: mllama::read },
+    Family { model_types: &["fuyu", "persimmon"], about: "Fuyu and OtterHD; Persimmon, its decoder", read: fuyu::read },
     Family {
         model_types: &["idefics2"],
         about: "Idefics 2, pictures of any aspect to 64 rows each",
@@ -58,7 +61,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         model_types: &["llava", "llava_next", "llava_onevision", "vipllava", "llava_llama", "llava_mistral"],
-        about: "LLaVA v1, 1.5, NeXT, OneVision, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
+        about: "LLaVA v1, 1.5, NeXT, OneVision, UHD, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
     },
     Family {
@@ -75,8 +78,11 @@ pub static FAMILIES: &[Family] = &[
 pub fn read_spec(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let name = config.string("model_type", "")?;
     if config.has("quantization_config") {
-        let reason = "quantised checkpoints are not read yet; use the f32, f16 or bf16 one";
-        return Err(config.unsupported("quantization_config", reason));
+        let method = config.string("quantization_config.quant_method", "")?;
+        if !QUANT_METHODS.contains(&method.as_str()) {
+            let reason = format!("{} are", QUANT_METHODS.join(", "));
+            return Err(config.unsupported("quantization_config.quant_method", reason));
+        }
     }
     let family = FAMILIES.iter().find(|f| f.model_types.contains(&name.as_str()));
     let family = family.ok_or_else(|| {
@@ -84,7 +90,9 @@ pub fn read_spec(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         let known = FAMILIES.iter().flat_map(|f| f.model_types).map(|t| (*t).to_owned()).collect();
         Error::UnknownArchitecture { name: format!("`{name}` ({architectures})"), known }
     })?;
-    Ok(Spec { model_type: name, ..(family.read)(config, dtypes)? })
+    let mut spec = Spec { model_type: name, ..(family.read)(config, dtypes)? };
+    spec.settle(dtypes);
+    Ok(spec)
 }
 
 /// The activation that a configuration names.
@@ -126,12 +134,14 @@ fn layer_count(config: &Config, path: &str, default: usize) -> Result<usize> {
 
 /// `text_config`, or the whole configuration where a checkpoint has it flat; of `model_type` where it does not say.
 fn text_config(config: &Config, model_type: &str) -> Result<Config> {
-    let (mut value, flat) = match config.section("text_config")? {
-        Some(section) => (section.value().clone(), false),
-        None => (config.value().clone(), true),
+    let Some(section) = config.section("text_config")? else {
+        return Ok(config.clone().with("model_type", model_type.into()));
     };
-    if flat || value.get("model_type").is_none_or(serde_json::Value::is_null) {
-        value["model_type"] = model_type.into();
-    }
-    Config::of_value(config.file(), value)
+    let named = section.has("model_type");
+    let section = if named { section } else { section.with("model_type", model_type.into()) };
+    // The head is tied by the whole model's option.
+    Ok(match config.optional::<bool>("tie_word_embeddings")? {
+        Some(tied) if !section.has("tie_word_embeddings") => section.with("tie_word_embeddings", tied.into()),
+        _ => section,
+    })
 }

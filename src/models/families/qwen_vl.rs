@@ -3,7 +3,7 @@
 //! which is one frame with the patch weights summed.
 
 use super::pixtral::theta;
-use super::{activation, divided, layer_count, llama};
+use super::{activation, divided, layer_count, llama, text_config};
 use crate::blocks::{
     AxialFrequencies, AxialRope, EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention,
 };
@@ -50,20 +50,6 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         prompt: CHAT,
         scheme: QWEN_VL,
         ..Spec::default()
-    })
-}
-
-/// `text_config`, or the whole configuration where a checkpoint has it flat; of `model_type` where it does not say.
-fn text_config(config: &Config, model_type: &str) -> Result<Config> {
-    let Some(section) = config.section("text_config")? else {
-        return Ok(config.clone().with("model_type", model_type.into()));
-    };
-    let named = section.has("model_type");
-    let section = if named { section } else { section.with("model_type", model_type.into()) };
-    // The head is tied by the whole model's option.
-    Ok(match config.optional::<bool>("tie_word_embeddings")? {
-        Some(tied) if !section.has("tie_word_embeddings") => section.with("tie_word_embeddings", tied.into()),
-        _ => section,
     })
 }
 
@@ -129,7 +115,7 @@ impl Tower {
                 channels: config.usize("in_channels", 3)?,
                 patch,
                 // A sum of two narrow numbers is no narrow number.
-                dtype: DType::F32,
+                dtype: DType::F32.into(),
             },
             // It has none; a picture of 256 features stands for others in plans.
             image_size: 16 * self.order.merge * patch,

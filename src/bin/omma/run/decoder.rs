@@ -29,6 +29,7 @@ pub async fn run(
     };
     let mut session = Session::new(model.clone(), options);
     encoders::encode(&mut session, sample, inputs, dump).await?;
+    inputs.find_positions(model, &rows, width)?;
     let (ids, places): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     let beside = model.spec.decoder.as_ref().is_some_and(|decoder| decoder.cross.is_some());
     let token = model.spec.image_token.filter(|_| session.feature_rows() > 0 && !beside);

@@ -6,7 +6,7 @@ use crate::source;
 use omma::checkpoint::{Checkpoint, MemoryFile};
 use omma::generate::{Model, PictureSource, Pixels, Sequence};
 use omma::image::tiles::Wish;
-use omma::models::Sight;
+use omma::models::{Sight, grid_positions};
 use omma::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,7 +51,7 @@ impl Inputs {
             inputs.tokenize(sample, model)?;
         }
         if !inputs.pictures.is_empty() {
-            inputs.floats.remove("pixel_values");
+            inputs.floats.retain(|name, _| !matches!(name.as_str(), "pixel_values" | "image_patches"));
         }
         Ok(inputs)
     }
@@ -88,7 +88,11 @@ impl Inputs {
                 rows.push(Sequence::new(ids, Vec::new()));
                 continue;
             }
-            let count = prompt.matches(model.files.image_text.as_str()).count().min(pictures.len());
+            let named = match model.spec.leading {
+                Some(_) => self.pictures.len() / sample.prompts.len(),
+                None => prompt.matches(model.files.image_text.as_str()).count(),
+            };
+            let count = named.min(pictures.len());
             let (own, others) = pictures.split_at(count);
             rows.push(model.sequence(prompt, own, true)?);
             pictures = others;
@@ -151,6 +155,32 @@ impl Inputs {
             let shape = vec![rows.len(), width, pictures, most / pictures];
             self.ints.insert("cross_attention_mask".into(), Ints { shape, values });
         }
+    }
+
+    /// position_ids of rows of ids, which stand at `places` of `width`, from the grids of their pictures, where a model
+    /// has them and the inputs do not.
+    pub fn find_positions(&mut self, model: &Model, rows: &[(Vec<u32>, Vec<usize>)], width: usize) -> Result<()> {
+        let axes = model.spec.decoder.as_ref().and_then(|decoder| decoder.rope.sections);
+        if axes.is_none() || self.ints.contains_key("position_ids") {
+            return Ok(());
+        }
+        let merge = model.spec.vision.as_ref().map_or(1, |tower| tower.order.merge.max(1));
+        let words = self.ints.get("image_grid_thw").map(|grids| grids.values.clone()).unwrap_or_default();
+        let mut grids = words.chunks_exact(3).map(|g| [g[0] as usize, g[1] as usize / merge, g[2] as usize / merge]);
+        let (mut sequences, mut lefts) = (Vec::new(), Vec::new());
+        for (ids, places) in rows {
+            let (mut pictures, mut at) = (Vec::new(), 0);
+            while let Some(next) = ids[at..].iter().position(|id| Some(*id) == model.spec.image_token) {
+                let grid = grids.next().ok_or_else(|| Error::argument("image_grid_thw", "holds too few pictures"))?;
+                pictures.push((at + next, grid));
+                at = (at + next + grid.iter().product::<usize>().max(1)).min(ids.len());
+            }
+            let positions = Some(grid_positions(0, ids.len(), &pictures));
+            sequences.push(Sequence { positions, ..Sequence::new(ids.clone(), Vec::new()) });
+            lefts.push(places.first().copied().unwrap_or(0));
+        }
+        self.place(&sequences, &lefts, width);
+        Ok(())
     }
 
     /// Positions on three axes of the tokens of sequence `b`, which stand at `places` of `width`.

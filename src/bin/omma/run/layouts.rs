@@ -1,5 +1,5 @@
 //! Layouts of pixel_values that are not planes of one size: rows of patches (Qwen2-VL), pictures filled up to the largest
-//! (Pixtral), tiles filled up to the most (Llama 3.2 Vision).
+//! (Pixtral), tiles filled up to the most (Llama 3.2 Vision), patches without a tower (Fuyu).
 
 use super::inputs::{Inputs, Ints};
 use super::pixels::{Planes, wrong};
@@ -173,4 +173,39 @@ pub fn to_tiles(tiled: &Tiled, pictures: &[Pixels], planes: &[f32], inputs: &mut
     let shape = vec![1, pictures.len(), tiled.tiles];
     inputs.ints.insert("aspect_ratio_mask".into(), Ints { shape, values: mask });
     Ok(())
+}
+
+/// image_patches of Fuyu \[.., patches, patch * patch * channels\], columns by pixel, then by channel -> planes of one
+/// input a patch.
+pub fn from_pixels(tower: &VisionTower, shape: &[usize], values: &[f32]) -> Result<Planes> {
+    let (patch, channels) = (tower.patch.patch, tower.patch.channels);
+    let each = patch * patch * channels;
+    if shape.last() != Some(&each) {
+        return Err(wrong(shape, &format!("rows of {patch} x {patch} x {channels} belong there")));
+    }
+    let mut all = Vec::with_capacity(values.len());
+    for row in values.chunks_exact(each) {
+        all.extend((0..channels).flat_map(|c| (0..patch * patch).map(move |i| row[i * channels + c])));
+    }
+    Ok(Planes { values: all, inputs: TowerInputs::same((patch, patch), values.len() / each) })
+}
+
+/// Planes -> image_patches of Fuyu: the patches of every picture, row by row.
+pub fn to_pixels(tower: &VisionTower, sizes: &[(usize, usize)], planes: &[f32], inputs: &mut Inputs) {
+    let (patch, channels) = (tower.patch.patch, tower.patch.channels);
+    let (mut values, mut from) = (Vec::new(), 0);
+    for (height, width) in sizes {
+        for corner in
+            (0..height / patch).flat_map(|row| (0..width / patch).map(move |col| (row * patch) * width + col * patch))
+        {
+            for i in 0..patch * patch {
+                let at = from + corner + i / patch * width + i % patch;
+                values.extend((0..channels).map(|c| planes[at + c * height * width]));
+            }
+        }
+        from += channels * height * width;
+    }
+    let each = patch * patch * channels;
+    let shape = vec![sizes.len(), values.len() / each / sizes.len().max(1), each];
+    inputs.floats.insert("image_patches".into(), (shape, values));
 }

@@ -22,6 +22,9 @@ pub fn wrong(shape: &[usize], reason: &str) -> Error {
 
 /// Planes from the stored tensors; `None` without any.
 pub fn stored(model: &Model, inputs: &Inputs) -> Result<Option<Planes>> {
+    if let (Some((shape, values)), Some(tower)) = (inputs.floats.get("image_patches"), &model.spec.vision) {
+        return layouts::from_pixels(tower, shape, values).map(Some);
+    }
     let Some((shape, values)) = inputs.floats.get("pixel_values") else { return Ok(None) };
     if let Some(tower) = model.spec.vision.as_ref().filter(|tower| tower.order.merge > 1) {
         return layouts::from_patches(tower, inputs, shape, values).map(Some);
@@ -86,6 +89,10 @@ pub fn made(model: &Model, sample: &Sample, pictures: &[Pixels], planes: &[f32],
     let tower = model.spec.vision.as_ref();
     if let Some(tower) = tower.filter(|tower| tower.order.merge > 1) {
         layouts::to_patches(tower, &sizes().collect::<Vec<_>>(), planes, inputs);
+        return Ok(());
+    }
+    if let (Some(Tiling::Fuyu(_)), Some(tower)) = (tiling(model), tower) {
+        layouts::to_pixels(tower, &sizes().collect::<Vec<_>>(), planes, inputs);
         return Ok(());
     }
     if let Some(tiled) = tiled(model) {
