@@ -210,7 +210,7 @@ fn sample_stages(place: &Place<'_>, way: &Way, sample: &Value, dump: &Path, wors
 
 /// What a picture and a prompt determine is recomputed and dumped; it has to be what the original made of them.
 fn recomputed(got: &Tensors, inputs: &Tensors) -> Result<(), String> {
-    for name in ["pixel_values", "input_ids", "attention_mask"] {
+    for name in ["pixel_values", "pixel_attention_mask", "input_ids", "attention_mask"] {
         let Some(want) = inputs.get(name) else { continue };
         let have = got.get(name).ok_or_else(|| format!("{name} was not recomputed"))?;
         let atol = 2e-6 * want.data.iter().fold(0.0, |m: f64, v| m.max(v.abs()));

@@ -1,6 +1,7 @@
 //! `omma run CASE_DIR`: a golden case from its checkpoint and inputs (or pictures) to a dump of every stage.
 //! Never reads the expected values.
 
+mod batches;
 pub(crate) mod case;
 mod decoder;
 mod dump;

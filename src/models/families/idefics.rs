@@ -41,7 +41,8 @@ pub(super) fn second(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         perceiver: perceiver(config, (&text, decoder.width), dtypes)?,
     };
     let pad = llama::pad(&text)?;
-    spec((config, 32_001), &text, (tower, bridge, decoder), pad)
+    // One mark serves two pictures that follow one another.
+    Ok(Spec { merge_marks: true, ..spec((config, 32_001), &text, (tower, bridge, decoder), pad)? })
 }
 
 /// Idefics 3 and SmolVLM.

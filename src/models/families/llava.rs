@@ -2,7 +2,7 @@
 //! transformers (`vision_config`, `text_config`) and that of the original code (`mm_projector_type`).
 
 use super::clip::vision_tower;
-use super::{activation, llama, pixtral, uhd};
+use super::{activation, llama, pixtral, siglip, uhd};
 use crate::Result;
 use crate::blocks::{Linear, Norm};
 use crate::checkpoint::schemes::VISION_LANGUAGE;
@@ -18,17 +18,28 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     if config.has("mm_vision_tower") || config.has("mm_projector_type") {
         return original(config, dtypes);
     }
-    let vision = section(config, "vision_config", LARGE_336, "clip_vision_model")?;
-    let text = section(config, "text_config", "{}", "llama")?;
+    let one = config.string("model_type", "")? == "llava_onevision";
+    let (vision, text) = if one {
+        let text = section(config, "text_config", r#"{"model_type": "qwen2"}"#, "qwen2")?;
+        (section(config, "vision_config", SHAPED_384, "siglip_vision_model")?, text)
+    } else {
+        let text = section(config, "text_config", "{}", "llama")?;
+        (section(config, "vision_config", LARGE_336, "clip_vision_model")?, text)
+    };
     let kind = vision.string("model_type", "clip_vision_model")?;
     let tower = match kind.as_str() {
         "clip_vision_model" => vision_tower(&vision, dtypes, TOWER)?,
+        "siglip_vision_model" => siglip::vision_tower(&vision, dtypes, TOWER, &siglip::BASE)?,
         "pixtral" => pixtral::vision_tower(&vision, dtypes, "vision_tower")?,
-        _ => return Err(vision.unsupported("model_type", format!("`{kind}`; clip_vision_model and pixtral are"))),
+        _ => {
+            let reason = format!("`{kind}`; clip_vision_model, siglip_vision_model and pixtral are");
+            return Err(vision.unsupported("model_type", reason));
+        }
     };
     let decoder = llama::decoder(&text, dtypes, LLM, "llm.")?;
     let connector = connector(config, &tower, decoder.width, dtypes)?;
-    let image = config.usize("image_token_index", config.usize("image_token_id", 32_000)?)?;
+    let image =
+        config.usize("image_token_index", config.usize("image_token_id", if one { 151_646 } else { 32_000 })?)?;
     Ok(Spec {
         vision: Some(tower),
         connector: Some(connector),
@@ -36,10 +47,12 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         image_token: Some(image as u32),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?.or(llama::pad(&text)?),
-        vectors: if config.string("model_type", "")? == "llava_next" { newline() } else { Vec::new() },
+        vectors: if one || config.string("model_type", "")? == "llava_next" { newline() } else { Vec::new() },
         prompt: match (kind.as_str(), config.string("model_type", "")?.as_str()) {
             ("pixtral", _) => pixtral::INSTRUCT,
             (_, "vipllava") => VIP,
+            // Asked by its decoder's chat template.
+            (_, "llava_onevision") => PromptForm::default(),
             _ => V15,
         },
         scheme: VISION_LANGUAGE,
@@ -47,7 +60,7 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     })
 }
 
-/// The vector behind every row of LLaVA-NeXT's map.
+/// The vector behind every row of the map of LLaVA-NeXT and LLaVA-OneVision.
 fn newline() -> Vec<(&'static str, String)> {
     vec![("image_newline", "image_newline".to_owned())]
 }
@@ -61,6 +74,9 @@ pub(super) fn section(config: &Config, name: &str, default: &str, kind: &str) ->
     }
 }
 
+/// What LLaVA-OneVision's configuration means when it has no `vision_config`.
+const SHAPED_384: &str = r#"{"model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304,
+    "patch_size": 14, "image_size": 384, "num_hidden_layers": 26, "num_attention_heads": 16}"#;
 /// What LLaVA's configuration means when it has no `vision_config`.
 const LARGE_336: &str = r#"{"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
     "num_attention_heads": 16, "patch_size": 14, "image_size": 336}"#;
@@ -115,13 +131,18 @@ fn original_form(config: &Config) -> Result<PromptForm> {
 }
 
 fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dtypes) -> Result<Connector> {
-    let vip = config.string("model_type", "")? == "vipllava";
-    let default = if vip { vec![-2, -5, -8, -11, 6] } else { vec![-2] };
+    let model = config.string("model_type", "")?;
+    let (vip, one) = (model == "vipllava", model == "llava_onevision");
+    let default = match (vip, one) {
+        (true, _) => vec![-2, -5, -8, -11, 6],
+        (_, true) => vec![-1],
+        _ => vec![-2],
+    };
     // ViP-LLaVA's field is a plural in transformers 4 and LLaVA's in transformers 5.
     let path = if config.has("vision_feature_layers") { "vision_feature_layers" } else { "vision_feature_layer" };
     let chosen: Vec<i64> = config.one_or_list(path)?;
     let layers = feature_layers(config, path, if chosen.is_empty() { default } else { chosen }, tower.layers.len())?;
-    let strategy = config.string("vision_feature_select_strategy", "default")?;
+    let strategy = config.string("vision_feature_select_strategy", if one { "full" } else { "default" })?;
     let drop_prefix = match strategy.as_str() {
         _ if vip => true,
         "default" => true,

@@ -60,8 +60,8 @@ pub static FAMILIES: &[Family] = &[
         read: internvl::read,
     },
     Family {
-        model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
-        about: "LLaVA v1, 1.5, NeXT, UHD, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
+        model_types: &["llava", "llava_next", "llava_onevision", "vipllava", "llava_llama", "llava_mistral"],
+        about: "LLaVA v1, 1.5, NeXT, OneVision, UHD, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
     },
     Family {

@@ -34,6 +34,14 @@ impl<'s> Dump<'s> {
     pub fn stages(&mut self, stages: &[Stage]) -> Result<()> {
         stages.iter().try_for_each(|s| self.add(&s.name, &s.shape, &s.values))
     }
+    /// Adds the stages that have all values of the case's.
+    pub fn whole_stages(&mut self, stages: &[Stage]) -> Result<()> {
+        let whole = |s: &&Stage| {
+            self.sample.stage(&s.name).is_some_and(|own| own.shape.iter().product::<usize>() == s.values.len())
+        };
+        let whole: Vec<&Stage> = stages.iter().filter(whole).collect();
+        whole.into_iter().try_for_each(|s| self.add(&s.name, &s.shape, &s.values))
+    }
     /// Adds stages of ragged rows at their padded places, zeros elsewhere.
     pub fn padded(&mut self, stages: &[Stage], places: &[Vec<usize>], width: usize) -> Result<()> {
         let tokens: usize = places.iter().map(Vec::len).sum();

@@ -3,9 +3,10 @@
 use super::case::Sample;
 use super::dump::Dump;
 use super::inputs::Inputs;
-use super::{Context, listed, pixels};
+use super::pixels::Planes;
+use super::{Context, batches, listed, pixels};
 use omma::Result;
-use omma::generate::{Session, SessionOptions};
+use omma::generate::{Model, Session, SessionOptions};
 use omma::models::names;
 
 /// Runs a sample.
@@ -33,18 +34,39 @@ pub async fn run(context: &Context, sample: &Sample, inputs: &mut Inputs, dump: 
 /// Preprocesses or takes the pixels and encodes them; returns the number of inputs of the tower.
 pub async fn encode(session: &mut Session, sample: &Sample, inputs: &mut Inputs, dump: &mut Dump<'_>) -> Result<usize> {
     let model = session.model().clone();
-    let tower = if inputs.pictures.is_empty() {
+    let mut planes = if inputs.pictures.is_empty() {
         let Some(planes) = pixels::stored(&model, inputs)? else { return Ok(0) };
         session.set_pixels(&planes.values).await?;
-        planes.inputs
+        planes
     } else {
         let tower = session.preprocess(&inputs.pictures).await?;
-        let planes = session.pixels(&tower).await?;
+        let values = session.pixels(&tower).await?;
         let pictures = std::mem::take(&mut inputs.pictures);
-        pixels::made(&model, sample, &pictures, &planes, inputs)?;
-        tower
+        pixels::made(&model, sample, &pictures, &values, inputs)?;
+        Planes { values, inputs: tower }
     };
+    if let Some(padded) = padded(&model, inputs)? {
+        // The reference's stages have rows of padding; ours have them for the dump alone.
+        session.set_pixels(&padded.values).await?;
+        dump.stages(&session.encode(&padded.inputs, &listed(sample)).await?)?;
+        if planes.inputs.filled.is_some() {
+            planes = batches::ragged(&padded, 3);
+        }
+        session.set_pixels(&planes.values).await?;
+        let stages = session.encode(&planes.inputs, &listed(sample)).await?;
+        dump.whole_stages(&stages)?;
+        return Ok(planes.inputs.sizes.len());
+    }
+    let tower = planes.inputs;
     let stages = session.encode(&tower, &listed(sample)).await?;
     dump.stages(&stages)?;
     Ok(tower.sizes.len())
+}
+
+/// The pictures with the padding that the reference gave them, where there is any.
+fn padded(model: &Model, inputs: &Inputs) -> Result<Option<Planes>> {
+    if !inputs.ints.contains_key("pixel_attention_mask") {
+        return Ok(None);
+    }
+    Ok(pixels::stored(model, inputs)?.filter(|planes| planes.inputs.filled.is_some()))
 }

@@ -83,7 +83,8 @@ impl Inputs {
             let own = &model.files.image_text;
             let prompt = &if prompt.contains(own) { prompt.clone() } else { prompt.replace(PLACEHOLDER, own) };
             if prompt.contains(">*") || model.spec.connector.is_none() {
-                let ids = model.files.need_tokenizer()?.encode(&expand_literals(prompt), true)?;
+                let text = expand_literals(&expand_counts(prompt, model, &mut pictures)?);
+                let ids = model.files.need_tokenizer()?.encode(&text, true)?;
                 rows.push(Sequence::new(ids, Vec::new()));
                 continue;
             }
@@ -217,6 +218,19 @@ impl Inputs {
 
 /// What stands for a picture in the prompts of cases.
 const PLACEHOLDER: &str = "<image>";
+
+/// `<TOKEN>*N`, with the letter, stands for as many tokens as the next picture takes rows.
+fn expand_counts(prompt: &str, model: &Model, pictures: &mut &[Pixels]) -> Result<String> {
+    let mut parts = prompt.split(">*N");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (own, others) = pictures.split_at(pictures.len().min(1));
+        let rows = model.sequence(&model.files.image_text, own, false)?.pictures.len();
+        *pictures = others;
+        text.push_str(&format!(">*{rows}{part}"));
+    }
+    Ok(text)
+}
 
 /// `<TOKEN>*N` stands for N tokens.
 fn expand_literals(prompt: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::case::Sample;
 use super::inputs::{Inputs, Ints};
-use super::layouts;
+use super::{batches, layouts};
 use omma::generate::{Model, Pixels};
 use omma::image::tiles::{Tiling, Wish};
 use omma::models::{Positions, Tiled, TowerInputs, VisionTower, inputs_of};
@@ -36,6 +36,7 @@ pub fn stored(model: &Model, inputs: &Inputs) -> Result<Option<Planes>> {
     }
     match (shape[..].len(), tiling(model)) {
         (4, Some(Tiling::Pixtral(_))) => layouts::from_filled(inputs, shape, values).map(Some),
+        (5, Some(Tiling::Idefics2(_) | Tiling::Idefics3(_))) => batches::stored(inputs, shape, values).map(Some),
         (5, Some(Tiling::AnyRes(_))) => tiles_of_pictures(model, inputs, shape, values).map(Some),
         (4, _) => {
             let size = (shape[2], shape[3]);
@@ -99,6 +100,11 @@ pub fn made(model: &Model, sample: &Sample, pictures: &[Pixels], planes: &[f32],
     }
     if let (Some(Tiling::Pixtral(_)), Some(tower)) = (tiling(model), tower) {
         layouts::to_filled(&sizes().collect::<Vec<_>>(), tower.patch.channels, planes, inputs);
+        return Ok(());
+    }
+    if let Some(Tiling::Idefics2(_) | Tiling::Idefics3(_)) = tiling(model) {
+        let own = |prompt: &String| prompt.matches(model.files.image_text.as_str()).count();
+        batches::made(&sample.prompts.iter().map(own).collect::<Vec<_>>(), pictures, planes, inputs);
         return Ok(());
     }
     let each: Vec<usize> = pictures.iter().map(|p| p.inputs.iter().map(|i| area(i.size())).sum()).collect();
