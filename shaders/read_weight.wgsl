@@ -1,4 +1,4 @@
-// Rows of a weight as f32, whatever its layout:
+// Rows of a weight as numbers, whatever its layout:
 //
 //     y[t, k] = w[id(t), k]
 //
@@ -6,7 +6,7 @@
 // quads of a row, a lane every LANES-th of them. Ids are clamped. A weight too large for one binding comes in chunks of
 // its rows; a dispatch writes the rows that its chunk has.
 //
-// Parts: weight (w_quad), ids (id_of)
+// Parts: elem (Elem, the type of y), weight (w_quad), ids (id_of)
 
 struct Params {
     rows: u32,
@@ -19,7 +19,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 // ids: 1, w: 2, each in its part
-@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [rows, inner]
+@group(0) @binding(3) var<storage, read_write> y: array<Elem>; // [rows, inner]
 
 override LANES: u32 = 64;
 
@@ -46,7 +46,7 @@ fn main(
         let values = w_quad(quad, id - params.first_col);
         let to = row * params.inner + 4u * quad;
         for (var i = 0u; i < min(4u, params.inner - 4u * quad); i++) {
-            y[to + i] = values[i];
+            y[to + i] = Elem(values[i]);
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod dtype;
 pub mod error;
 pub mod image;
 pub mod kernels;
+pub mod quant;
 pub mod reference;
 pub mod text;
 pub mod wgsl;

@@ -79,7 +79,7 @@ enum Mode {
         /// The folder.
         dir: PathBuf,
         /// Seconds that the runner may stand at one shader or job.
-        #[arg(long, default_value_t = 120)]
+        #[arg(long, default_value_t = 300)]
         limit: u64,
         /// Leaves out what passed in an earlier run, on the same text and the same bytes.
         #[arg(long)]

@@ -1,9 +1,10 @@
 //! Attention over ragged batches: of rows to each other, from a stacked query-key-value matrix, and of rows to others.
 
 use super::{Linear, Part};
+use crate::Result;
 use crate::graph::{Graph, ValueId};
 use crate::kernels::Attention;
-use crate::{DType, Result};
+use crate::quant::WeightFormat;
 
 /// Heads of a self-attention.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,11 +69,12 @@ pub struct CrossAttention {
 impl CrossAttention {
     /// `nn.MultiheadAttention` of `width` columns under `name`: `in_proj_weight` \[3 width, width\] with its bias holds the
     /// projections of q, k and v, `out_proj` is a layer.
-    pub fn torch(name: &str, width: usize, heads: usize, dtype: DType) -> Self {
+    pub fn torch(name: &str, width: usize, heads: usize, dtype: impl Into<WeightFormat>) -> Self {
+        let dtype = dtype.into();
         let project = |part: usize| {
             let rows = |tensor: &str| Part::Rows { name: tensor, first: part * width, count: width }.to_string();
             let (weight, bias) = (format!("{name}.in_proj_weight"), format!("{name}.in_proj_bias"));
-            Linear { weight: rows(&weight), bias: Some(rows(&bias)), n: width, k: width, dtype }
+            Linear { weight: rows(&weight), bias: Some(rows(&bias)), n: width, k: width, dtype, stack: Vec::new() }
         };
         let head_dim = width / heads.max(1);
         Self {

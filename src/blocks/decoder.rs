@@ -8,6 +8,7 @@ use crate::{Error, Result};
 
 /// A layer of a decoder.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a model has a hundred of them at most, and they are read in place")]
 pub enum Layer {
     /// Attends to the sequence itself.
     Own(DecoderLayer),

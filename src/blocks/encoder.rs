@@ -45,6 +45,13 @@ impl Mlp {
         let y = self.apply(g, x)?;
         g.apply(Binary { op: BinaryOp::Add }, &[y, residual])
     }
+    /// The stacked matrix, where there is one.
+    pub fn stacked(&mut self) -> Option<&mut Linear> {
+        match self {
+            Self::Gated { gate_up, .. } => Some(gate_up),
+            Self::Plain { .. } => None,
+        }
+    }
     /// Width between the two matrices, as the first one writes it.
     pub fn inner(&self) -> usize {
         match self {

@@ -1,10 +1,9 @@
 //! From pixels to rows: patch embedding.
 
 use super::PatchOrder;
-use crate::DType;
 use crate::Result;
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{PatchEmbed, Pixels, TensorType};
+use crate::kernels::{PatchEmbed, Pixels, TensorType, WeightFormat};
 
 /// The patch embedding of a ViT: a convolution whose stride is its size.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +18,8 @@ pub struct PatchEmbedding {
     pub channels: usize,
     /// Side of a patch in pixels.
     pub patch: usize,
-    /// Element type that the weight is kept in.
-    pub dtype: DType,
+    /// What the weight is kept in: the floats of this format.
+    pub dtype: WeightFormat,
 }
 
 impl PatchEmbedding {
@@ -35,7 +34,7 @@ impl PatchEmbedding {
         order: PatchOrder,
     ) -> Result<ValueId> {
         let k = self.channels * self.patch * self.patch;
-        let w = g.weight(&self.weight, TensorType::panels(self.dtype, self.width, k));
+        let w = g.weight(&self.weight, TensorType::panels(self.dtype.float(), self.width, k));
         let mut operands = vec![pixels, w];
         if let Some(bias) = &self.bias {
             operands.push(g.weight(bias, TensorType::f32(&[self.width])));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::convert;
 use super::near::nearest;
 use super::read::ReadAt;
+use crate::quant::Packing;
 use crate::{DType, Error, Result};
 
 /// Bytes converted at a time where the source has to be copied.
@@ -31,6 +32,43 @@ pub struct TensorEntry {
     pub offset: u64,
     /// Length in bytes: elements x element size, checked when the file was opened.
     pub bytes: u64,
+    /// Quantized: the type and the bytes above are those of the numbers that it reads as, and it is read by sections.
+    pub packed: Option<PackedTensor>,
+}
+
+/// Where the sections of a quantized tensor `[n, k]` are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedTensor {
+    /// Its layout.
+    pub packing: Packing,
+    /// What [`Packing::sections`] counts, in the same order and of these lengths.
+    pub sections: Vec<Section>,
+}
+
+/// The bytes of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Section {
+    /// A range of a file.
+    Stored {
+        /// Which file: an index into [`Checkpoint::files`].
+        file: usize,
+        /// First byte in that file.
+        offset: u64,
+        /// Length in bytes.
+        bytes: u64,
+    },
+    /// Made when the checkpoint was opened: a small table.
+    Made(Arc<[u8]>),
+}
+
+impl Section {
+    /// Length in bytes.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Stored { bytes, .. } => *bytes,
+            Self::Made(bytes) => bytes.len() as u64,
+        }
+    }
 }
 
 impl TensorEntry {
@@ -115,7 +153,7 @@ impl Checkpoint {
 
     /// The tensor's bytes where they can be had without a copy. Not aligned to the element type.
     pub fn bytes_of(&self, entry: &TensorEntry) -> Option<&[u8]> {
-        let all = self.files.get(entry.file)?.as_slice()?;
+        let all = self.files.get(entry.file).filter(|_| entry.packed.is_none())?.as_slice()?;
         let start = usize::try_from(entry.offset).ok()?;
         all.get(start..start.checked_add(usize::try_from(entry.bytes).ok()?)?)
     }
@@ -130,6 +168,7 @@ impl Checkpoint {
             let reason = format!("{} bytes from {byte_offset} on, it has {}", out.len(), entry.bytes);
             return Err(Error::argument(format!("piece of tensor `{}`", entry.name), reason));
         }
+        numbers(entry)?;
         if let Some(bytes) = self.bytes_of(entry) {
             let start = byte_offset as usize;
             out.copy_from_slice(&bytes[start..start + out.len()]);
@@ -180,6 +219,36 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Fills `out` with bytes of a section of a quantized tensor, from `byte_offset` on.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read_into`]; [`Error::InvalidArgument`] for a section that the tensor does not have.
+    pub async fn read_section(
+        &self,
+        entry: &TensorEntry,
+        section: usize,
+        byte_offset: u64,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let wrong = |reason: String| Error::argument(format!("section {section} of tensor `{}`", entry.name), reason);
+        let found = entry.packed.as_ref().and_then(|packed| packed.sections.get(section));
+        let found = found.ok_or_else(|| wrong("there is none".into()))?;
+        let end = byte_offset.checked_add(out.len() as u64);
+        if end.is_none_or(|end| end > found.bytes()) {
+            return Err(wrong(format!("{} bytes from {byte_offset} on, it has {}", out.len(), found.bytes())));
+        }
+        match found {
+            Section::Made(bytes) => {
+                out.copy_from_slice(&bytes[byte_offset as usize..][..out.len()]);
+                Ok(())
+            }
+            Section::Stored { file, offset, .. } => {
+                let source = self.files.get(*file).ok_or_else(|| wrong("is of another checkpoint".into()))?;
+                source.read_at(offset + byte_offset, out).await
+            }
+        }
+    }
+
     /// All elements of the tensor as f32.
     ///
     /// # Errors
@@ -210,6 +279,7 @@ impl Checkpoint {
         out: &mut [T],
         convert: impl Fn(&[u8], &mut [T]) -> Result<()>,
     ) -> Result<()> {
+        numbers(entry)?;
         let size = entry.dtype.size();
         if first.checked_add(out.len()).is_none_or(|end| end > entry.elements()) {
             let reason = format!("{} elements from {first} on, it has {}", out.len(), entry.elements());
@@ -227,5 +297,13 @@ impl Checkpoint {
             at += bytes.len() as u64;
         }
         Ok(())
+    }
+}
+
+/// A quantized tensor has sections, no elements.
+fn numbers(entry: &TensorEntry) -> Result<()> {
+    match &entry.packed {
+        Some(packed) => Err(Error::argument(format!("elements of tensor `{}`", entry.name), packed.packing.name())),
+        None => Ok(()),
     }
 }

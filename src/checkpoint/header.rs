@@ -29,6 +29,8 @@ pub(crate) struct HeaderTensor {
     pub shape: Vec<usize>,
     pub offset: u64,
     pub bytes: u64,
+    /// Floats e4m3fn; the type above is that of their bytes.
+    pub e4m3: bool,
 }
 
 /// A checked header: tensors in the order of their data.
@@ -94,7 +96,9 @@ pub(crate) fn parse_header(file: &str, json: &[u8], start: u64, data: u64) -> Re
 
 fn check_tensor(file: &str, name: String, raw: &RawTensor<'_>, start: u64, data: u64) -> Result<HeaderTensor> {
     let wrong = |reason: String| Error::malformed(file, format!("tensor `{}`: {reason}", clip(&name)));
-    let dtype = dtype(file, &name, &raw.dtype)?;
+    // Floats of 8 bits are read where they are matrices: as weights.
+    let e4m3 = raw.dtype == "F8_E4M3" && raw.shape.len() == 2;
+    let dtype = if e4m3 { DType::U8 } else { dtype(file, &name, &raw.dtype)? };
     let [begin, end] = raw.data_offsets;
     if begin > end {
         return Err(wrong(format!("data begins at {begin} and ends before that, at {end}")));
@@ -117,7 +121,7 @@ fn check_tensor(file: &str, name: String, raw: &RawTensor<'_>, start: u64, data:
         return Err(wrong(format!("{dtype} {:?} takes {bytes} bytes, the header gives it {found}", raw.shape)));
     }
     let shape = raw.shape.iter().map(|axis| *axis as usize).collect();
-    Ok(HeaderTensor { dtype, shape, offset: start + begin, bytes, name })
+    Ok(HeaderTensor { dtype, shape, offset: start + begin, bytes, name, e4m3 })
 }
 
 fn check_names(file: &str, raw: &RawHeader<'_>) -> Result<()> {
@@ -169,7 +173,10 @@ fn dtype(file: &str, tensor: &str, name: &str) -> Result<DType> {
         // Types that the format has and we do not, yet.
         "F8_E4M3" | "F8_E5M2" | "F8_E8M0" | "F8_E4M3FNUZ" | "F8_E5M2FNUZ" | "F6_E2M3" | "F6_E3M2" | "F4" | "C64" => {
             let what = format!("{file}: tensor `{}` of type {name}", clip(tensor));
-            return Err(Error::unsupported(what, "types read: F64 F32 F16 BF16, I and U of 8 to 64 bits, BOOL"));
+            return Err(Error::unsupported(
+                what,
+                "types read: F64 F32 F16 BF16, I and U of 8 to 64 bits, BOOL, matrices of F8_E4M3",
+            ));
         }
         _ => {
             let reason = format!("tensor `{}`: unknown type `{}`", clip(tensor), clip(name));

@@ -13,13 +13,16 @@ pub mod convert;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod disk;
 mod entry;
+pub mod gguf;
 mod header;
 #[cfg(all(feature = "hub", not(target_arch = "wasm32")))]
 pub mod hub;
 #[cfg(all(feature = "hub", not(target_arch = "wasm32")))]
 mod hub_error;
 mod near;
+mod notes;
 mod open;
+mod published;
 pub mod read;
 mod refuse;
 pub mod rename;
@@ -29,11 +32,15 @@ pub mod source;
 #[cfg(test)]
 mod tests;
 pub mod write;
+#[cfg(not(target_arch = "wasm32"))]
+mod writer;
 
 pub use config::Config;
 #[cfg(not(target_arch = "wasm32"))]
 pub use disk::Directory;
-pub use entry::{Checkpoint, TensorEntry};
+pub use entry::{Checkpoint, PackedTensor, Section, TensorEntry};
+pub use notes::packed_note;
+pub use published::METHODS as QUANT_METHODS;
 pub use read::{Files, MemoryFile, MemoryFiles, Pending, ReadAt};
 pub use rename::{Rule, Scheme, rule};
 #[cfg(not(target_arch = "wasm32"))]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::header::{Header, read_header};
+use super::header::{Header, HeaderTensor, read_header};
 use super::read::{Files, ReadAt, check_name};
-use super::{Checkpoint, TensorEntry, clip, refuse};
-use crate::{Error, Result};
+use super::{Checkpoint, PackedTensor, Section, TensorEntry, clip, refuse};
+use crate::quant::Packing;
+use crate::{DType, Error, Result};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -36,6 +37,9 @@ impl Checkpoint {
         if let Some(bytes) = files.read(INDEX).await? {
             return open_shards(files, &bytes).await;
         }
+        if let Some(source) = files.open(super::gguf::WEIGHTS).await? {
+            return Self::of_gguf(source).await;
+        }
         let list = files.list().await?;
         let name = refuse::only_weights(&files.describe(), &list, files.copy_command().as_deref())?;
         match files.open(name).await? {
@@ -62,6 +66,7 @@ impl Checkpoint {
             let header = read_header(&*source).await?;
             checkpoint.add(source, header);
         }
+        checkpoint.take_notes()?;
         checkpoint.sort()?;
         Ok(checkpoint)
     }
@@ -69,15 +74,7 @@ impl Checkpoint {
     fn add(&mut self, source: Arc<dyn ReadAt>, header: Header) {
         let file = self.files.len();
         self.files.push(source);
-        self.entries.extend(header.tensors.into_iter().map(|tensor| TensorEntry {
-            stored: tensor.name.clone(),
-            name: tensor.name,
-            dtype: tensor.dtype,
-            shape: tensor.shape,
-            file,
-            offset: tensor.offset,
-            bytes: tensor.bytes,
-        }));
+        self.entries.extend(header.tensors.into_iter().map(|tensor| entry(file, tensor)));
         for (key, value) in header.metadata {
             self.metadata.entry(key).or_insert(value);
         }
@@ -95,6 +92,17 @@ impl Checkpoint {
             format!("tensor `{}` is there twice: {} and {}", clip(&pair[0].name), place(&pair[0]), place(&pair[1]));
         Err(Error::malformed(&self.label, reason))
     }
+}
+
+/// The entry of a tensor of a header. Floats of 8 bits are a packed weight with a factor of 1.
+fn entry(file: usize, tensor: HeaderTensor) -> TensorEntry {
+    let HeaderTensor { name, dtype, shape, offset, bytes, e4m3 } = tensor;
+    let packed = e4m3.then(|| PackedTensor {
+        packing: Packing::Bytes { e4m3: true, tile: [1 << 30, 1 << 30] },
+        sections: vec![Section::Stored { file, offset, bytes }, Section::Made(1f32.to_le_bytes().to_vec().into())],
+    });
+    let (dtype, bytes) = if e4m3 { (DType::F32, bytes * 4) } else { (dtype, bytes) };
+    TensorEntry { stored: name.clone(), name, dtype, shape, file, offset, bytes, packed }
 }
 
 async fn open_shards(files: &dyn Files, index: &[u8]) -> Result<Checkpoint> {

@@ -38,7 +38,7 @@ pub(super) fn only_weights<'a>(place: &str, list: &'a [String], copy: Option<&st
         }
     }
     if let Some(name) = list.iter().find(|name| name.ends_with(".gguf")) {
-        let reason = "GGUF files are not read yet; give a safetensors checkpoint";
+        let reason = "a GGUF file is a checkpoint of its own; give the file instead of its folder";
         return Err(Error::unsupported(format!("{place}/{}", clip(name)), reason));
     }
     if let Some(name) = list.iter().find(|name| is_foreign(name)) {

@@ -19,6 +19,22 @@ pub const DECODER: &Scheme = &[
     ],
 ];
 
+/// Text models in GGUF files, to the names of [`DECODER`].
+pub const GGUF: &Scheme = &[&[
+    rule("token_embd.", "model.embed_tokens."),
+    rule("output_norm.", "model.norm."),
+    rule("output.", "lm_head."),
+    rule("blk.*.attn_norm.", "model.layers.*.input_layernorm."),
+    rule("blk.*.attn_q.", "model.layers.*.self_attn.q_proj."),
+    rule("blk.*.attn_k.", "model.layers.*.self_attn.k_proj."),
+    rule("blk.*.attn_v.", "model.layers.*.self_attn.v_proj."),
+    rule("blk.*.attn_output.", "model.layers.*.self_attn.o_proj."),
+    rule("blk.*.ffn_norm.", "model.layers.*.post_attention_layernorm."),
+    rule("blk.*.ffn_gate.", "model.layers.*.mlp.gate_proj."),
+    rule("blk.*.ffn_up.", "model.layers.*.mlp.up_proj."),
+    rule("blk.*.ffn_down.", "model.layers.*.mlp.down_proj."),
+]];
+
 /// Vision towers of their own, and CLIP and SigLIP with both towers: `vision_model.`, `text_model.`.
 /// transformers 5 saves a lone tower without the `vision_model.` in front.
 pub const CLIP: &Scheme = &[
@@ -80,4 +96,4 @@ pub const QWEN_VL: &Scheme =
     &[&[rule("model.language_model.", "model."), rule("model.visual.", "visual."), rule("language_model.", "model.")]];
 
 #[cfg(test)]
-pub(super) const ALL: [&Scheme; 5] = [DECODER, CLIP, VIT, VISION_LANGUAGE, QWEN_VL];
+pub(super) const ALL: [&Scheme; 6] = [DECODER, GGUF, CLIP, VIT, VISION_LANGUAGE, QWEN_VL];

@@ -1,25 +1,26 @@
-//! What a model argument means: a directory on disk, or else a hub id.
+//! What a model argument means: a directory on disk, a GGUF file, or else a hub id.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::disk::DiskFile;
+use super::gguf::GgufFiles;
 use super::{Directory, Files};
 use crate::{Error, Result};
 
-/// The checkpoint that a `--model` argument names: an existing directory, or a hub id `owner/name`, which is
+/// The checkpoint that a `--model` argument names: an existing directory, a file `*.gguf`, or a hub id `owner/name`, which is
 /// downloaded into the usual cache by feature `hub`.
 ///
 /// # Errors
-/// [`Error::Io`] if it is neither; [`Error::Unsupported`] for a single weight file, and for a hub id in a build
+/// [`Error::Io`] if it is neither; [`Error::Unsupported`] for a hub id in a build
 /// without feature `hub`.
 pub fn open_model(argument: &str) -> Result<Arc<dyn Files>> {
     let path = Path::new(argument);
     if path.is_dir() {
         return Ok(Arc::new(Directory::open(path)?));
     }
-    let lower = argument.to_ascii_lowercase();
-    if lower.ends_with(".gguf") {
-        return Err(Error::unsupported(argument, "GGUF files are not read yet; give a safetensors checkpoint"));
+    if argument.to_ascii_lowercase().ends_with(".gguf") {
+        return Ok(Arc::new(GgufFiles::new(Arc::new(DiskFile::open(path)?))));
     }
     if path.exists() {
         let reason = "a file, not a directory; give the folder that holds config.json and the weights";

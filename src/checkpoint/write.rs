@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::clip;
 use super::header::dtype_name;
+#[cfg(not(target_arch = "wasm32"))]
+pub use super::writer::FileWriter;
 use crate::{DType, Error, Result};
 
 /// A tensor to write: its elements as little-endian bytes.
@@ -69,17 +71,27 @@ fn write_parts(path: &std::path::Path, start: &[u8], tensors: &[TensorBytes<'_>]
 
 /// Length and header of the file.
 fn start_of_file(tensors: &[TensorBytes<'_>], metadata: &Metadata) -> Result<Vec<u8>> {
+    tensors.iter().try_for_each(check)?;
+    header_of(tensors.iter().map(|t| (t.name, t.dtype, t.shape)), metadata)
+}
+
+/// Length and header of a file of these names, types and shapes.
+pub(super) fn header_of<'t>(
+    tensors: impl Iterator<Item = (&'t str, DType, &'t [usize])>,
+    metadata: &Metadata,
+) -> Result<Vec<u8>> {
     let mut header = Map::new();
     if !metadata.is_empty() {
         header.insert("__metadata__".into(), json!(metadata));
     }
-    let mut at = 0;
-    for tensor in tensors {
-        check(tensor)?;
-        let end = at + tensor.bytes.len() as u64;
-        let value = json!({"dtype": dtype_name(tensor.dtype), "shape": tensor.shape, "data_offsets": [at, end]});
-        if header.insert(tensor.name.to_owned(), value).is_some() {
-            return Err(Error::argument(format!("tensor `{}`", clip(tensor.name)), "is there twice"));
+    let mut at = 0u64;
+    for (name, dtype, shape) in tensors {
+        let bytes = shape.iter().try_fold(dtype.size() as u64, |n, axis| n.checked_mul(*axis as u64));
+        let end = bytes.and_then(|bytes| at.checked_add(bytes));
+        let end = end.ok_or_else(|| Error::argument(format!("tensor `{}`", clip(name)), "is larger than any file"))?;
+        let value = json!({"dtype": dtype_name(dtype), "shape": shape, "data_offsets": [at, end]});
+        if header.insert(name.to_owned(), value).is_some() {
+            return Err(Error::argument(format!("tensor `{}`", clip(name)), "is there twice"));
         }
         at = end;
     }
@@ -100,4 +112,15 @@ fn check(tensor: &TensorBytes<'_>) -> Result<()> {
         return wrong(format!("{} {:?} does not take {} bytes", tensor.dtype, tensor.shape, tensor.bytes.len()));
     }
     Ok(())
+}
+
+/// A tensor that will be written: its name, type and shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorHead {
+    /// Name.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Shape, slowest axis first.
+    pub shape: Vec<usize>,
 }

@@ -1,10 +1,14 @@
-//! Weights from a checkpoint to the device: read in pieces, converted and put into panels on the way.
+//! Weights from a checkpoint to the device: read in pieces; floats are converted and put into panels on the way, packed
+//! weights are copied, or made of floats on the device.
 
-use super::sources::{Source, sources};
+use super::quantizer::{Quantizer, rows_at_once};
+use super::sources::sources;
+use super::stack::Stack;
 use crate::checkpoint::Checkpoint;
 use crate::gpu::{Buffer, Device, Slice, Use};
 use crate::graph::Store;
 use crate::kernels::{Layout, TensorType, chunks};
+use crate::quant::{Encoding, Packing};
 use crate::{DType, Error, Result};
 use std::sync::Arc;
 
@@ -13,6 +17,8 @@ use std::sync::Arc;
 pub struct LoadOptions<'a> {
     /// Told the share of the bytes that are loaded, from 0 to 1.
     pub progress: Option<Box<dyn FnMut(f32) + 'a>>,
+    /// What floats are turned into where a packed weight is wanted.
+    pub encoding: Option<Encoding>,
 }
 
 /// Host bytes that are converted at a time; with wgpu's staging about three times this is held.
@@ -38,13 +44,14 @@ pub async fn load_weights(
     }
     let total: u64 = plans.iter().map(|(_, ty, _)| ty.bytes()).sum::<u64>().max(1);
     let (mut done, mut since_flush) = (0u64, 0u64);
+    let mut quantizer = options.encoding.map(|to| Quantizer::new(device, to));
     for (name, ty, sources) in plans {
         let mut slices = Vec::new();
         for chunk in chunks(ty, device.caps()) {
             let bytes = crate::graph::chunk_bytes(ty, chunk.rows);
             let buffer = device.buffer(name, bytes, Use::Storage).await?;
             let target = Target { device, buffer: &buffer, ty, rows: chunk.rows };
-            target.fill(checkpoint, &sources, chunk.first).await?;
+            target.fill(&Stack { checkpoint, sources: &sources }, chunk.first, quantizer.as_mut()).await?;
             slices.push(Slice::first(buffer, bytes));
             since_flush += bytes;
             if since_flush > WINDOW {
@@ -71,30 +78,58 @@ struct Target<'t> {
 
 impl Target<'_> {
     /// Fills the chunk with the stacked rows from `first` on.
-    async fn fill(&self, checkpoint: &Checkpoint, sources: &[Source<'_>], first: usize) -> Result<()> {
-        let (mut start, mut values) = (0, Vec::new());
-        let cols = if self.ty.layout == Layout::Panels { self.ty.shape[1] } else { 1 };
-        let rows = if self.ty.layout == Layout::Panels { self.rows } else { self.ty.elements() };
-        // Panels interleave all rows of a chunk, so its values are gathered before they are written; a chunk is
-        // at most one binding.
-        values.reserve_exact(rows * cols);
-        for source in sources {
-            let end = start + source.rows();
-            let (from, to) = (first.max(start), (first + rows).min(end));
-            if from < to {
-                let at = values.len();
-                values.resize(at + (to - from) * cols, 0.0);
-                source.read(checkpoint, (from - start) * cols, &mut values[at..]).await?;
-            }
-            start = end;
-        }
+    async fn fill(&self, stack: &Stack<'_>, first: usize, quantizer: Option<&mut Quantizer<'_>>) -> Result<()> {
         match self.ty.layout {
-            Layout::Panels => self.write_panels(&values, rows, cols),
-            Layout::Rows => self.write_rows(&values),
-            Layout::Packed(_) => {
-                let reason = "quantized weights are not loaded from checkpoints yet";
-                return Err(Error::unsupported(self.ty.to_string(), reason));
+            Layout::Panels => {
+                // Panels interleave all rows of a chunk, so its values are gathered before they are written; a chunk is
+                // at most one binding.
+                let (rows, cols) = (self.rows, self.ty.shape[1]);
+                let values = stack.numbers(first, rows, cols).await?;
+                self.write_panels(&values, rows, cols);
             }
+            Layout::Rows => self.write_rows(&stack.numbers(first, self.ty.elements(), 1).await?),
+            Layout::Packed(packing) if stack.all_in(packing) => self.copy(stack, packing, first).await?,
+            Layout::Packed(packing) => match quantizer.filter(|q| q.makes(packing)) {
+                Some(quantizer) => self.quantize(stack, first, quantizer).await?,
+                None => {
+                    let reason = format!("{} is not kept in that format, and none was asked for", stack.name());
+                    return Err(Error::unsupported(self.ty.to_string(), reason));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Numbers, quantized on the device some rows at a time.
+    async fn quantize(&self, stack: &Stack<'_>, first: usize, quantizer: &mut Quantizer<'_>) -> Result<()> {
+        let cols = self.ty.shape[1];
+        for from in (0..self.rows).step_by(rows_at_once(cols)) {
+            let rows = rows_at_once(cols).min(self.rows - from);
+            let values = stack.numbers(first + from, rows, cols).await?;
+            quantizer.run(&values, rows, cols).await?;
+            quantizer.copy(self.buffer, (from, rows, self.rows), cols).await?;
+        }
+        Ok(())
+    }
+
+    /// Packed rows as they are stored: blocks some rows at a time, sections whole.
+    async fn copy(&self, stack: &Stack<'_>, packing: Packing, first: usize) -> Result<()> {
+        let cols = self.ty.shape[1];
+        let Packing::Block(_) = packing else {
+            let mut offset = 0;
+            for section in 0..packing.sections(self.rows, cols).len() {
+                let bytes = stack.section(packing, section, cols).await?;
+                self.device.write(self.buffer, offset, &bytes);
+                offset += bytes.len().next_multiple_of(4) as u64;
+            }
+            return Ok(());
+        };
+        let row = packing.bytes_of_row(cols);
+        // In fours, rows are whole words.
+        let at_once = (PIECE / row.max(1) / 4 * 4).max(4);
+        for from in (0..self.rows).step_by(at_once) {
+            let bytes = stack.rows(first + from, at_once.min(self.rows - from), row).await?;
+            self.device.write(self.buffer, (from * row) as u64, &bytes);
         }
         Ok(())
     }

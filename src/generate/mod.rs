@@ -14,12 +14,17 @@ mod model;
 mod parts;
 mod pictures;
 mod plan;
+mod planned;
 mod programs;
 mod prompt;
+#[cfg(not(target_arch = "wasm32"))]
+mod quantize;
+mod quantizer;
 mod recording;
 mod session;
 mod settings;
 mod sources;
+mod stack;
 mod stages;
 mod synthetic;
 
@@ -30,10 +35,12 @@ pub use model::{Model, ModelFiles, OpenModel};
 pub use pictures::{PictureSource, Pixels};
 pub use plan::{
     MemoryPlan, PlanRequest, PlannedBytes, PlannedProgram, largest_context, plan_memory, planned_image_tokens,
-    planned_spec,
 };
+pub use planned::planned_spec;
 pub use programs::Programs;
 pub use prompt::{Ask, Request};
+#[cfg(not(target_arch = "wasm32"))]
+pub use quantize::{WrittenTensor, quantize_checkpoint};
 pub use recording::EncodeRecording;
 pub use session::{Sequence, Session, SessionOptions, Step};
 pub use settings::{GenerateOptions, Sampling};

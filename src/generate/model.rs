@@ -5,12 +5,13 @@ use super::load::{LoadOptions, load_weights};
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::gpu::Device;
 use crate::graph::{Graph, Store};
-use crate::image::tiles::{CheckpointFiles, Processor};
+use crate::image::tiles::{CheckpointFiles, Processor, Tiling};
 use crate::kernels::TensorType;
 use crate::models::{
     Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, cross_graph, decode_graph, encode_graph,
     features_graph, read_spec, score_graph, text_graph,
 };
+use crate::quant::{Encoding, WeightFormat};
 use crate::text::{ChatTemplate, TemplateSources, Tokenizer};
 use crate::{DType, Error, Result};
 use std::collections::BTreeMap;
@@ -68,7 +69,11 @@ impl ModelFiles {
             bytes.map(|b| String::from_utf8(b).map_err(|e| Error::malformed(name, e.to_string()))).transpose()
         };
         let (main, other) = (text("preprocessor_config.json").await?, text("processor_config.json").await?);
-        if main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
+        // LLaVA-UHD's own code has no file for its slices, only CLIP's levels.
+        let text_of = config.value().to_string();
+        let alone = CheckpointFiles { config: Some(&text_of), ..CheckpointFiles::default() };
+        let slices = matches!(Tiling::of_checkpoint(&alone), Ok(Tiling::Uhd(_)));
+        if !slices && main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
             return Ok(None);
         }
         let config = config.value().to_string();
@@ -115,8 +120,9 @@ pub struct OpenModel {
     pub compute: DType,
     /// Keys and values in the cache.
     pub kv: DType,
-    /// Keeps weights in this type instead of the checkpoint's.
-    pub weights: Option<DType>,
+    /// Keeps matrices in this format instead of the checkpoint's. What is no matrix stays a float, and so do matrices whose
+    /// rows are no whole blocks of the format.
+    pub weights: Option<Encoding>,
     /// Tensor names of the checkpoint -> other names, before the family's own rules.
     pub renames: BTreeMap<String, String>,
     /// Replaces config.json.
@@ -139,19 +145,23 @@ impl Default for OpenModel {
     }
 }
 
-/// Types of the tensors of a checkpoint as the engine keeps them.
+/// What the engine keeps the tensors of a checkpoint in.
 pub(super) struct CheckpointDtypes<'c> {
     pub(super) checkpoint: &'c Checkpoint,
-    pub(super) weights: Option<DType>,
+    pub(super) weights: Option<Encoding>,
 }
 
 impl Dtypes for CheckpointDtypes<'_> {
-    fn of(&self, tensor: &str) -> DType {
-        let stored = self.checkpoint.find(tensor).map(|e| e.dtype);
-        match (self.weights, stored) {
-            (Some(dtype), _) => dtype,
-            (None, Some(dtype @ (DType::F16 | DType::BF16))) => dtype,
+    fn of(&self, tensor: &str) -> WeightFormat {
+        let entry = self.checkpoint.find(tensor);
+        let float = match entry.map(|e| e.dtype) {
+            Some(dtype @ (DType::F16 | DType::BF16)) => dtype,
             _ => DType::F32,
+        };
+        match (self.weights, entry.and_then(|e| e.packed.as_ref())) {
+            (Some(weights), _) => weights.format(float),
+            (None, Some(packed)) => WeightFormat::Packed(packed.packing),
+            (None, None) => WeightFormat::Float(float),
         }
     }
 }
@@ -184,7 +194,7 @@ impl Model {
         };
         // The family's name rules come with the spec, the spec's types with the renamed checkpoint.
         let scheme = read_spec(&read.config, &UniformDtype(DType::F32))?.scheme;
-        let checkpoint = Checkpoint::open(files).await?;
+        let checkpoint = Checkpoint::open(files).await?.quantized_by(&read.config).await?;
         let checkpoint = if open.renames.is_empty() { checkpoint } else { checkpoint.with_renames(&open.renames)? };
         let checkpoint = checkpoint.canonical(scheme)?;
         let dtypes = CheckpointDtypes { checkpoint: &checkpoint, weights: open.weights };
@@ -196,6 +206,7 @@ impl Model {
         }
         let wanted = weight_list(&spec, open.compute, open.kv)?;
         let mut weights = Store::new();
+        let load = LoadOptions { encoding: open.weights, ..load };
         load_weights(device, &checkpoint, &wanted, &mut weights, load).await?;
         let fingerprint = fingerprint(&checkpoint, &read.config, &picture_weights(&spec, open.compute)?).await?;
         let (device, compute, kv) = (device.clone(), open.compute, open.kv);

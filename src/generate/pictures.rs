@@ -49,6 +49,7 @@ pub(super) fn tower_inputs(pictures: &[Pixels]) -> TowerInputs {
     TowerInputs {
         sizes: sizes.map(|(width, height)| (height as usize, width as usize)).collect(),
         plans: pictures.iter().map(|p| p.plan.clone()).collect(),
+        filled: None,
     }
 }
 

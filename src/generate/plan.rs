@@ -9,21 +9,21 @@
 
 mod tally;
 
-use super::ModelFiles;
 use super::encoding::result_name;
-use super::model::{CheckpointDtypes, weight_list};
+use super::model::weight_list;
 use super::parts::{groups, prompt_parts, prompt_rows};
 use super::pictures::{PICTURE, PLANES, picture_graph, planes_type};
+use super::quantizer::quantizing_bytes;
 use crate::blocks::Part;
-use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
 use crate::image::Policy;
 use crate::image::tiles::{Input, Processor, TilePlan, Wish};
-use crate::kernels::{AttentionDecode, Cost, Io, TensorType, chunks};
+use crate::kernels::{AttentionDecode, Cost, Io, Layout, TensorType, chunks};
 use crate::models::{
-    Assembly, DecodeShape, PrefillShape, Spec, TowerInputs, UniformDtype, cross_graph, decode_graph, encode_graph,
-    features_graph, names, pixels_type, prefill_graph, read_spec, score_graph, text_graph,
+    Assembly, DecodeShape, PrefillShape, Spec, TowerInputs, cross_graph, decode_graph, encode_graph, features_graph,
+    names, pixels_type, prefill_graph, score_graph, text_graph,
 };
+use crate::quant::Encoding;
 use crate::{Caps, DType, Error, Result};
 use tally::Tally;
 
@@ -48,6 +48,8 @@ pub struct PlanRequest {
     pub kv: DType,
     /// Rewrites of the graphs.
     pub fuse: bool,
+    /// What matrices are turned into when they are loaded.
+    pub encoding: Option<Encoding>,
 }
 
 impl Default for PlanRequest {
@@ -62,6 +64,7 @@ impl Default for PlanRequest {
             compute: DType::F32,
             kv: DType::F32,
             fuse: true,
+            encoding: None,
         }
     }
 }
@@ -110,6 +113,8 @@ pub struct MemoryPlan {
     pub programs: Vec<PlannedProgram>,
     /// Bytes of the largest weight or activation.
     pub largest_tensor: u64,
+    /// Matrices that the format of [`PlanRequest::encoding`] cannot hold; they stay floats.
+    pub unpacked: usize,
 }
 
 impl MemoryPlan {
@@ -121,43 +126,6 @@ impl MemoryPlan {
 
 fn sum(a: Cost, b: Cost) -> Cost {
     Cost { flops: a.flops + b.flops, bytes: a.bytes + b.bytes }
-}
-
-/// A spec with the types that its weights would be kept in: `weights` if given, else those of the checkpoint, else
-/// (config.json alone) the configuration's `dtype`. Reads headers only.
-///
-/// Errors: those of [`ModelFiles::read`] and [`Checkpoint::open`]; [`Error::Unsupported`] for other types than f32,
-/// f16 and bf16.
-pub async fn planned_spec(files: &dyn Files, weights: Option<DType>) -> Result<(ModelFiles, Spec)> {
-    let read = ModelFiles::read(files).await?;
-    let uniform = match weights {
-        Some(dtype) => dtype,
-        None => stated_dtype(&read.config)?,
-    };
-    if !matches!(uniform, DType::F32 | DType::F16 | DType::BF16) {
-        return Err(Error::unsupported(format!("weights of type {uniform}"), "f32, f16 and bf16 are"));
-    }
-    let spec = read_spec(&read.config, &UniformDtype(uniform))?;
-    if weights.is_some() || !files.list().await?.iter().any(|name| name.ends_with(".safetensors")) {
-        return Ok((read, spec));
-    }
-    let checkpoint = Checkpoint::open(files).await?.canonical(spec.scheme)?;
-    let spec = read_spec(&read.config, &CheckpointDtypes { checkpoint: &checkpoint, weights })?;
-    Ok((read, spec))
-}
-
-/// `dtype` (transformers 5) or `torch_dtype` of the configuration or of its text part; f32 without one.
-fn stated_dtype(config: &Config) -> Result<DType> {
-    for path in ["dtype", "torch_dtype", "text_config.dtype", "text_config.torch_dtype"] {
-        match config.optional::<String>(path)?.as_deref() {
-            None => {}
-            Some("float32") => return Ok(DType::F32),
-            Some("float16") => return Ok(DType::F16),
-            Some("bfloat16") => return Ok(DType::BF16),
-            Some(other) => return Err(config.unsupported(path, format!("`{other}`; float32, float16, bfloat16 are"))),
-        }
-    }
-    Ok(DType::F32)
 }
 
 /// Plans a request. Without `processor` a picture is resized to the square that the tower was trained on.
@@ -172,6 +140,7 @@ pub fn plan_memory(
 ) -> Result<MemoryPlan> {
     let weights = weight_list(spec, request.compute, request.kv)?;
     let mut walk = Walk::new(spec, caps, request, weights.iter().map(|(_, ty)| stored_bytes(ty, caps)).sum());
+    walk.memory.passing(request.encoding.map_or(0, |to| quantizing_bytes(to, &weights)));
     walk.pictures(processor)?;
     if spec.decoder.is_some() {
         walk.generate()?;
@@ -188,6 +157,10 @@ pub fn plan_memory(
         image_tokens: walk.image_rows,
         programs: walk.programs,
         largest_tensor: largest,
+        unpacked: match request.encoding.and_then(Encoding::packing) {
+            Some(_) => weights.iter().filter(|(_, ty)| ty.layout == Layout::Panels).count(),
+            None => 0,
+        },
     })
 }
 
@@ -250,6 +223,7 @@ fn planned_inputs(plans: &[(TilePlan, Vec<Input>)]) -> TowerInputs {
     TowerInputs {
         sizes: sizes.map(|(width, height)| (height as usize, width as usize)).collect(),
         plans: plans.iter().map(|(plan, _)| plan.clone()).collect(),
+        filled: None,
     }
 }
 

@@ -1,8 +1,11 @@
-//! The rows of a weight as parts of a checkpoint's tensors: checked when a load is planned, read piece by piece.
+//! The rows of a weight as parts of a checkpoint's tensors: checked when a load is planned, read piece by piece, as numbers
+//! whatever they are stored as.
 
 use crate::blocks::Part;
 use crate::checkpoint::{Checkpoint, TensorEntry};
 use crate::kernels::{Layout, TensorType};
+use crate::quant::Packing;
+use crate::reference::unpack;
 use crate::{Error, Result};
 
 /// Elements of a transposed tensor that are held at a time.
@@ -57,9 +60,9 @@ enum Order {
     },
 }
 
-/// Rows of a weight in panels; elements of any other.
+/// Rows of a matrix; elements of any other weight.
 fn extents(ty: &TensorType) -> (usize, usize) {
-    if ty.layout == Layout::Panels { (ty.shape[0], ty.shape[1]) } else { (ty.elements(), 1) }
+    if ty.layout != Layout::Rows { (ty.shape[0], ty.shape[1]) } else { (ty.elements(), 1) }
 }
 
 /// The parts of the weight `name`, which together have to be `ty`.
@@ -72,7 +75,7 @@ pub(super) fn sources<'c>(checkpoint: &'c Checkpoint, name: &str, ty: &TensorTyp
     if sum == Some(rows) {
         return Ok(list);
     }
-    let want = if ty.layout == Layout::Panels { vec![rows, cols] } else { ty.shape.clone() };
+    let want = if ty.layout != Layout::Rows { vec![rows, cols] } else { ty.shape.clone() };
     Err(match list.iter().find_map(|source| source.tensor) {
         Some((entry, _)) => wrong(name, entry, &want),
         None => Error::WrongShape { name: name.into(), got: sum.into_iter().collect(), want },
@@ -148,10 +151,27 @@ fn wrong(name: &str, entry: &TensorEntry, want: &[usize]) -> Error {
     Error::WrongShape { name: name.into(), got: entry.shape.clone(), want }
 }
 
-impl Source<'_> {
+impl<'c> Source<'c> {
+    /// A tensor of so many rows.
+    pub(super) fn whole(entry: &'c TensorEntry, rows: usize) -> Self {
+        Self { rows, tensor: Some((entry, Order::Straight(0))) }
+    }
     /// Rows of the weight that it fills.
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+    /// The tensor.
+    pub(super) fn entry(&self) -> Option<&'c TensorEntry> {
+        self.tensor.map(|(entry, _)| entry)
+    }
+    /// A quantized tensor, and its row with which this part begins, where its rows follow one another.
+    pub(super) fn packed(&self) -> Option<(&'c TensorEntry, usize)> {
+        let (entry, order) = self.tensor?;
+        let cols = entry.shape.last().copied().unwrap_or(1).max(1);
+        match order {
+            Order::Straight(first) if entry.packed.is_some() => Some((entry, first / cols)),
+            _ => None,
+        }
     }
     /// Fills `values` with its elements from `first` on; both are whole rows of the weight.
     pub(super) async fn read(&self, checkpoint: &Checkpoint, first: usize, values: &mut [f32]) -> Result<()> {
@@ -159,12 +179,12 @@ impl Source<'_> {
             None => values.fill(0.0),
             Some((entry, Order::Gate)) => {
                 let mut gate = [0f32];
-                checkpoint.read_f32(entry, 0, &mut gate).await?;
+                read_numbers(checkpoint, entry, 0, &mut gate).await?;
                 values.fill(gate[0].tanh());
             }
-            Some((entry, Order::Straight(start))) => checkpoint.read_f32(entry, start + first, values).await?,
+            Some((entry, Order::Straight(start))) => read_numbers(checkpoint, entry, start + first, values).await?,
             Some((entry, Order::Planar { channels, cols })) => {
-                checkpoint.read_f32(entry, first, values).await?;
+                read_numbers(checkpoint, entry, first, values).await?;
                 let mut stored = vec![0f32; cols];
                 for row in values.chunks_exact_mut(cols) {
                     stored.copy_from_slice(row);
@@ -180,7 +200,7 @@ impl Source<'_> {
                     let (part, group) = (from + of / groups, of % groups);
                     let count = (run - inside).min(values.len() - at);
                     let from = (group * parts + part) * run + inside;
-                    checkpoint.read_f32(entry, from, &mut values[at..at + count]).await?;
+                    read_numbers(checkpoint, entry, from, &mut values[at..at + count]).await?;
                     at += count;
                 }
             }
@@ -194,6 +214,43 @@ impl Source<'_> {
         }
         Ok(())
     }
+}
+
+/// Elements of a tensor from `first` on, dequantised where it is quantized.
+async fn read_numbers(checkpoint: &Checkpoint, entry: &TensorEntry, first: usize, values: &mut [f32]) -> Result<()> {
+    let Some(packed) = &entry.packed else { return checkpoint.read_f32(entry, first, values).await };
+    let cols = entry.shape.last().copied().unwrap_or(1).max(1);
+    if let Packing::Block(_) = packed.packing {
+        let row = packed.packing.bytes_of_row(cols);
+        let at_once = (PIECE / cols).max(1) * cols;
+        let mut at = 0;
+        while at < values.len() {
+            // Whole rows around the elements.
+            let (from, inside) = ((first + at) / cols, (first + at) % cols);
+            let count = (at_once - inside).min(values.len() - at);
+            let rows = (inside + count).div_ceil(cols);
+            let mut bytes = vec![0; rows * row];
+            checkpoint.read_section(entry, 0, (from * row) as u64, &mut bytes).await?;
+            let all = unpack(packed.packing, rows, cols, &bytes).data;
+            for (to, value) in values[at..at + count].iter_mut().zip(&all[inside..]) {
+                *to = *value as f32;
+            }
+            at += count;
+        }
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    for section in 0..packed.sections.len() {
+        let from = bytes.len();
+        bytes.resize(from + packed.sections[section].bytes() as usize, 0);
+        checkpoint.read_section(entry, section, 0, &mut bytes[from..]).await?;
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    let all = unpack(packed.packing, entry.elements() / cols, cols, &bytes).data;
+    for (to, value) in values.iter_mut().zip(all.iter().skip(first)) {
+        *to = *value as f32;
+    }
+    Ok(())
 }
 
 /// Elements from `first` on of a tensor \[.., frames, run\] summed over its frames.
@@ -210,7 +267,7 @@ async fn sum(
         let count = (run - inside).min(values.len() - at);
         values[at..at + count].fill(0.0);
         for i in 0..frames {
-            checkpoint.read_f32(entry, (of * frames + i) * run + inside, &mut frame[..count]).await?;
+            read_numbers(checkpoint, entry, (of * frames + i) * run + inside, &mut frame[..count]).await?;
             values[at..at + count].iter_mut().zip(&frame).for_each(|(sum, value)| *sum += value);
         }
         at += count;
@@ -231,7 +288,7 @@ async fn transpose(
     for from in (0..cols).step_by(at_once) {
         let count = at_once.min(cols - from);
         piece.resize(count * rows, 0.0);
-        checkpoint.read_f32(entry, from * rows, &mut piece).await?;
+        read_numbers(checkpoint, entry, from * rows, &mut piece).await?;
         for (row, line) in values.chunks_exact_mut(cols).enumerate() {
             for (i, value) in line[from..from + count].iter_mut().enumerate() {
                 *value = piece[i * rows + first + row];

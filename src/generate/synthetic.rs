@@ -1,37 +1,46 @@
 //! A model of the right shapes with made-up weights: for benchmarks and tests that have no checkpoint.
 
 use super::model::weight_list;
+use super::quantizer::{Quantizer, rows_at_once};
 use super::{Model, ModelFiles};
 use crate::checkpoint::Config;
-use crate::gpu::{Device, Slice, Use};
+use crate::gpu::{Buffer, Device, Slice, Use};
 use crate::graph::{Store, chunk_bytes};
 use crate::kernels::{Layout, TensorType, chunks};
-use crate::models::{UniformDtype, read_spec};
+use crate::models::{UniformFormat, read_spec};
+use crate::quant::Encoding;
 use crate::{DType, Result};
+use std::sync::Arc;
 
 /// Elements that are drawn at a time.
 const PIECE: usize = 1 << 20;
 /// Bytes written before the engine waits for wgpu's staging memory to come back.
 const WINDOW: u64 = 64 << 20;
 
-/// The model of `config` with weights of type `weights` drawn from `seed`: matrices uniform in `[-0.05, 0.05)`,
+/// The model of `config` with weights in the format `weights`, drawn from `seed`: matrices uniform in `[-0.05, 0.05)`,
 /// everything else (gains, biases, positions) in `[0.5, 1)`, so that nothing is zero, denormal or infinite.
 /// Activations and cache are f32. It has no tokenizer.
 ///
 /// Errors: those of [`read_spec`], [`crate::Error::OutOfMemory`].
-pub async fn random_model(device: &Device, config: Config, weights: DType, seed: u64) -> Result<Model> {
-    let spec = read_spec(&config, &UniformDtype(weights))?;
+pub async fn random_model(device: &Device, config: Config, weights: impl Into<Encoding>, seed: u64) -> Result<Model> {
+    let weights = weights.into();
+    let spec = read_spec(&config, &UniformFormat(weights.format(DType::F16)))?;
+    let mut quantizer = Quantizer::new(device, weights);
     let (mut store, mut state, mut written) = (Store::new(), seed, 0);
     for (name, ty) in weight_list(&spec, DType::F32, DType::F32)? {
         let mut slices = Vec::new();
         for chunk in chunks(&ty, device.caps()) {
             let bytes = chunk_bytes(&ty, chunk.rows);
             let buffer = device.buffer(&name, bytes, Use::Storage).await?;
-            for offset in (0..bytes).step_by(PIECE * 4) {
-                let end = bytes.min(offset + PIECE as u64 * 4);
-                let first = offset as usize / ty.dtype.size();
-                let piece = draw(&ty, chunk.rows, first, (end - offset) as usize / ty.dtype.size(), &mut state);
-                device.write(&buffer, offset, &piece);
+            if let Layout::Packed(_) = ty.layout {
+                quantized(&mut quantizer, &buffer, (chunk.rows, ty.cols()), &mut state).await?;
+            } else {
+                for offset in (0..bytes).step_by(PIECE * 4) {
+                    let end = bytes.min(offset + PIECE as u64 * 4);
+                    let first = offset as usize / ty.dtype.size();
+                    let piece = draw(&ty, chunk.rows, first, (end - offset) as usize / ty.dtype.size(), &mut state);
+                    device.write(&buffer, offset, &piece);
+                }
             }
             slices.push(Slice::first(buffer, bytes));
             written += bytes;
@@ -54,6 +63,25 @@ pub async fn random_model(device: &Device, config: Config, weights: DType, seed:
         kv: DType::F32,
         fingerprint: None,
     })
+}
+
+/// Fills a packed weight `[n, k]` with quantized draws.
+async fn quantized(
+    quantizer: &mut Quantizer<'_>,
+    buffer: &Arc<Buffer>,
+    (n, k): (usize, usize),
+    state: &mut u64,
+) -> Result<()> {
+    for first in (0..n).step_by(rows_at_once(k)) {
+        let rows = rows_at_once(k).min(n - first);
+        // As one row of panels, which has no tail.
+        let ty = TensorType::panels(DType::F32, 1, (rows * k).next_multiple_of(4));
+        let bytes = draw(&ty, 1, 0, rows * k, state);
+        let values: Vec<f32> = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        quantizer.run(&values, rows, k).await?;
+        quantizer.copy(buffer, (first, rows, n), k).await?;
+    }
+    Ok(())
 }
 
 /// Bytes of `count` elements from element `first` of a chunk of `rows` rows.

@@ -35,7 +35,11 @@ pub static REWRITES: &[Rewrite] = &[
         about: "matmul, then an addition of the same shape -> matmul with a residual",
         apply: matmul_residual,
     },
-    Rewrite { name: "matvec", about: "matmul of up to 8 rows with a weight in panels -> matvec", apply: matvec },
+    Rewrite {
+        name: "matvec",
+        about: "matmul of up to 8 rows with a weight in panels or packed -> matvec",
+        apply: matvec,
+    },
 ];
 
 /// Which rewrites to apply.
@@ -209,7 +213,7 @@ fn matvec(graph: &mut Graph) {
     for i in 0..graph.nodes.len() {
         let Some(MatMul { bias, act, residual }) = is::<MatMul>(&graph.nodes[i]).cloned() else { continue };
         let (x, w) = (graph.ty(graph.nodes[i].inputs[0]), graph.ty(graph.nodes[i].inputs[1]));
-        if x.rows() <= MatVec::MOST_ROWS && w.layout == Layout::Panels {
+        if x.rows() <= MatVec::MOST_ROWS && matches!(w.layout, Layout::Panels | Layout::Packed(_)) {
             graph.nodes[i].kernel = Arc::new(MatVec { bias, act, residual });
         }
     }

@@ -45,6 +45,7 @@ mod pad;
 mod patch_embed;
 mod pool;
 mod quantize;
+mod quantize_blocks;
 mod quantize_range;
 mod read_weight;
 mod rearrange;
@@ -103,11 +104,11 @@ pub use matmul_int::{Each, MatMulInt, PackBytes};
 pub use matvec::MatVec;
 pub use normalize::Normalize;
 pub use number::{Number, PowerRounding, SmallFloat};
-pub use packing::{Block, Codes, Packing, ScaleType, Zero};
 pub use pad::{Border, Pad};
 pub use patch_embed::{PatchEmbed, Pixels};
 pub use pool::{Places, Pool, PoolOp, Windows};
 pub use quantize::{Dequantize, Granularity, Quantize};
+pub use quantize_blocks::QuantizeBlocks;
 pub use quantize_range::QuantizeRange;
 pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
@@ -127,6 +128,8 @@ pub use swiglu::Swiglu;
 pub use top_k::TopK;
 pub use unary::{Unary, UnaryOp};
 pub use window::Window;
+
+pub use crate::quant::{Block, Codes, Packing, ScaleType, WeightFormat, Zero};
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -365,6 +368,7 @@ pub static KERNELS: &[Entry] = &[
     patch_embed::ENTRY,
     pool::ENTRY,
     quantize::QUANTIZE,
+    quantize_blocks::ENTRY,
     quantize_range::ENTRY,
     read_weight::ENTRY,
     rearrange::ENTRY,

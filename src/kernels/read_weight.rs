@@ -1,20 +1,24 @@
-//! Rows of a weight in any layout, as f32.
+//! Rows of a weight in any layout, as numbers.
 
 use super::matmul::whole_or_divisible;
 use super::packing::weight_files;
-use super::{Chunk, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, chunks, flat_limit, grid_2d, require};
+use super::{
+    Chunk, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, chunks, elem_part, flat_limit, grid_2d, require,
+};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
 
-/// `w` a weight \[n, k\] in any layout, after `ids` u32 \[rows\] where rows are picked -> `y` f32 \[rows, k\].
+/// `w` a weight \[n, k\] in any layout, after `ids` u32 \[rows\] where rows are picked -> `y` \[rows, k\].
 /// An id beyond the end takes the last row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadWeight {
     /// Rows are listed by a first input; else all rows in order.
     pub picked: bool,
+    /// Type of `y`.
+    pub dtype: DType,
 }
 
-pub(super) const ENTRY: Entry = Entry { name: "read_weight", about: "rows of a weight in any layout, as f32" };
+pub(super) const ENTRY: Entry = Entry { name: "read_weight", about: "rows of a weight in any layout, as numbers" };
 
 const LANES: u32 = 64;
 /// Columns of a row that one workgroup takes: four quads a lane.
@@ -41,7 +45,7 @@ impl Kernel for ReadWeight {
         let listed = !self.picked || inputs[0].dtype == DType::U32;
         require(self, listed, || format!("ids {} are not u32", inputs[0]))?;
         flat_limit(self, rows.saturating_mul(w.cols()))?;
-        Ok(vec![TensorType::f32(&[rows, w.cols()])])
+        Ok(vec![TensorType::new(self.dtype, &[rows, w.cols()])])
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let port = usize::from(self.picked);
@@ -49,7 +53,8 @@ impl Kernel for ReadWeight {
         let pieces = chunks(w, caps);
         whole_or_divisible(w, pieces.len(), caps)?;
         let (weight, mut overrides) = weight_files(w, caps)?;
-        let mut files = vec![ENTRY.name, if self.picked { "parts/ids_list" } else { "parts/ids_all" }];
+        let mut files = vec![ENTRY.name, elem_part(self.dtype, caps)?];
+        files.push(if self.picked { "parts/ids_list" } else { "parts/ids_all" });
         files.extend(weight);
         overrides.push(("LANES", LANES.into()));
         let blocks = w.cols().div_ceil(SPAN);
@@ -77,7 +82,7 @@ impl Kernel for ReadWeight {
         Cost { flops: 0, bytes: read + io.outputs[0].bytes() }
     }
     fn oracle(&self, inputs: &[Array], _output: usize, row: usize) -> Vec<Cell> {
-        reference::read_weight(self.picked.then(|| &inputs[0]), &inputs[usize::from(self.picked)], row)
+        reference::read_weight(self.picked.then(|| &inputs[0]), &inputs[usize::from(self.picked)], self.dtype, row)
     }
     fn show(&self) -> String {
         if self.picked { "picked".into() } else { String::new() }

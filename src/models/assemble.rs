@@ -5,10 +5,11 @@
 use super::encode::embed;
 use super::spec::{Decoder, Spec, TextTower};
 use crate::blocks::{
-    CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, apply_layer, cross_keys, encoder_layer,
+    CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, TokenTable, apply_layer, cross_keys,
+    encoder_layer,
 };
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Advance, Binary, BinaryOp, EmbedTokens, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp};
+use crate::kernels::{Advance, Binary, BinaryOp, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
 
 /// Store names of the buffers that programs share.
@@ -69,8 +70,8 @@ pub fn text_graph(spec: &Spec, lens: &[usize], compute: DType) -> Result<Graph> 
 
 fn text_tower(g: &mut Graph, tower: &TextTower, lens: &[usize], rows: usize, compute: DType) -> Result<ValueId> {
     let ids = g.state(names::IDS, TensorType::u32(&[rows]));
-    let table = g.weight(&tower.table, TensorType::panels(tower.dtype, tower.vocab, tower.width));
-    let tokens = g.apply(EmbedTokens { dtype: compute }, &[ids, table])?;
+    let table = TokenTable { table: &tower.table, vocab: tower.vocab, width: tower.width, dtype: tower.dtype };
+    let tokens = table.apply(g, ids, compute)?;
     let positions = g.weight(&tower.positions, TensorType::f32(&[tower.max_positions, tower.width]));
     let own: Vec<u32> = (0..rows as u32).collect();
     let own = g.constant_u32("rows", &[rows], &own);
@@ -167,8 +168,7 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[rows]));
     let ids = state(&mut g, names::IDS);
     let x = g.scoped("embed", |g| {
-        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.table_rows, decoder.width));
-        let tokens = g.apply(EmbedTokens { dtype: compute }, &[ids, table])?;
+        let tokens = decoder.tokens().apply(g, ids, compute)?;
         if shape.feature_rows == 0 {
             return Ok(tokens);
         }
@@ -217,10 +217,7 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType)
     let batch = shape.cache.0;
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
     let token = state(&mut g, names::TOKEN);
-    let x = g.scoped("embed", |g| {
-        let table = g.weight(&decoder.table, TensorType::panels(decoder.dtype, decoder.table_rows, decoder.width));
-        g.apply(EmbedTokens { dtype: compute }, &[token, table])
-    })?;
+    let x = g.scoped("embed", |g| decoder.tokens().apply(g, token, compute))?;
     let flow = Flow {
         positions: state(&mut g, names::POSITION),
         slots: state(&mut g, names::SLOT),

@@ -31,7 +31,7 @@ pub fn encode_graph(spec: &Spec, inputs: &TowerInputs, all: bool, compute: DType
     };
     let hidden = g.scoped("vision", |g| match &tower.positions {
         Positions::Tiled(tiled) => tiled_hidden(g, tower, tiled, inputs, compute),
-        _ => vision_hidden(g, tower, &inputs.sizes, None, needed, compute),
+        _ => vision_hidden(g, tower, inputs, needed, compute),
     })?;
     if let Some(connector) = &spec.connector {
         let features = g.scoped("connector", |g| connect(g, tower, connector, &hidden))?;
@@ -57,6 +57,10 @@ fn connect(g: &mut Graph, tower: &VisionTower, connector: &Connector, hidden: &H
     let x = match &connector.bridge {
         Bridge::Mlp(projector) => project(g, projector, x)?,
         Bridge::Merger(merger) => merge(g, tower, merger, x, &hidden.grids)?,
+        Bridge::Resampler(resampler) => {
+            let sequences: Vec<Vec<(usize, usize)>> = hidden.grids.iter().map(|grid| vec![*grid]).collect();
+            resampler.apply(g, x, &sequences)?.out
+        }
         Bridge::Perceiver { projection, perceiver } => {
             let projected = projection.apply(g, x)?;
             g.tap("modality_projection", projected);
@@ -118,9 +122,12 @@ fn merge(g: &mut Graph, tower: &VisionTower, merger: &Merger, x: ValueId, grids:
 
 /// Features in the order of windows -> the same row by row.
 fn in_rows(g: &mut Graph, tower: &VisionTower, x: ValueId, grids: &[(usize, usize)]) -> Result<ValueId> {
+    if tower.order.window.is_none() {
+        return Ok(x);
+    }
     let mut index = Vec::new();
     for grid in grids {
-        let Some((squares, _)) = tower.order.windows(*grid) else { return Ok(x) };
+        let Some((squares, _)) = tower.order.windows(*grid) else { continue };
         let start = index.len();
         index.resize(start + squares.len(), 0);
         for (i, square) in squares.iter().enumerate() {

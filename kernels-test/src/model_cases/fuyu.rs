@@ -93,7 +93,14 @@ impl Persimmon {
         let sorted = |tensor: &str| Part::Sorted { name: tensor, parts: 3, unit: self.head_dim }.to_string();
         let (weight, bias) = (at("self_attn.query_key_value.weight"), at("self_attn.query_key_value.bias"));
         let bias = Some(sorted(&bias));
-        let fused = Linear { weight: sorted(&weight), bias, n: 3 * self.width, k: self.width, dtype: DType::F32 };
+        let fused = Linear {
+            weight: sorted(&weight),
+            bias,
+            n: 3 * self.width,
+            k: self.width,
+            dtype: DType::F32.into(),
+            stack: Vec::new(),
+        };
         let normed = self.norm(at("input_layernorm")).apply(&mut b.graph, x)?;
         let qkv = fused.apply(&mut b.graph, normed)?;
         let q = self.turned(b, qkv, 0, &at("self_attn.q_layernorm"), of)?;
@@ -151,7 +158,14 @@ pub fn whole(b: &mut Builder<'_>) -> Result<()> {
         b.stage(&format!("layer.{i}"), x);
     }
     let normed = decoder.norm(format!("{FRONT}.final_layernorm")).apply(&mut b.graph, x)?;
-    let head = Linear { weight: decoder.head.clone(), bias: None, n: vocab, k: decoder.width, dtype: DType::F32 };
+    let head = Linear {
+        weight: decoder.head.clone(),
+        bias: None,
+        n: vocab,
+        k: decoder.width,
+        dtype: DType::F32.into(),
+        stack: Vec::new(),
+    };
     let logits = head.apply(&mut b.graph, normed)?;
     b.stage("logits", logits);
     Ok(())

@@ -61,7 +61,7 @@ impl Tower {
                 width,
                 channels: 3,
                 patch,
-                dtype: DType::F32,
+                dtype: DType::F32.into(),
             },
             pre_norm: norm("ln_pre"),
             layers: (0..count).map(|i| layer(i, width, heads, mlp)).collect(),
@@ -121,7 +121,14 @@ fn norm(name: &str) -> Norm {
 fn fused(name: &str, width: usize, heads: usize) -> Linear {
     let sorted = |tensor: &str| Part::Sorted { name: tensor, parts: 3, unit: width / heads }.to_string();
     let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-    Linear { weight: sorted(&weight), bias: Some(sorted(&bias)), n: 3 * width, k: width, dtype: DType::F32 }
+    Linear {
+        weight: sorted(&weight),
+        bias: Some(sorted(&bias)),
+        n: 3 * width,
+        k: width,
+        dtype: DType::F32.into(),
+        stack: Vec::new(),
+    }
 }
 
 fn layer(i: usize, width: usize, heads: usize, mlp: usize) -> EncoderLayer {
@@ -130,13 +137,13 @@ fn layer(i: usize, width: usize, heads: usize, mlp: usize) -> EncoderLayer {
     EncoderLayer {
         norm1: norm(&at("ln_1")),
         qkv: fused(&at("attn.in_proj"), width, heads),
+        qk_norm: None,
         attention: SelfAttention { heads, kv_heads: heads, head_dim: width / heads, causal: false, window: None },
         out: linear("attn.out_proj", width, width),
         norm2: norm(&at("ln_2")),
         mlp: Mlp::Plain { fc1: linear("mlp.c_fc", mlp, width), act: Act::Gelu, fc2: linear("mlp.c_proj", width, mlp) },
         scales: None,
         windowed: false,
-        qk_norm: None,
     }
 }
 

@@ -40,7 +40,14 @@ impl Named {
             norm_kv: norm(front, "ln_kv"),
             attention: CrossAttention::torch(&format!("{front}attn"), *width, *heads, DType::F32),
             post: Some(norm(post, "ln_post")),
-            proj: Some(Linear { weight, bias: None, n: *width, k: *width, dtype: DType::F32 }),
+            proj: Some(Linear {
+                weight,
+                bias: None,
+                n: *width,
+                k: *width,
+                dtype: DType::F32.into(),
+                stack: Vec::new(),
+            }),
             key_positions: KeyPositions::Interpolated,
             reach: Reach::Whole,
         }

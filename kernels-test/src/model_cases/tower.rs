@@ -4,7 +4,7 @@ use super::builder::{Builder, nth};
 use omma::blocks::{EncoderFlow, Flow, Grid, KvCache, apply_layer, bicubic_rows, encoder_layer, rope_table, splice};
 use omma::graph::ValueId;
 use omma::kernels::{EmbedTokens, InterpolateRows, TensorType};
-use omma::models::{Decoder, Positions, VisionTower, names, vision_hidden};
+use omma::models::{Decoder, Positions, TowerInputs, VisionTower, names, vision_hidden};
 use omma::{DType, Error, Result};
 use std::ops::Range;
 
@@ -47,7 +47,8 @@ pub fn ragged(b: &mut Builder<'_>, tower: &VisionTower, pictures: &[String], cho
     b.upload(names::PIXELS, pixels);
     let stage = |i: usize| format!("vision.layer.{i}");
     let deepest = depth(b, tower, chosen, stage);
-    let hidden = vision_hidden(&mut b.graph, tower, &sizes, None, deepest, DType::F32)?;
+    let inputs = TowerInputs { sizes, ..TowerInputs::default() };
+    let hidden = vision_hidden(&mut b.graph, tower, &inputs, deepest, DType::F32)?;
     let embedded = b.graph.taps.iter().find(|(name, _)| name == "vision.embeddings").map(|(_, value)| *value);
     for (picture, rows) in hidden.rows.iter().enumerate() {
         let part = (rows.start, rows.len());
@@ -98,7 +99,7 @@ pub fn packed(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, chosen: usiz
 /// Positions interpolated to a grid, followed by zeros up to `rows` patches.
 fn padded_positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: usize) -> Result<ValueId> {
     let Positions::Table(name) = &tower.positions else {
-        return Err(Error::unsupported("positions of this tower", "a learned table is"));
+        return Err(Error::argument("patches", "are padded for towers with a table of positions"));
     };
     let (prefix, side) = (tower.prefix.len(), tower.image_size / tower.patch.patch);
     let table = b.graph.weight(name, TensorType::f32(&[prefix + side * side, tower.patch.width]));
@@ -117,7 +118,7 @@ fn padded_positions(b: &mut Builder<'_>, tower: &VisionTower, grid: Grid, rows: 
 /// Rows of the token table.
 pub fn tokens(b: &mut Builder<'_>, decoder: &Decoder, ids: &[u32]) -> Result<ValueId> {
     let ids = b.graph.constant_u32("ids", &[ids.len()], ids);
-    let table = TensorType::panels(decoder.dtype, decoder.vocab, decoder.width);
+    let table = TensorType::panels(decoder.dtype.float(), decoder.vocab, decoder.width);
     let table = b.graph.weight(&decoder.table, table);
     b.graph.apply(EmbedTokens { dtype: DType::F32 }, &[ids, table])
 }

@@ -5,11 +5,11 @@ mod kernels;
 mod model;
 
 use super::common::{Common, out, print_json};
-use super::plan::parse_dtype;
 use omma::gpu::Device;
 use omma::kernels::Cost;
 use omma::measure::{Ceilings, ceilings};
-use omma::{DType, Error, Result};
+use omma::quant::Encoding;
+use omma::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -24,9 +24,9 @@ pub struct Args {
     /// For `model`: the folder's config.json alone, with made-up weights.
     #[arg(long, requires = "model")]
     made_up: bool,
-    /// Type of made-up weights: f32, f16, bf16.
-    #[arg(long, default_value = "f32", value_parser = parse_dtype)]
-    weights: DType,
+    /// Format of made-up weights, e.g. f32, f16 or q4_0.
+    #[arg(long, default_value = "f32", value_parser = parse_weights)]
+    weights: Encoding,
     /// For `kernels`: only those whose name contains this.
     #[arg(long, default_value = "")]
     filter: String,
@@ -158,4 +158,9 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
         out!("{name:34} {ms:>10.3} {gflops:>9.2} {gbps:>9.2} {share:>8.1} %  {submits}, {allocations}");
     }
     Ok(())
+}
+
+/// A format of made-up weights.
+fn parse_weights(text: &str) -> std::result::Result<Encoding, String> {
+    Encoding::named(text).map_err(|e| e.to_string())
 }

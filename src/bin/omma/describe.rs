@@ -9,6 +9,7 @@ use omma::generate::{
 use omma::gpu::Cancel;
 use omma::graph::RunOptions;
 use omma::image::tiles::Wish;
+use omma::quant::Encoding;
 use omma::{DType, Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -33,13 +34,16 @@ pub struct Args {
     /// The question. Without it: what is in the picture.
     #[arg(long)]
     prompt: Option<String>,
+    /// The prompt as it is: no chat template, and special tokens in it count.
+    #[arg(long, requires = "prompt")]
+    raw: bool,
     /// Most new tokens; without it what the checkpoint says, or 256.
     #[arg(long)]
     max_new_tokens: Option<usize>,
     /// How large pictures are cut: auto (what the checkpoint says), none, pad, or another policy that its tower takes.
     #[arg(long, default_value = "auto")]
     tiling: String,
-    /// Keep weights as f32, f16 or bf16; without it as they are stored.
+    /// Keep matrices in this format, e.g. f16, q8_0 or q4_0; without it as they are stored.
     #[arg(long)]
     weights: Option<String>,
     /// Keep keys and values as f32 or f16; so far the type of the activations, which is the default.
@@ -98,7 +102,10 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
 /// Types of weights, cache and activations.
 fn open_model(args: &Args) -> Result<OpenModel> {
     if args.mmproj.is_some() {
-        return Err(Error::unsupported("--mmproj", "GGUF files are not read yet; give a folder with safetensors"));
+        return Err(Error::unsupported(
+            "--mmproj",
+            "picture parts of GGUF checkpoints are not read yet; give a folder with safetensors",
+        ));
     }
     let one_of = |option: &str, value: &str, known: &[DType]| {
         let found = known.iter().copied().find(|dtype| dtype.name() == value);
@@ -107,15 +114,15 @@ fn open_model(args: &Args) -> Result<OpenModel> {
             Error::unsupported(format!("{option} {value}"), format!("{} are", names.join(", ")))
         })
     };
-    let float = [DType::F32, DType::F16, DType::BF16];
-    let compute = one_of("--compute", &args.compute, &float[..2])?;
-    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float[..2]))?;
+    let float = [DType::F32, DType::F16];
+    let compute = one_of("--compute", &args.compute, &float)?;
+    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float))?;
     if kv != compute {
         let reason = format!("with --compute {compute}; the cache has the type of the activations so far");
         return Err(Error::unsupported(format!("--kv {kv}"), reason));
     }
     Ok(OpenModel {
-        weights: args.weights.as_deref().map(|value| one_of("--weights", value, &float)).transpose()?,
+        weights: args.weights.as_deref().map(Encoding::named).transpose()?,
         kv,
         compute,
         ..OpenModel::default()
@@ -137,6 +144,9 @@ fn generate_options(args: &Args, loaded: &Loaded) -> Result<GenerateOptions> {
 fn request(args: &Args, pictures: Vec<Pixels>) -> Request {
     for choice in pictures.iter().filter_map(|p| p.plan.choice.as_ref()) {
         eprintln!("notice: {choice}");
+    }
+    if let (true, Some(prompt)) = (args.raw, &args.prompt) {
+        return Request::exact(pictures, prompt);
     }
     let question = if pictures.is_empty() { "" } else { "What is in the picture?" };
     Request::new(pictures, args.prompt.as_deref().unwrap_or(question))

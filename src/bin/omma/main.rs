@@ -10,6 +10,7 @@ mod describe;
 mod doctor;
 mod embed;
 mod plan;
+mod quantize;
 mod quiet;
 mod run;
 mod source;
@@ -46,6 +47,8 @@ enum Command {
     Describe(describe::Args),
     /// Writes the features of pictures and texts.
     Embed(embed::Args),
+    /// Writes a checkpoint with its matrices in a packed format.
+    Quantize(quantize::Args),
     /// Executes a golden case and dumps every stage.
     Run(run::Args),
     /// Shows what a tiling policy makes of pictures.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             Command::Bisect(args) => return bisect::run(&cli.common, args).await,
             Command::Describe(args) => describe::run(&cli.common, args).await,
             Command::Embed(args) => embed::run(&cli.common, args).await,
+            Command::Quantize(args) => quantize::run(&cli.common, args).await,
             Command::Run(args) => run::run(&cli.common, args).await,
             Command::Tiles(args) => tiles::run(&cli.common, args).await,
         };

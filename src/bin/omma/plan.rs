@@ -8,6 +8,7 @@ use omma::gpu::{AdapterChoice, adapters, choose, wgpu};
 use omma::graph::Plan;
 use omma::image::Policy;
 use omma::models::Spec;
+use omma::quant::Encoding;
 use omma::{Caps, DType, Error, Result};
 use serde_json::{Value, json};
 
@@ -28,9 +29,9 @@ pub struct Args {
     /// Tokens of the prompt beside those of the pictures.
     #[arg(long, default_value_t = 32)]
     prompt_tokens: usize,
-    /// Type that weights are kept in: f32, f16, bf16. Default: the checkpoint's, else the configuration's.
-    #[arg(long, value_parser = parse_dtype)]
-    weights: Option<DType>,
+    /// Format that matrices are kept in, e.g. f16 or q8_0. Default: the checkpoint's, else the configuration's.
+    #[arg(long)]
+    weights: Option<String>,
     /// Type of the key-value cache: f32 or f16.
     #[arg(long, default_value = "f32", value_parser = parse_dtype)]
     kv: DType,
@@ -63,9 +64,10 @@ pub struct Args {
 /// Runs the command.
 pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let files = omma::checkpoint::open_model(&args.model)?;
-    let (read, spec) = planned_spec(&*files, args.weights).await?;
+    let encoding = args.weights.as_deref().map(Encoding::named).transpose()?;
+    let (read, spec) = planned_spec(&*files, encoding).await?;
     let (adapter, caps) = adapter_caps(common).await?;
-    let request = request(args, &spec);
+    let request = PlanRequest { encoding, ..request(args, &spec) };
     let processor = read.processor.as_ref();
     let (context, plan) = match args.fit {
         Some(limit) => largest_context(&spec, processor, &caps, &request, limit)?,
@@ -112,6 +114,7 @@ fn request(args: &Args, spec: &Spec) -> PlanRequest {
         compute: args.compute,
         kv: args.kv,
         fuse: !args.no_fuse,
+        ..PlanRequest::default()
     }
 }
 
@@ -149,6 +152,13 @@ fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Sp
         out!("prompt        {text} text tokens, {new} new ones at most, context {context} x {}", request.batch);
     }
     out!("activations   {}, cache {}", request.compute, request.kv);
+    if let Some(to) = request.encoding {
+        let rest = match plan.unpacked {
+            0 => String::new(),
+            n => format!("; {n} matrices and filters stay floats: {to} cannot hold their rows"),
+        };
+        out!("weights       {to}{rest}");
+    }
     let bytes = &plan.bytes;
     out!("\nbytes of GPU buffers");
     for (name, value) in
@@ -193,6 +203,8 @@ fn as_json(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Spec)
         "flops": flops,
         "decode_token": { "flops": plan.decode_token.flops, "bytes": plan.decode_token.bytes },
         "image_tokens": plan.image_tokens,
+        "weights": request.encoding.map(|to| to.name()),
+        "unpacked_matrices": plan.unpacked,
         "context": request.context,
         "batch": request.batch,
         "prompt_tokens": request.prompt_tokens,

@@ -2,10 +2,12 @@
 
 mod config;
 mod disk;
+mod gguf;
 mod golden;
 mod hostile;
 mod names;
 mod open;
+mod published;
 mod write;
 
 use std::future::Future;

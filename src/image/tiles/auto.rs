@@ -3,8 +3,8 @@
 //! pixels become one token. Checkpoints of LLaVA's own code say the first in `config.json` too.
 
 use super::{
-    AnyRes, Features, Fuyu, Idefics2, Idefics3, InternVl, Levels, MiniCpmV, Mllama, Native, Pixtral, Tiling, Unpad,
-    Whole,
+    AnyRes, Features, Fuyu, Idefics2, Idefics3, InternVl, Levels, MiniCpmV, Mllama, Native, Pixtral, Tiling, Uhd,
+    Unpad, Whole,
 };
 use crate::image::fields::Fields;
 use crate::image::preprocess::bare_name;
@@ -281,6 +281,16 @@ fn minicpmv(sources: &Sources) -> Result<Tiling> {
     }))
 }
 
+/// Queries of the resampler that LLaVA-UHD's code names in `config.json`.
+fn uhd_queries(config: &Fields<'_>) -> Result<Option<u64>> {
+    Ok(match config.text("mm_projector_type")? {
+        Some("adapt_spatial_resampler_v1") => Some(144),
+        Some("uhd_v1_query64") => Some(64),
+        Some("resampler") => Some(config.count("mm_resampler_queries")?.unwrap_or(64)),
+        _ => None,
+    })
+}
+
 /// One input; or the tiles that LLaVA's own code asks for in `config.json`.
 fn whole(sources: &Sources, named: Option<&str>) -> Result<Tiling> {
     let steps = match named {
@@ -288,6 +298,9 @@ fn whole(sources: &Sources, named: Option<&str>) -> Result<Tiling> {
         None => Preprocess::clip(),
     };
     let config = sources.config()?;
+    if let Some(queries) = uhd_queries(&config)? {
+        return Ok(Tiling::Uhd(Uhd { queries, ..Uhd::default() }));
+    }
     let asked = config.text("image_aspect_ratio")?.unwrap_or_default();
     let keeps_class = config.text("vision_feature_select_strategy")? == Some("full");
     // LLaVA's own configurations name a CLIP tower and say nothing of its patches.

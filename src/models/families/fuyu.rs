@@ -105,7 +105,7 @@ fn decoder(config: &Config, dtypes: &dyn Dtypes, front: &str, stage: &'static st
         dtype: dtypes.of(&table),
         layers: (0..count).map(|i| Layer::Own(shape.layer(i, dtypes))).collect(),
         norm: Norm::Layer { name: format!("{front}model.final_layernorm"), eps: shape.eps },
-        head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: width },
+        head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: width, stack: Vec::new() },
         table,
         rope: llama::rope(config, head_dim, max_positions, RopeDefaults { theta: 25_000.0, partial: 0.5 })?,
         max_positions,
@@ -153,11 +153,18 @@ impl Shape {
         if !self.normed {
             let sorted = |name: &str| Part::Sorted { name: &format!("{fused}.{name}"), parts: 3, unit }.to_string();
             let (weight, bias) = (sorted("weight"), Some(sorted("bias")));
-            return Qkv::Stacked(Linear { weight, bias, n: 3 * self.width, k: self.width, dtype });
+            return Qkv::Stacked(Linear { weight, bias, n: 3 * self.width, k: self.width, dtype, stack: Vec::new() });
         }
         let one = |part: usize| {
             let of = |name: &str| Part::Every { name: &format!("{fused}.{name}"), part, parts: 3, unit }.to_string();
-            Linear { weight: of("weight"), bias: Some(of("bias")), n: self.width, k: self.width, dtype }
+            Linear {
+                weight: of("weight"),
+                bias: Some(of("bias")),
+                n: self.width,
+                k: self.width,
+                dtype,
+                stack: Vec::new(),
+            }
         };
         let norm = |name: &str| Norm::Layer { name: format!("{at}.self_attn.{name}"), eps: self.eps };
         let (q_norm, k_norm) = (norm("q_layernorm"), norm("k_layernorm"));

@@ -142,7 +142,7 @@ pub(super) fn decoder(config: &Config, dtypes: &dyn Dtypes, front: &str, stage: 
         dtype: dtypes.of(&table),
         layers: windows.into_iter().enumerate().map(layer).collect(),
         norm: Norm::Rms { name: format!("{front}model.norm"), eps: shape.eps },
-        head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: shape.width },
+        head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: shape.width, stack: Vec::new() },
         table,
         rope: RopeSpec { sections, ..rope },
         max_positions,
@@ -348,7 +348,14 @@ pub(super) fn rope(config: &Config, head_dim: usize, max_positions: usize, defau
             return Err(section.unsupported("rope_type", reason));
         }
     };
-    Ok(RopeSpec { theta, rotary_dim, interleaved: false, scaling, rounded: None, sections: None })
+    Ok(RopeSpec {
+        theta,
+        rotary_dim,
+        interleaved: config.bool("rope_interleaved", false)?,
+        scaling,
+        rounded: None,
+        sections: None,
+    })
 }
 
 /// The factor on cosine and sine that YaRN recommends, or what the configuration states.

@@ -2,7 +2,7 @@
 //! transformers (`vision_config`, `text_config`) and that of the original code (`mm_projector_type`).
 
 use super::clip::vision_tower;
-use super::{activation, llama, pixtral};
+use super::{activation, llama, pixtral, uhd};
 use crate::Result;
 use crate::blocks::{Linear, Norm};
 use crate::checkpoint::schemes::VISION_LANGUAGE;
@@ -184,7 +184,13 @@ fn original(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     text["model_type"] = base.into();
     let text = Config::of_value(config.file(), text)?;
     let decoder = llama::decoder(&text, dtypes, LLM, "llm.")?;
-    let (layers, scheme) = projector(config, tower.patch.width, decoder.width, dtypes)?;
+    let (bridge, scheme) = match uhd::resampler(config, tower.patch.width, decoder.width, dtypes)? {
+        Some(resampler) => (Bridge::Resampler(Box::new(resampler)), uhd::SCHEME),
+        None => {
+            let (layers, scheme) = projector(config, tower.patch.width, decoder.width, dtypes)?;
+            (Bridge::Mlp(Projector { norm: None, layers, act: Act::Gelu }), scheme)
+        }
+    };
     let chosen = config.one_or_list("mm_vision_select_layer")?;
     let chosen = if chosen.is_empty() { vec![-2] } else { chosen };
     let select = FeatureSelect {
@@ -193,7 +199,7 @@ fn original(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     };
     Ok(Spec {
         vision: Some(tower),
-        connector: Some(Connector { select, bridge: Bridge::Mlp(Projector { norm: None, layers, act: Act::Gelu }) }),
+        connector: Some(Connector { select, bridge }),
         image_token: Some(decoder.vocab as u32),
         decoder: Some(decoder),
         eos: llama::eos(&text)?,

@@ -93,7 +93,7 @@ fn tiled(config: &Config, picked: Vec<usize>, global: Vec<EncoderLayer>, dtypes:
         tokens: side.saturating_mul(side).saturating_add(1),
         grids: grids.into_iter().map(|[rows, cols]| (rows, cols)).collect(),
         table: format!("{FRONT}.gated_positional_embedding.embedding"),
-        dtype: dtypes.of(&table),
+        dtype: dtypes.of(&table).float(),
         tile_table: format!("flat({table})"),
         gate: format!("{FRONT}.gated_positional_embedding.gate"),
         before: gated("pre_tile_positional_embedding"),

@@ -13,10 +13,11 @@ mod mllama_vision;
 mod pixtral;
 mod qwen_vl;
 mod siglip;
+mod uhd;
 mod vit;
 
 use super::{Dtypes, Spec};
-use crate::checkpoint::Config;
+use crate::checkpoint::{Config, QUANT_METHODS};
 use crate::kernels::Act;
 use crate::{Error, Result};
 
@@ -60,7 +61,7 @@ pub static FAMILIES: &[Family] = &[
     },
     Family {
         model_types: &["llava", "llava_next", "vipllava", "llava_llama", "llava_mistral"],
-        about: "LLaVA v1, 1.5, NeXT, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
+        about: "LLaVA v1, 1.5, NeXT, UHD, ViP-LLaVA, Yi-VL, Pixtral and what shares their net",
         read: llava::read,
     },
     Family {
@@ -77,8 +78,11 @@ pub static FAMILIES: &[Family] = &[
 pub fn read_spec(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let name = config.string("model_type", "")?;
     if config.has("quantization_config") {
-        let reason = "quantised checkpoints are not read yet; use the f32, f16 or bf16 one";
-        return Err(config.unsupported("quantization_config", reason));
+        let method = config.string("quantization_config.quant_method", "")?;
+        if !QUANT_METHODS.contains(&method.as_str()) {
+            let reason = format!("{} are", QUANT_METHODS.join(", "));
+            return Err(config.unsupported("quantization_config.quant_method", reason));
+        }
     }
     let family = FAMILIES.iter().find(|f| f.model_types.contains(&name.as_str()));
     let family = family.ok_or_else(|| {
@@ -86,7 +90,9 @@ pub fn read_spec(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         let known = FAMILIES.iter().flat_map(|f| f.model_types).map(|t| (*t).to_owned()).collect();
         Error::UnknownArchitecture { name: format!("`{name}` ({architectures})"), known }
     })?;
-    Ok(Spec { model_type: name, ..(family.read)(config, dtypes)? })
+    let mut spec = Spec { model_type: name, ..(family.read)(config, dtypes)? };
+    spec.settle(dtypes);
+    Ok(spec)
 }
 
 /// The activation that a configuration names.

@@ -115,7 +115,7 @@ impl Tower {
                 channels: config.usize("in_channels", 3)?,
                 patch,
                 // A sum of two narrow numbers is no narrow number.
-                dtype: DType::F32,
+                dtype: DType::F32.into(),
             },
             // It has none; a picture of 256 features stands for others in plans.
             image_size: 16 * self.order.merge * patch,

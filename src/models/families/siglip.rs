@@ -93,6 +93,7 @@ fn attention_pool(sizes: &Sizes, dtypes: &dyn Dtypes, front: &str) -> AttentionP
             bias: Some(format!("{front}.attention.in_proj_bias")),
             n: 3 * width,
             k: width,
+            stack: Vec::new(),
         },
         attention: SelfAttention { heads, kv_heads: heads, head_dim, causal: false, window: None },
         out: linear("attention.out_proj", width, width),

@@ -67,9 +67,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: u
     let embeddings = |name: &str| format!("{front}.embeddings.{name}");
     let patch = embeddings("patch_embeddings.projection");
     let mut prefix = vec![embeddings("cls_token")];
-    if deit {
-        prefix.push(embeddings("distillation_token"));
-    }
+    prefix.extend(deit.then(|| embeddings("distillation_token")));
     let image_size = config.usize("image_size", 224)?;
     let patch_size = config.usize("patch_size", 16)?;
     divided(config, "patch_size", image_size - image_size % patch_size.max(1), patch_size)?;

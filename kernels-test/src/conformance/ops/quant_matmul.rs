@@ -3,6 +3,7 @@
 use super::super::builder::{Builder, Mapped, Section, Stop};
 use super::super::dtype::Logical;
 use super::{Entry, MICROSOFT};
+use omma::DType;
 use omma::graph::ValueId;
 use omma::kernels::{Codes, Gather, MatMul, MatVec, Packing, Picks, ReadWeight, RowIndex, ScaleType, Zero};
 
@@ -64,7 +65,8 @@ pub fn product(b: &mut Builder<'_>, x: ValueId, w: ValueId, bias: Option<ValueId
 
 /// The outputs w_dequant and y = x w^T (+ bias) of a case whose operand 0 is x.
 pub fn both(b: &mut Builder<'_>, w: ValueId, bias: Option<usize>) -> Mapped {
-    let dequantised = if b.wanted(0) { Some(b.add(ReadWeight { picked: false }, &[w])?) } else { None };
+    let dequantised =
+        if b.wanted(0) { Some(b.add(ReadWeight { picked: false, dtype: DType::F32 }, &[w])?) } else { None };
     let x = b.input(0)?;
     let bias = match bias {
         Some(i) if b.has(i) => Some(b.input(i)?),
@@ -151,11 +153,11 @@ fn gather_block_quantized(b: &mut Builder<'_>) -> Mapped {
         let wide = b.host(1)?.dtype.is_wide();
         let ids = b.input(1)?;
         let ids = b.add(RowIndex { extents: vec![shape[0]], wide }, &[ids])?;
-        let y = b.add(ReadWeight { picked: true }, &[ids, w])?;
+        let y = b.add(ReadWeight { picked: true, dtype: DType::F32 }, &[ids, w])?;
         let shape = [&b.host(1)?.shape[..], &[k]].concat();
         return Ok(vec![Some(b.reshape(y, &shape)?)]);
     }
-    let table = b.add(ReadWeight { picked: false }, &[w])?;
+    let table = b.add(ReadWeight { picked: false, dtype: DType::F32 }, &[w])?;
     let table = b.reshape(table, &shape)?;
     Ok(vec![Some(gather_along(b, table, 1, axis)?)])
 }

@@ -11,6 +11,7 @@ use omma::graph::RunOptions;
 use omma::kernels::{SampleSettings, TensorType};
 use omma::measure::random;
 use omma::models::TowerInputs;
+use omma::quant::Encoding;
 use omma::{DType, Error, Result};
 use std::sync::Arc;
 use std::time::Instant;
@@ -54,7 +55,7 @@ pub async fn rows(device: &Device, args: &Args) -> Result<Vec<Row>> {
     let options = SessionOptions { context, max_new: request.max_new, ..Default::default() };
     let session = Session::new(Arc::new(model), options);
     let dtype = match args.weights {
-        DType::F32 => "f32".into(),
+        Encoding::Float(DType::F32) => "f32".into(),
         weights => format!("f32, weights {weights}"),
     };
     let mut bench = Bench { device, title, dtype, session, plan, side, args };

@@ -66,7 +66,7 @@ pub fn from_patches(tower: &VisionTower, inputs: &Inputs, shape: &[usize], value
         }
         sizes.push((height, width));
     }
-    Ok(Planes { values: all, inputs: TowerInputs { sizes, plans: Vec::new() } })
+    Ok(Planes { values: all, inputs: TowerInputs { sizes, ..TowerInputs::default() } })
 }
 
 /// Planes -> pixel_values and image_grid_thw of Qwen2-VL.
@@ -102,7 +102,7 @@ pub fn from_filled(inputs: &Inputs, shape: &[usize], values: &[f32]) -> Result<P
         }
         sizes.push((rows, cols));
     }
-    Ok(Planes { values: all, inputs: TowerInputs { sizes, plans: Vec::new() } })
+    Ok(Planes { values: all, inputs: TowerInputs { sizes, ..TowerInputs::default() } })
 }
 
 /// Planes -> pixel_values and image_sizes of Pixtral: zeros beside and below smaller pictures.
