@@ -82,12 +82,19 @@ pub(super) fn sources<'c>(checkpoint: &'c Checkpoint, name: &str, ty: &TensorTyp
     })
 }
 
+/// The tensor that a part is of; zeros are of none.
+fn tensor_of(part: Part<'_>) -> Option<&str> {
+    match part {
+        Part::Zeros(_) => None,
+        Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => Some(name),
+        Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => Some(name),
+        Part::Every { name, .. } | Part::Planar { name, .. } => Some(name),
+    }
+}
+
 fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, usize)) -> Result<Source<'c>> {
-    let name = match part {
-        Part::Zeros(rows) => return Ok(Source { rows, tensor: None }),
-        Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => name,
-        Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => name,
-        Part::Every { name, .. } | Part::Planar { name, .. } => name,
+    let Some(name) = tensor_of(part) else {
+        return Ok(Source { rows: if let Part::Zeros(rows) = part { rows } else { 0 }, tensor: None });
     };
     let entry = checkpoint.entry(name)?;
     let refuse = || wrong(name, entry, &[rows, cols]);
