@@ -116,14 +116,11 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
             (count * width, Order::Straight(first * width))
         }
         Part::Sorted { parts, unit, .. } => {
-            let group = parts.checked_mul(unit).filter(|group| *group > 0 && stored.is_multiple_of(*group));
-            let groups = stored / group.ok_or_else(refuse)?;
-            (entry.elements(), Order::Sorted { groups, parts, run: unit * width, from: 0 })
+            (entry.elements(), sorted((stored, width), (parts, unit), 0).ok_or_else(refuse)?)
         }
-        Part::Every { part: from, parts, unit, .. } => {
-            let group = parts.checked_mul(unit).filter(|group| *group > 0 && stored.is_multiple_of(*group));
-            let groups = stored / group.filter(|_| from < parts).ok_or_else(refuse)?;
-            (entry.elements() / parts, Order::Sorted { groups, parts, run: unit * width, from })
+        Part::Every { part, parts, unit, .. } => {
+            let order = sorted((stored, width), (parts, unit), part).ok_or_else(refuse)?;
+            (entry.elements() / parts, order)
         }
         Part::Planar { channels, .. } => {
             if channels == 0 || !cols.is_multiple_of(channels) || width != cols {
@@ -151,6 +148,12 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
         return Err(refuse());
     }
     Ok(Source { rows: own, tensor: Some((entry, order)) })
+}
+
+/// The order of a tensor of `stored` rows of `width` in groups of `parts` runs of `unit` rows, the run `from` first.
+fn sorted((stored, width): (usize, usize), (parts, unit): (usize, usize), from: usize) -> Option<Order> {
+    let group = parts.checked_mul(unit).filter(|group| *group > 0 && stored.is_multiple_of(*group))?;
+    (from < parts).then(|| Order::Sorted { groups: stored / group, parts, run: unit * width, from })
 }
 
 fn wrong(name: &str, entry: &TensorEntry, want: &[usize]) -> Error {
