@@ -73,7 +73,7 @@ pub fn made(counts: &[usize], pictures: &[Pixels], planes: &[f32], inputs: &mut 
         values.resize(values.len() + missing * 3 * height * width, 0.0);
         mask.resize(mask.len() + missing * height * width, 0);
     }
-    let shape = vec![prompts.len(), most];
+    let shape = [prompts.len(), most];
     let mask = Ints { shape: [&shape[..], &[height, width]].concat(), values: mask };
     inputs.floats.insert("pixel_values".into(), ([&shape[..], &[3, height, width]].concat(), values));
     inputs.ints.insert("pixel_attention_mask".into(), mask);
