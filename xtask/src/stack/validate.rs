@@ -27,7 +27,9 @@ const KNOWN: &[Known] = &[(
 )];
 
 /// Integration tests that use a device.
-const TESTS: [&str; 8] = ["bisect", "chat", "faults", "floor", "fuse", "generate", "host", "plan"];
+const TESTS: [&str; 12] = [
+    "bisect", "chat", "decoders", "faults", "floor", "fuse", "generate", "host", "native", "pictures", "plan", "quantized",
+];
 
 /// The others: `hostile` reads what `omma` prints, and the layer prints in between; `tiles` uses no device; `hub` is a
 /// command of its own.
