@@ -28,7 +28,18 @@ const KNOWN: &[Known] = &[(
 
 /// Integration tests that use a device.
 const TESTS: [&str; 12] = [
-    "bisect", "chat", "decoders", "faults", "floor", "fuse", "generate", "host", "native", "pictures", "plan", "quantized",
+    "bisect",
+    "chat",
+    "decoders",
+    "faults",
+    "floor",
+    "fuse",
+    "generate",
+    "host",
+    "native",
+    "pictures",
+    "plan",
+    "quantized",
 ];
 
 /// The others: `hostile` reads what `omma` prints, and the layer prints in between; `tiles` uses no device; `hub` is a
