@@ -102,6 +102,7 @@ impl<'d> Quantizer<'d> {
     }
 
     /// The bytes that [`Quantizer::run`] made of `[n, k]`, section after section.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) async fn read(&self, n: usize, k: usize) -> Result<Vec<u8>> {
         let packing = self.to.packing().ok_or_else(|| Error::graph("quantize", "makes no layout"))?;
         let made = self.store.slice(PACKED)?;

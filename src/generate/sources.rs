@@ -163,6 +163,7 @@ fn wrong(name: &str, entry: &TensorEntry, want: &[usize]) -> Error {
 
 impl<'c> Source<'c> {
     /// A tensor of so many rows.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn whole(entry: &'c TensorEntry, rows: usize) -> Self {
         Self { rows, tensor: Some((entry, Order::Straight(0))) }
     }
