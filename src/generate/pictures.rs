@@ -45,12 +45,7 @@ pub struct Pixels {
 
 /// The tower's inputs of these pictures.
 pub(super) fn tower_inputs(pictures: &[Pixels]) -> TowerInputs {
-    let sizes = pictures.iter().flat_map(|p| &p.inputs).map(Input::size);
-    TowerInputs {
-        sizes: sizes.map(|(width, height)| (height as usize, width as usize)).collect(),
-        plans: pictures.iter().map(|p| p.plan.clone()).collect(),
-        filled: None,
-    }
+    TowerInputs::of(pictures.iter().map(|p| (&p.plan, p.inputs.as_slice())))
 }
 
 impl PictureSource {

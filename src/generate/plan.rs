@@ -219,12 +219,7 @@ fn picture_plans(
 }
 
 fn planned_inputs(plans: &[(TilePlan, Vec<Input>)]) -> TowerInputs {
-    let sizes = plans.iter().flat_map(|(_, inputs)| inputs).map(Input::size);
-    TowerInputs {
-        sizes: sizes.map(|(width, height)| (height as usize, width as usize)).collect(),
-        plans: plans.iter().map(|(plan, _)| plan.clone()).collect(),
-        filled: None,
-    }
+    TowerInputs::of(plans.iter().map(|(plan, inputs)| (plan, inputs.as_slice())))
 }
 
 /// Tokens that all pictures of a prompt take in it; for a model without a decoder, rows of the tower.

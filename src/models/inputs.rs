@@ -1,7 +1,7 @@
 //! What a tower gets: inputs of any sizes, and the pictures they were cut from.
 
 use super::spec::Spec;
-use crate::image::tiles::{Place, TilePlan};
+use crate::image::tiles::{Input, Place, TilePlan};
 use crate::{Error, Result};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -22,6 +22,16 @@ impl TowerInputs {
     /// `count` pictures of one input of this size (height, width) each.
     pub fn same(size: (usize, usize), count: usize) -> Self {
         Self { sizes: vec![size; count], ..Self::default() }
+    }
+    /// Those of planned pictures.
+    pub fn of<'p>(pictures: impl Iterator<Item = (&'p TilePlan, &'p [Input])>) -> Self {
+        let mut own = Self::default();
+        for (plan, inputs) in pictures {
+            let sizes = inputs.iter().map(Input::size);
+            own.sizes.extend(sizes.map(|(width, height)| (height as usize, width as usize)));
+            own.plans.push(plan.clone());
+        }
+        own
     }
     /// The inputs `range`; with their plans where `range` is made of whole pictures.
     pub fn part(&self, range: Range<usize>) -> Self {
