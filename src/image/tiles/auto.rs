@@ -103,6 +103,7 @@ impl Tiling {
             "Mllama" => mllama(&sources),
             "MiniCPMV4_6" => minicpmv4_6(&sources),
             "MiniCPMV" => minicpmv(&sources),
+            "OmmaDemo" => demo(&sources),
             _ => whole(&sources, named),
         };
         tiling?.checked()
@@ -278,6 +279,18 @@ fn minicpmv(sources: &Sources) -> Result<Tiling> {
         step: image.side("patch_size")?.unwrap_or(own.step),
         features: Features::Queries(queries),
         ..own
+    }))
+}
+
+/// LLaVA-UHD's slices of another size and number.
+fn demo(sources: &Sources) -> Result<Tiling> {
+    let (image, own) = (sources.image()?, Uhd::default());
+    let queries = sources.config()?.object("resampler_config")?.map(|r| r.count("num_queries")).transpose()?;
+    Ok(Tiling::Uhd(Uhd {
+        max: image.side("max_slices")?.unwrap_or(24),
+        size: image.side("slice_size")?.unwrap_or(252),
+        patch: image.side("patch_size")?.unwrap_or(own.patch),
+        queries: queries.flatten().unwrap_or(64),
     }))
 }
 

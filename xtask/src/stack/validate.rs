@@ -27,10 +27,11 @@ const KNOWN: &[Known] = &[(
 )];
 
 /// Integration tests that use a device.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 13] = [
     "bisect",
     "chat",
     "decoders",
+    "demo",
     "faults",
     "floor",
     "fuse",
