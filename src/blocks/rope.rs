@@ -59,6 +59,8 @@ pub struct RopeSpec {
     pub interleaved: bool,
     /// Scaling.
     pub scaling: RopeScaling,
+    /// What the frequencies are divided by before they are scaled, one each (LLaMA 3.1 in GGUF files).
+    pub factors: Option<Vec<f32>>,
     /// Frequencies are rounded to this type, as a model that was converted whole (`model.half()`) has them.
     pub rounded: Option<DType>,
     /// A token has three positions (time, row, column): so many pairs are turned by each, in this order (M-RoPE; Wang
@@ -138,8 +140,10 @@ impl AxialRope {
 
 fn frequencies(spec: &RopeSpec, positions: usize) -> (Vec<f32>, f32) {
     let dim = spec.rotary_dim;
-    let base =
-        |theta: f32| -> Vec<f32> { (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32)).collect() };
+    let factor = |i: usize| spec.factors.as_ref().and_then(|all| all.get(i)).copied().unwrap_or(1.0);
+    let base = |theta: f32| -> Vec<f32> {
+        (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32) / factor(i)).collect()
+    };
     let plain = base(spec.theta);
     match spec.scaling {
         RopeScaling::None => (plain, 1.0),
@@ -206,6 +210,7 @@ mod tests {
             rotary_dim: 8,
             interleaved: false,
             scaling: RopeScaling::None,
+            factors: None,
             rounded: None,
             sections: None,
         };
@@ -229,6 +234,19 @@ mod tests {
         assert!(near(&shared[5 * 8..5 * 8 + 4], [1.0, 0.01, 2.0, 0.02].map(f32::cos)));
         let alternating = table(AxialFrequencies::Alternating);
         assert!(near(&alternating[5 * 8 + 4..], [1.0, 0.01, 0.2, 0.002].map(f32::sin)));
+    }
+
+    #[test]
+    fn factors_that_llama3_makes_are_its_scaling() {
+        let scaling = RopeScaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, trained: 8192 };
+        let (theta, rotary_dim) = (5e5, 128);
+        let scaled =
+            RopeSpec { theta, rotary_dim, interleaved: true, scaling, factors: None, rounded: None, sections: None };
+        let plain = RopeSpec { scaling: RopeScaling::None, ..scaled.clone() };
+        let (want, own) = (frequencies(&scaled, 1).0, frequencies(&plain, 1).0);
+        let factors = own.iter().zip(&want).map(|(a, b)| a / b).collect();
+        let got = frequencies(&RopeSpec { factors: Some(factors), ..plain }, 1).0;
+        assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() <= 2e-7 * b) && got != own);
     }
 
     #[test]

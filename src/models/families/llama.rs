@@ -353,9 +353,20 @@ pub(super) fn rope(config: &Config, head_dim: usize, max_positions: usize, defau
         rotary_dim,
         interleaved: config.bool("rope_interleaved", false)?,
         scaling,
+        factors: factors(config, rotary_dim)?,
         rounded: None,
         sections: None,
     })
+}
+
+/// `rope_factors`, which GGUF checkpoints have.
+fn factors(config: &Config, rotary_dim: usize) -> Result<Option<Vec<f32>>> {
+    let Some(factors) = config.list::<f64>("rope_factors")? else { return Ok(None) };
+    if factors.len() != rotary_dim / 2 {
+        let reason = format!("{} factors for {} frequencies", factors.len(), rotary_dim / 2);
+        return Err(config.broken("rope_factors", reason));
+    }
+    Ok(Some(factors.into_iter().map(|f| f as f32).collect()))
 }
 
 /// The factor on cosine and sine that YaRN recommends, or what the configuration states.

@@ -27,7 +27,7 @@ const KNOWN: &[Known] = &[(
 )];
 
 /// Integration tests that use a device.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 13] = [
     "bisect",
     "chat",
     "decoders",
@@ -36,6 +36,7 @@ const TESTS: [&str; 12] = [
     "fuse",
     "generate",
     "host",
+    "mmproj",
     "native",
     "pictures",
     "plan",
