@@ -1,9 +1,10 @@
 //! Decoder layers over a key-value cache: those of LLaMA, Mistral and Qwen2 (rms norm, gated MLP) and of Persimmon
 //! (layer norm, heads of queries and keys normalised, plain MLP). Layers that look at pictures are in `cross`.
 
+use super::cache::append;
 use super::{CrossFlow, CrossLayer, KvCache, Linear, Mlp, Norm, RopeSpec, SelfAttention, cross_layer};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{AttentionDecode, AttentionMerge, KvAppend, Rope};
+use crate::kernels::{AttentionDecode, AttentionMerge, Rope};
 use crate::{Error, Result};
 
 /// A layer of a decoder.
@@ -175,9 +176,8 @@ fn cached_attention(
     let q = flow.turn(g, q, heads.heads, heads.head_dim)?;
     let k = flow.turn(g, k, heads.kv_heads, heads.head_dim)?;
     let [keys, values] = flow.cache.values(g, index, heads);
-    let cols = heads.kv_width();
-    g.apply(KvAppend { x_offset: 0, cols }, &[k, flow.slots, keys])?;
-    g.apply(KvAppend { x_offset: v_offset, cols }, &[v, flow.slots, values])?;
+    append(g, (k, 0), flow.slots, keys)?;
+    append(g, (v, v_offset), flow.slots, values)?;
     match (flow.spans, flow.lens) {
         (Some(spans), _) => g.apply(heads.kernel([0, 0, 0]), &[q, keys, values, spans]),
         (None, Some(lens)) => {

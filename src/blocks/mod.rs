@@ -23,7 +23,7 @@ mod splice;
 
 pub use adapter::{AdapterRows, LayerAdapters, LowRank, adapted_layer};
 pub use attention::{CrossAttention, SelfAttention, Spans};
-pub use cache::{KvCache, cache_names};
+pub use cache::{CacheType, KvCache, cache_names};
 pub use cross::{CrossCache, CrossFlow, CrossLayer, cross_keys, cross_layer, cross_names};
 pub use decoder::{DecoderLayer, Flow, Layer, NormedQkv, Qkv, apply_layer, decoder_layer};
 pub use embed::TokenTable;

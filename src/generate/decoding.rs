@@ -90,9 +90,9 @@ impl Session {
         all_logits: bool,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Stage>> {
-        let (device, model) = (self.device(), self.model.clone());
+        let (device, model, kv) = (self.device(), self.model.clone(), self.cache_type());
         let shape = self.prefill_shape(&part.sequences, all_logits);
-        let build = |shape: &PrefillShape| prefill_graph(&model.spec, shape, model.compute, model.kv);
+        let build = |shape: &PrefillShape| prefill_graph(&model.spec, shape, kv);
         let taps = tap_names(wanted, || build(&PrefillShape { all_logits, ..shape.clone() }))?;
         let graph = || {
             let mut g = build(&shape)?;
@@ -279,7 +279,7 @@ impl Session {
     /// [`Session::arrived`].
     pub async fn decode(&mut self) -> Result<()> {
         self.options.run.cancel.check()?;
-        let (device, model) = (self.device(), self.model.clone());
+        let (device, model, kv) = (self.device(), self.model.clone(), self.cache_type());
         // A sequence that is full stays as it is, on the GPU too, while others go on.
         if self.past.iter().all(|p| *p >= self.options.context) {
             return Err(Error::PromptTooLong { tokens: self.options.context + 1, context: self.options.context });
@@ -289,7 +289,7 @@ impl Session {
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
         let cross_rows = self.cross_state.rows;
         let shape = DecodeShape { cache, max_new: self.options.max_new, splits, cross_rows };
-        let graph = || decode_graph(&model.spec, &shape, model.compute, model.kv);
+        let graph = || decode_graph(&model.spec, &shape, kv);
         if self.flying.len() >= IN_FLIGHT {
             return Err(Error::argument("decode", format!("{IN_FLIGHT} steps are in flight; take one with `arrived`")));
         }

@@ -2,6 +2,7 @@
 
 use super::cache::fingerprint;
 use super::load::{LoadOptions, load_weights};
+use crate::blocks::CacheType;
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::gpu::Device;
 use crate::graph::{Graph, Store};
@@ -118,8 +119,6 @@ impl ModelFiles {
 pub struct OpenModel {
     /// Activations: f32, or f16 where the device has it.
     pub compute: DType,
-    /// Keys and values in the cache.
-    pub kv: DType,
     /// Keeps matrices in this format instead of the checkpoint's. What is no matrix stays a float, and so do matrices whose
     /// rows are no whole blocks of the format.
     pub weights: Option<Encoding>,
@@ -134,14 +133,7 @@ pub struct OpenModel {
 
 impl Default for OpenModel {
     fn default() -> Self {
-        Self {
-            compute: DType::F32,
-            kv: DType::F32,
-            weights: None,
-            renames: BTreeMap::new(),
-            config: None,
-            rotary: None,
-        }
+        Self { compute: DType::F32, weights: None, renames: BTreeMap::new(), config: None, rotary: None }
     }
 }
 
@@ -179,8 +171,6 @@ pub struct Model {
     pub weights: Store,
     /// Type of activations.
     pub compute: DType,
-    /// Type of the cache.
-    pub kv: DType,
     /// Tells its features from those of other models, for caches of encoded pictures.
     pub(super) fingerprint: Option<[u8; 32]>,
 }
@@ -204,13 +194,13 @@ impl Model {
         if let Some(decoder) = &mut spec.decoder {
             decoder.rope.rounded = open.rotary;
         }
-        let wanted = weight_list(&spec, open.compute, open.kv)?;
+        let wanted = weight_list(&spec, open.compute)?;
         let mut weights = Store::new();
         let load = LoadOptions { encoding: open.weights, ..load };
         load_weights(device, &checkpoint, &wanted, &mut weights, load).await?;
         let fingerprint = fingerprint(&checkpoint, &read.config, &picture_weights(&spec, open.compute)?).await?;
-        let (device, compute, kv) = (device.clone(), open.compute, open.kv);
-        Ok(Self { files: read, spec, device, weights, compute, kv, fingerprint })
+        let (device, compute) = (device.clone(), open.compute);
+        Ok(Self { files: read, spec, device, weights, compute, fingerprint })
     }
 }
 
@@ -222,7 +212,7 @@ fn picture_weights(spec: &Spec, compute: DType) -> Result<Vec<String>> {
 }
 
 /// Weights of all programs of a model, each once.
-pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<(String, TensorType)>> {
+pub(crate) fn weight_list(spec: &Spec, compute: DType) -> Result<Vec<(String, TensorType)>> {
     let mut graphs: Vec<Graph> = Vec::new();
     if let Some(tower) = &spec.vision {
         let side = tower.image_size;
@@ -240,10 +230,10 @@ pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<
     if let Some(decoder) = &spec.decoder {
         let cross_rows = decoder.cross.map_or(0, |cross| cross.tile_rows);
         if cross_rows > 0 {
-            graphs.push(cross_graph(spec, cross_rows, (1, cross_rows), compute, kv)?);
+            graphs.push(cross_graph(spec, cross_rows, (1, cross_rows), CacheType::of(compute))?);
         }
         let shape = DecodeShape { cache: (1, 8), max_new: 1, splits: 1, cross_rows };
-        graphs.push(decode_graph(spec, &shape, compute, kv)?);
+        graphs.push(decode_graph(spec, &shape, CacheType::of(compute))?);
     }
     let mut list: Vec<(String, TensorType)> = Vec::new();
     let mut seen = std::collections::HashSet::new();

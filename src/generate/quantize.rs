@@ -55,7 +55,7 @@ pub async fn quantize_checkpoint(
         return Err(Error::unsupported(format!("`{}` of {}", entry.stored, files.describe()), "is quantized already"));
     }
     let mut matrices = BTreeMap::new();
-    for (name, ty) in weight_list(&spec, DType::F32, DType::F32)? {
+    for (name, ty) in weight_list(&spec, DType::F32)? {
         if ty.layout == Layout::Packed(packing) {
             for part in Part::parse(&name)? {
                 // Parts in another order than the tensor's stay floats.

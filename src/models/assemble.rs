@@ -5,7 +5,7 @@
 use super::encode::embed;
 use super::spec::{Decoder, Spec, TextTower};
 use crate::blocks::{
-    CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, TokenTable, apply_layer, cross_keys,
+    CacheType, CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, TokenTable, apply_layer, cross_keys,
     encoder_layer,
 };
 use crate::graph::{Graph, ValueId};
@@ -161,18 +161,18 @@ fn decoder_of(spec: &Spec) -> Result<&Decoder> {
 /// Reads `ids`, `positions`, `slots` u32 \[rows\] (`positions` \[3, rows\] where tokens have three), `spans` u32 \[sequences, 4\], `last` u32 \[sequences\], the rotary
 /// table, the sampling state, and with pictures [`names::FEATURES`] and `splice` u32 \[rows\] (a row below `rows`
 /// is that token, others are feature rows). A decoder with cross-attention layers reads what [`CrossFlow`] says instead.
-pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DType) -> Result<Graph> {
+pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, kv: CacheType) -> Result<Graph> {
     let decoder = decoder_of(spec)?;
     let mut g = Graph::new();
     let rows: usize = shape.lens.iter().sum();
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[rows]));
     let ids = state(&mut g, names::IDS);
     let x = g.scoped("embed", |g| {
-        let tokens = decoder.tokens().apply(g, ids, compute)?;
+        let tokens = decoder.tokens().apply(g, ids, kv.compute)?;
         if shape.feature_rows == 0 {
             return Ok(tokens);
         }
-        let features = g.state(names::FEATURES, TensorType::new(compute, &[shape.feature_rows, decoder.width]));
+        let features = g.state(names::FEATURES, TensorType::new(kv.compute, &[shape.feature_rows, decoder.width]));
         let index = g.state(names::SPLICE, TensorType::u32(&[rows]));
         g.apply(SpliceRows { two: true, add: false }, &[tokens, features, index])
     })?;
@@ -211,13 +211,13 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
 }
 
 /// One token of every sequence -> its logits and the next tokens, all state staying on the GPU.
-pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType) -> Result<Graph> {
+pub fn decode_graph(spec: &Spec, shape: &DecodeShape, kv: CacheType) -> Result<Graph> {
     let decoder = decoder_of(spec)?;
     let mut g = Graph::new();
     let batch = shape.cache.0;
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
     let token = state(&mut g, names::TOKEN);
-    let x = g.scoped("embed", |g| decoder.tokens().apply(g, token, compute))?;
+    let x = g.scoped("embed", |g| decoder.tokens().apply(g, token, kv.compute))?;
     let flow = Flow {
         positions: state(&mut g, names::POSITION),
         slots: state(&mut g, names::SLOT),
@@ -237,9 +237,9 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType)
 }
 
 /// The parts of a [`Flow`] that prefill and decode share; the placeholders are set by the caller.
-fn flow(g: &mut Graph, rope: &RopeSpec, cache: (usize, usize), kv: DType) -> Flow {
+fn flow(g: &mut Graph, rope: &RopeSpec, cache: (usize, usize), kv: CacheType) -> Flow {
     let table = g.state(names::ROPE, TensorType::f32(&[cache.1, rope.rotary_dim]));
-    let cache = KvCache { batch: cache.0, max_len: cache.1, dtype: kv };
+    let cache = KvCache { batch: cache.0, max_len: cache.1, ty: kv };
     let (positions, slots, rope) = (table, table, rope.clone());
     Flow { table, positions, pair_axis: None, slots, rope, cache, spans: None, lens: None, splits: 1, cross: None }
 }
@@ -251,7 +251,7 @@ fn cross_flow(
     decoder: &Decoder,
     (batch, cross_rows): (usize, usize),
     (rows, longest): (usize, usize),
-    kv: DType,
+    kv: CacheType,
 ) -> Option<CrossFlow> {
     let cache = cross_cache(decoder, batch, cross_rows, kv)?;
     let [spans, sight, seen] = match longest {
@@ -266,9 +266,9 @@ fn cross_flow(
     })
 }
 
-fn cross_cache(decoder: &Decoder, batch: usize, rows: usize, dtype: DType) -> Option<CrossCache> {
+fn cross_cache(decoder: &Decoder, batch: usize, rows: usize, ty: CacheType) -> Option<CrossCache> {
     let cross = decoder.cross.filter(|_| rows > 0)?;
-    Some(CrossCache { batch, rows, tile: cross.tile_rows, dtype })
+    Some(CrossCache { batch, rows, tile: cross.tile_rows, ty })
 }
 
 /// [`names::FEATURES`] -> keys and values of the cross-attention layers. Reads [`names::CROSS_SLOTS`] u32
@@ -276,17 +276,11 @@ fn cross_cache(decoder: &Decoder, batch: usize, rows: usize, dtype: DType) -> Op
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a decoder without such layers.
-pub fn cross_graph(
-    spec: &Spec,
-    feature_rows: usize,
-    (batch, rows): (usize, usize),
-    compute: DType,
-    kv: DType,
-) -> Result<Graph> {
+pub fn cross_graph(spec: &Spec, feature_rows: usize, (batch, rows): (usize, usize), kv: CacheType) -> Result<Graph> {
     let decoder = decoder_of(spec)?;
     let cache = cross_cache(decoder, batch, rows, kv).ok_or_else(|| missing("cross-attention", spec))?;
     let mut g = Graph::new();
-    let features = g.state(names::FEATURES, TensorType::new(compute, &[feature_rows, decoder.width]));
+    let features = g.state(names::FEATURES, TensorType::new(kv.compute, &[feature_rows, decoder.width]));
     let slots = g.state(names::CROSS_SLOTS, TensorType::u32(&[feature_rows]));
     for (i, layer) in decoder.layers.iter().enumerate() {
         if let Layer::Cross(layer) = layer {

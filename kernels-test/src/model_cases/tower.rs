@@ -1,7 +1,9 @@
 //! CLIP towers with their stages by picture, and decoders over one sequence.
 
 use super::builder::{Builder, nth};
-use omma::blocks::{EncoderFlow, Flow, Grid, KvCache, apply_layer, bicubic_rows, encoder_layer, rope_table, splice};
+use omma::blocks::{
+    CacheType, EncoderFlow, Flow, Grid, KvCache, apply_layer, bicubic_rows, encoder_layer, rope_table, splice,
+};
 use omma::graph::ValueId;
 use omma::kernels::{EmbedTokens, InterpolateRows, TensorType};
 use omma::models::{Decoder, Positions, TowerInputs, VisionTower, names, vision_hidden};
@@ -136,7 +138,7 @@ pub fn decoded(b: &mut Builder<'_>, decoder: &Decoder, mut x: ValueId, front: &s
         pair_axis: None,
         slots: own,
         rope: decoder.rope.clone(),
-        cache: KvCache { batch: 1, max_len: rows, dtype: DType::F32 },
+        cache: KvCache { batch: 1, max_len: rows, ty: CacheType::of(DType::F32) },
         spans: Some(g.constant_u32("spans", &[1, 4], &[0, rows as u32, 0, rows as u32])),
         lens: None,
         splits: 1,

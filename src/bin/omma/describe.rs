@@ -9,7 +9,7 @@ use omma::generate::{
 use omma::gpu::Cancel;
 use omma::graph::RunOptions;
 use omma::image::tiles::Wish;
-use omma::quant::Encoding;
+use omma::quant::{CacheFormat, Encoding};
 use omma::{DType, Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ pub struct Args {
     /// Keep matrices in this format, e.g. f16, q8_0 or q4_0; without it as they are stored.
     #[arg(long)]
     weights: Option<String>,
-    /// Keep keys and values as f32 or f16; so far the type of the activations, which is the default.
+    /// Keep keys and values as f32, f16, q8_0 or q4_0; without it as the activations are.
     #[arg(long)]
     kv: Option<String>,
     /// Compute with activations in f32 or f16.
@@ -116,14 +116,8 @@ fn open_model(args: &Args) -> Result<OpenModel> {
     };
     let float = [DType::F32, DType::F16];
     let compute = one_of("--compute", &args.compute, &float)?;
-    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float))?;
-    if kv != compute {
-        let reason = format!("with --compute {compute}; the cache has the type of the activations so far");
-        return Err(Error::unsupported(format!("--kv {kv}"), reason));
-    }
     Ok(OpenModel {
         weights: args.weights.as_deref().map(Encoding::named).transpose()?,
-        kv,
         compute,
         ..OpenModel::default()
     })
@@ -164,6 +158,7 @@ async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Can
         context: tokens.saturating_add(options.max_new_tokens).min(longest),
         max_new: options.max_new_tokens.min(longest),
         run: RunOptions { cancel, ..Default::default() },
+        kv: args.kv.as_deref().map(CacheFormat::named).transpose()?,
         pictures: args.picture_cache.as_ref().map(|folder| Arc::new(PictureCache::with_folder(CACHE_BYTES, folder))),
         ..Default::default()
     };

@@ -8,7 +8,7 @@ use omma::gpu::{AdapterChoice, adapters, choose, wgpu};
 use omma::graph::Plan;
 use omma::image::Policy;
 use omma::models::Spec;
-use omma::quant::Encoding;
+use omma::quant::{CacheFormat, Encoding};
 use omma::{Caps, DType, Error, Result};
 use serde_json::{Value, json};
 
@@ -32,9 +32,9 @@ pub struct Args {
     /// Format that matrices are kept in, e.g. f16 or q8_0. Default: the checkpoint's, else the configuration's.
     #[arg(long)]
     weights: Option<String>,
-    /// Type of the key-value cache: f32 or f16.
-    #[arg(long, default_value = "f32", value_parser = parse_dtype)]
-    kv: DType,
+    /// Format of the key-value cache: f32, f16, q8_0 or q4_0. Default: the type of the activations.
+    #[arg(long, value_parser = parse_cache)]
+    kv: Option<CacheFormat>,
     /// Type of activations: f32 or f16.
     #[arg(long, default_value = "f32", value_parser = parse_dtype)]
     compute: DType,
@@ -118,6 +118,11 @@ fn request(args: &Args, spec: &Spec) -> PlanRequest {
     }
 }
 
+/// A format of cached keys and values.
+pub fn parse_cache(text: &str) -> std::result::Result<CacheFormat, String> {
+    CacheFormat::named(text).map_err(|e| e.to_string())
+}
+
 fn parse_policy(text: &str) -> std::result::Result<Policy, String> {
     text.parse().map_err(|e: Error| e.to_string())
 }
@@ -151,7 +156,7 @@ fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Sp
         let (text, new, context) = (request.prompt_tokens, request.max_new, request.context);
         out!("prompt        {text} text tokens, {new} new ones at most, context {context} x {}", request.batch);
     }
-    out!("activations   {}, cache {}", request.compute, request.kv);
+    out!("activations   {}, cache {}", request.compute, request.cache_type().format);
     if let Some(to) = request.encoding {
         let rest = match plan.unpacked {
             0 => String::new(),
@@ -205,6 +210,7 @@ fn as_json(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Spec)
         "image_tokens": plan.image_tokens,
         "weights": request.encoding.map(|to| to.name()),
         "unpacked_matrices": plan.unpacked,
+        "kv": request.cache_type().format.name(),
         "context": request.context,
         "batch": request.batch,
         "prompt_tokens": request.prompt_tokens,

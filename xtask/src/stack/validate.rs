@@ -27,7 +27,7 @@ const KNOWN: &[Known] = &[(
 )];
 
 /// Integration tests that use a device.
-const TESTS: [&str; 13] = [
+const TESTS: [&str; 14] = [
     "bisect",
     "chat",
     "decoders",
@@ -36,6 +36,7 @@ const TESTS: [&str; 13] = [
     "fuse",
     "generate",
     "host",
+    "kv_cache",
     "mmproj",
     "native",
     "pictures",
