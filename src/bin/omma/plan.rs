@@ -2,7 +2,8 @@
 
 use super::common::{Common, out, parse_bytes, print_json};
 use omma::generate::{
-    MemoryPlan, PlanRequest, PlannedProgram, largest_context, plan_memory, planned_image_tokens, planned_spec,
+    FitWish, Fitted, MemoryPlan, PlanRequest, PlannedProgram, fit_memory, plan_memory, planned_image_tokens,
+    planned_spec,
 };
 use omma::gpu::{AdapterChoice, adapters, choose, wgpu};
 use omma::graph::Plan;
@@ -11,12 +12,16 @@ use omma::models::Spec;
 use omma::quant::{CacheFormat, Encoding};
 use omma::{Caps, DType, Error, Result};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder of the model (config.json alone will do), or a hub id.
     model: String,
+    /// The picture part of a GGUF checkpoint. Default: the one that fits among the files *mmproj*.gguf beside it.
+    #[arg(long)]
+    mmproj: Option<PathBuf>,
     /// Size of a picture, e.g. 640x480; may be given several times. Default: one of the size that the model takes.
     #[arg(long, value_parser = parse_size)]
     image: Vec<(u32, u32)>,
@@ -47,8 +52,8 @@ pub struct Args {
     /// Sequences side by side.
     #[arg(long, default_value_t = 1)]
     batch: usize,
-    /// Largest context whose peak fits these bytes, e.g. 8GB.
-    #[arg(long, value_parser = parse_bytes, conflicts_with = "context")]
+    /// Chooses what --weights, --kv and --context leave open so that the peak fits these bytes, e.g. 8GB.
+    #[arg(long, value_parser = parse_bytes)]
     fit: Option<u64>,
     /// Every step of every program.
     #[arg(long)]
@@ -63,27 +68,34 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(common: &Common, args: &Args) -> Result<()> {
-    let files = omma::checkpoint::open_model(&args.model)?;
+    let files = omma::checkpoint::open_model_with(&args.model, args.mmproj.as_deref())?;
     let encoding = args.weights.as_deref().map(Encoding::named).transpose()?;
     let (read, spec) = planned_spec(&*files, encoding).await?;
     let (adapter, caps) = adapter_caps(common).await?;
     let request = PlanRequest { encoding, ..request(args, &spec) };
     let processor = read.processor.as_ref();
-    let (context, plan) = match args.fit {
-        Some(limit) => largest_context(&spec, processor, &caps, &request, limit)?,
-        None => {
-            // The default context grows with the prompt; one that was asked for does not.
-            let pictures = planned_image_tokens(&spec, processor, &request)?;
-            let needed = pictures + request.prompt_tokens + request.max_new;
-            let context = args.context.unwrap_or(request.context.max(needed));
-            (context, plan_memory(&spec, processor, &caps, &PlanRequest { context, ..request.clone() })?)
-        }
-    };
+    // The default context grows with the prompt; one that was asked for does not.
+    let needed = planned_image_tokens(&spec, processor, &request)? + request.prompt_tokens + request.max_new;
+    let context = args.context.unwrap_or(request.context.max(needed));
     let request = PlanRequest { context, ..request };
+    let (plan, request, spec, why) = match args.fit {
+        Some(limit) => {
+            let wish = FitWish { weights: encoding, kv: args.kv, context: args.context };
+            let (_, fitted) = fit_memory(&*files, &caps, &request, &wish, limit).await?;
+            let Fitted { weights, kv, context, plan, spec, why } = fitted;
+            (plan, PlanRequest { encoding: weights, kv: Some(kv), context, ..request }, spec, why)
+        }
+        None => (plan_memory(&spec, processor, &caps, &request)?, request, spec, Vec::new()),
+    };
     if args.json {
-        print_json(&as_json(&plan, &request, &adapter, &spec));
+        let mut all = as_json(&plan, &request, &adapter, &spec);
+        if args.fit.is_some() {
+            all["choices"] = json!(why);
+        }
+        print_json(&all);
         return Ok(());
     }
+    why.iter().for_each(|line| out!("{line}"));
     print_plan(&plan, &request, &adapter, &spec);
     if args.steps {
         for program in &plan.programs {
@@ -128,7 +140,7 @@ fn parse_policy(text: &str) -> std::result::Result<Policy, String> {
 }
 
 /// Capabilities of the chosen adapter; without any adapter those of the floor. No device is opened.
-async fn adapter_caps(common: &Common) -> Result<(String, Caps)> {
+pub async fn adapter_caps(common: &Common) -> Result<(String, Caps)> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let choice = AdapterChoice::from(common.adapter.as_str());
     match choose(adapters(&instance).await, &choice) {
