@@ -45,20 +45,15 @@ const WEIGHTS: [Option<Encoding>; 5] = [
     Some(Encoding::Block(Block::Q4_0)),
 ];
 
-/// Formats by rising loss: weights, and with each of them caches down to q8_0, whose loss is below that of the next
-/// weights; q4_0 for keys and values comes last of all.
-fn choices(wish: &FitWish, compute: DType) -> Vec<(Option<Encoding>, Vec<CacheFormat>)> {
+/// Formats of weights by rising loss, and of caches down to q8_0, whose loss is below that of the next weights.
+fn choices(wish: &FitWish, compute: DType) -> (Vec<Option<Encoding>>, Vec<CacheFormat>) {
     let weights = if wish.weights.is_some() { vec![wish.weights] } else { WEIGHTS.to_vec() };
     let gentle = |kv: &CacheFormat| kv.words() <= CacheFormat::of(compute).words() && *kv != CacheFormat::Q4_0;
-    let caches: Vec<CacheFormat> = match wish.kv {
+    let caches = match wish.kv {
         Some(kv) => vec![kv],
         None => CacheFormat::ALL.into_iter().filter(gentle).collect(),
     };
-    let mut all: Vec<_> = weights.into_iter().map(|weights| (weights, caches.clone())).collect();
-    if let (None, Some((_, last))) = (wish.kv, all.last_mut()) {
-        last.push(CacheFormat::Q4_0);
-    }
-    all
+    (weights, caches)
 }
 
 fn named(request: &PlanRequest) -> String {
@@ -66,9 +61,39 @@ fn named(request: &PlanRequest) -> String {
     format!("weights {weights}, cache {}, context {}", request.cache_type().format, request.context)
 }
 
+/// A request that was planned and does not fit.
+struct Tried {
+    read: ModelFiles,
+    spec: Spec,
+    asked: PlanRequest,
+    /// Why not.
+    error: Error,
+    weights: u64,
+}
+
+/// The plan of a request, or why it does not fit: it takes more than `limit` bytes, or more than the device binds.
+fn attempt(
+    (read, spec): (&ModelFiles, &Spec),
+    caps: &Caps,
+    asked: &PlanRequest,
+    limit: u64,
+) -> Result<std::result::Result<MemoryPlan, (Error, u64)>> {
+    match plan_memory(spec, read.processor.as_ref(), caps, asked) {
+        Ok(plan) if plan.bytes.peak <= limit => Ok(Ok(plan)),
+        Ok(plan) => {
+            let (what, bytes) = ("the plan".to_owned(), plan.bytes.peak);
+            let error = Error::OutOfMemory { what, bytes, live: 0, limit: Some(limit) };
+            Ok(Err((error, plan.bytes.weights)))
+        }
+        Err(error @ Error::MissingCapability { .. }) => Ok(Err((error, u64::MAX))),
+        Err(error) => Err(error),
+    }
+}
+
 /// Formats and context for `limit` bytes of GPU buffers, in a fixed order of preference: the formats that lose least
 /// and hold the context that is wanted (that of the request, no longer than the model's), with the longest context that
-/// then fits; where none hold it, the smallest formats with the longest context that fits.
+/// then fits; where none hold it, the smallest formats with the longest context that fits. A cache of q4_0 comes after all
+/// formats of weights; weights that would take no less than those before them are left out.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`] with what the smallest formats need, if they do not fit; those of [`planned_spec`] and
@@ -81,49 +106,44 @@ pub async fn fit_memory(
     limit: u64,
 ) -> Result<(ModelFiles, Fitted)> {
     let mut why = Vec::new();
-    let mut last = None;
-    for (weights, caches) in choices(wish, request.compute) {
+    let mut last: Option<Tried> = None;
+    let (formats, caches) = choices(wish, request.compute);
+    for weights in formats {
         let (read, spec) = planned_spec(files, weights).await?;
         let longest = spec.decoder.as_ref().map_or(1, |d| d.max_positions).max(1);
         let context = wish.context.unwrap_or(request.context.min(longest));
-        for kv in caches {
-            let asked = PlanRequest { encoding: weights, kv: Some(kv), context, ..request.clone() };
-            let plan = match plan_memory(&spec, read.processor.as_ref(), caps, &asked) {
-                Ok(plan) => plan,
-                // A tensor over what the device binds: a smaller format may fit.
-                Err(error @ Error::MissingCapability { .. }) => {
+        for (i, kv) in caches.iter().enumerate() {
+            let asked = PlanRequest { encoding: weights, kv: Some(*kv), context, ..request.clone() };
+            match attempt((&read, &spec), caps, &asked, limit)? {
+                Ok(plan) => return longest_fit((read, spec), caps, (asked, Some(plan)), wish, limit, why),
+                Err((_, bytes)) if i == 0 && last.as_ref().is_some_and(|l| bytes >= l.weights) => break,
+                Err((error, weights)) => {
                     why.push(format!("{}: {error}", named(&asked)));
-                    last = Some((asked, Err(error)));
-                    continue;
+                    last = Some(Tried { read: read.clone(), spec: spec.clone(), asked, error, weights });
                 }
-                Err(error) => return Err(error),
-            };
-            let peak = plan.bytes.peak;
-            if peak <= limit {
-                why.push(format!("{}: {peak} bytes, taken", named(&asked)));
-                return longest_fit((read, spec), caps, (asked, Some(plan)), wish, limit, why);
             }
-            why.push(format!("{}: {peak} bytes, too many", named(&asked)));
-            last = Some((asked, Ok(peak)));
         }
     }
-    match last {
-        // The smallest formats, with a context that fits.
-        Some((asked, _)) if wish.context.is_none() => {
-            let planned = planned_spec(files, asked.encoding).await?;
-            longest_fit(planned, caps, (asked, None), wish, limit, why)
+    let Some(mut last) = last else { return Err(Error::argument("formats", "none to choose from")) };
+    if wish.kv.is_none() {
+        last.asked.kv = Some(CacheFormat::Q4_0);
+        match attempt((&last.read, &last.spec), caps, &last.asked, limit)? {
+            Ok(plan) => return longest_fit((last.read, last.spec), caps, (last.asked, Some(plan)), wish, limit, why),
+            Err((error, _)) => last.error = error,
         }
-        Some((asked, Ok(bytes))) => Err(Error::OutOfMemory { what: named(&asked), bytes, live: 0, limit: Some(limit) }),
-        Some((_, Err(error))) => Err(error),
-        None => Err(Error::argument("formats", "none to choose from")),
+        why.push(format!("{}: {}", named(&last.asked), last.error));
     }
+    if wish.context.is_some() {
+        return Err(last.error);
+    }
+    longest_fit((last.read, last.spec), caps, (last.asked, None), wish, limit, why)
 }
 
 /// The formats of a request with the longest context that fits, or with the one that was asked for and is planned.
 fn longest_fit(
     (read, spec): (ModelFiles, Spec),
     caps: &Caps,
-    (asked, plan): (PlanRequest, Option<MemoryPlan>),
+    (mut asked, plan): (PlanRequest, Option<MemoryPlan>),
     wish: &FitWish,
     limit: u64,
     mut why: Vec<String>,
@@ -132,9 +152,8 @@ fn longest_fit(
         Some(plan) if wish.context.is_some() || spec.decoder.is_none() => (asked.context, plan),
         _ => largest_context(&spec, read.processor.as_ref(), caps, &asked, limit)?,
     };
-    if context != asked.context {
-        why.push(format!("context {context}: {} bytes, the longest that fits", plan.bytes.peak));
-    }
+    asked.context = context;
+    why.push(format!("{}: {} bytes, taken", named(&asked), plan.bytes.peak));
     let (weights, kv) = (asked.encoding, asked.cache_type().format);
     Ok((read, Fitted { weights, kv, context, plan, spec, why }))
 }

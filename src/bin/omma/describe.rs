@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long)]
     model: Option<String>,
     /// The picture part of a GGUF checkpoint. Default: the one that fits among the files *mmproj*.gguf beside it.
-    #[arg(long)]
+    #[arg(long, requires = "model")]
     mmproj: Option<PathBuf>,
     /// The question. Without it: what is in the picture.
     #[arg(long)]
