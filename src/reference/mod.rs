@@ -20,6 +20,7 @@ mod packing;
 mod patch_embed;
 mod picks;
 mod quantize_blocks;
+mod quantize_k;
 mod resize;
 mod rope;
 mod rows;
