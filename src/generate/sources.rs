@@ -88,7 +88,7 @@ fn tensor_of(part: Part<'_>) -> Option<&str> {
         Part::Zeros(_) => None,
         Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => Some(name),
         Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => Some(name),
-        Part::Every { name, .. } | Part::Planar { name, .. } => Some(name),
+        Part::Every { name, .. } | Part::Planar { name, .. } | Part::Elements { name, .. } => Some(name),
     }
 }
 
@@ -114,6 +114,12 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
                 return Err(refuse());
             }
             (count * width, Order::Straight(first * width))
+        }
+        Part::Elements { first, count, .. } => {
+            if first.checked_add(count).is_none_or(|end| end > entry.elements()) {
+                return Err(refuse());
+            }
+            (count, Order::Straight(first))
         }
         Part::Sorted { parts, unit, .. } => {
             (entry.elements(), sorted((stored, width), (parts, unit), 0).ok_or_else(refuse)?)

@@ -5,8 +5,7 @@
 use super::encode::embed;
 use super::spec::{Decoder, Spec, TextTower};
 use crate::blocks::{
-    CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, TokenTable, apply_layer, cross_keys,
-    encoder_layer,
+    CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, TokenTable, apply_layer, cross_keys, encoder_layer,
 };
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{Advance, Binary, BinaryOp, MatMul, Sample, SpliceRows, TensorType, Unary, UnaryOp};
@@ -30,6 +29,7 @@ pub mod names {
     pub const SPANS: &str = "spans";
     pub const LAST: &str = "last";
     pub const ROPE: &str = "rope";
+    pub const QUERY_ROPE: &str = "rope.query";
     pub const LOGITS: &str = "logits";
     pub const TOKEN: &str = "decode.token";
     pub const POSITION: &str = "decode.position";
@@ -168,7 +168,7 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[rows]));
     let ids = state(&mut g, names::IDS);
     let x = g.scoped("embed", |g| {
-        let tokens = decoder.tokens().apply(g, ids, compute)?;
+        let tokens = embedded(g, decoder, ids, compute)?;
         if shape.feature_rows == 0 {
             return Ok(tokens);
         }
@@ -188,7 +188,7 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
         slots,
         spans: Some(spans),
         cross: cross_flow(&mut g, decoder, (shape.cache.0, shape.cross_rows), (rows, longest), kv),
-        ..flow(&mut g, &decoder.rope, shape.cache, kv)
+        ..flow(&mut g, decoder, shape.cache, kv)
     };
     let x = decoder_layers(&mut g, decoder, x, &flow)?;
     let last = g.state(names::LAST, TensorType::u32(&[shape.lens.len()]));
@@ -196,14 +196,14 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
         let x = if shape.all_logits {
             let normed = decoder.norm.apply(g, x)?;
             g.tap(&format!("{}norm", decoder.stage), normed);
-            let logits = decoder.head.apply(g, normed)?;
+            let logits = head(g, decoder, normed)?;
             g.tap("logits", logits);
             g.apply(SpliceRows { two: false, add: false }, &[normed, last])?
         } else {
             let picked = g.apply(SpliceRows { two: false, add: false }, &[x, last])?;
             decoder.norm.apply(g, picked)?
         };
-        decoder.head.apply(g, x)
+        head(g, decoder, x)
     })?;
     g.store(logits, names::LOGITS);
     sample(&mut g, logits, shape.lens.len(), decoder.vocab, (shape.cache.1, shape.max_new))?;
@@ -217,19 +217,19 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType)
     let batch = shape.cache.0;
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
     let token = state(&mut g, names::TOKEN);
-    let x = g.scoped("embed", |g| decoder.tokens().apply(g, token, compute))?;
+    let x = g.scoped("embed", |g| embedded(g, decoder, token, compute))?;
     let flow = Flow {
         positions: state(&mut g, names::POSITION),
         slots: state(&mut g, names::SLOT),
         lens: Some(state(&mut g, names::LEN)),
         splits: shape.splits,
         cross: cross_flow(&mut g, decoder, (batch, shape.cross_rows), (batch, 0), kv),
-        ..flow(&mut g, &decoder.rope, shape.cache, kv)
+        ..flow(&mut g, decoder, shape.cache, kv)
     };
     let x = decoder_layers(&mut g, decoder, x, &flow)?;
     let logits = g.scoped("head", |g| {
         let normed = decoder.norm.apply(g, x)?;
-        decoder.head.apply(g, normed)
+        head(g, decoder, normed)
     })?;
     g.store(logits, names::LOGITS);
     sample(&mut g, logits, batch, decoder.vocab, (shape.cache.1, shape.max_new))?;
@@ -237,11 +237,45 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType)
 }
 
 /// The parts of a [`Flow`] that prefill and decode share; the placeholders are set by the caller.
-fn flow(g: &mut Graph, rope: &RopeSpec, cache: (usize, usize), kv: DType) -> Flow {
-    let table = g.state(names::ROPE, TensorType::f32(&[cache.1, rope.rotary_dim]));
+fn flow(g: &mut Graph, decoder: &Decoder, cache: (usize, usize), kv: DType) -> Flow {
+    let rope = &decoder.rope;
+    let ty = TensorType::f32(&[cache.1, rope.rotary_dim]);
+    let table = g.state(names::ROPE, ty.clone());
+    let query_table = decoder.log_base.map(|_| g.state(names::QUERY_ROPE, ty));
     let cache = KvCache { batch: cache.0, max_len: cache.1, dtype: kv };
     let (positions, slots, rope) = (table, table, rope.clone());
-    Flow { table, positions, pair_axis: None, slots, rope, cache, spans: None, lens: None, splits: 1, cross: None }
+    Flow {
+        table,
+        query_table,
+        positions,
+        pair_axis: None,
+        slots,
+        rope,
+        cache,
+        spans: None,
+        lens: None,
+        splits: 1,
+        cross: None,
+    }
+}
+
+/// Rows of the token table.
+fn embedded(g: &mut Graph, decoder: &Decoder, ids: ValueId, compute: DType) -> Result<ValueId> {
+    let tokens = decoder.tokens().apply(g, ids, compute)?;
+    scaled(g, tokens, decoder.embed_scale)
+}
+
+/// Logits of normed rows.
+fn head(g: &mut Graph, decoder: &Decoder, normed: ValueId) -> Result<ValueId> {
+    let x = scaled(g, normed, decoder.head_scale)?;
+    decoder.head.apply(g, x)
+}
+
+fn scaled(g: &mut Graph, x: ValueId, scale: Option<f32>) -> Result<ValueId> {
+    match scale {
+        Some(scale) => g.apply(Unary { op: UnaryOp::Affine { scale, shift: 0.0 } }, &[x]),
+        None => Ok(x),
+    }
 }
 
 /// What cross-attention layers read, with room for so many feature rows of each sequence; `longest` rows of a sequence
