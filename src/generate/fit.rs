@@ -36,12 +36,14 @@ pub struct Fitted {
     pub why: Vec<String>,
 }
 
-/// Formats of weights, by rising loss.
-const WEIGHTS: [Option<Encoding>; 5] = [
+/// Formats of weights, by rising loss (docs/BENCHMARKS.md has what each is off by).
+const WEIGHTS: [Option<Encoding>; 7] = [
     None,
     Some(Encoding::Float(DType::F16)),
     Some(Encoding::Block(Block::Q8_0)),
+    Some(Encoding::Block(Block::Q6K)),
     Some(Encoding::Block(Block::Q5_1)),
+    Some(Encoding::Block(Block::Q4K)),
     Some(Encoding::Block(Block::Q4_0)),
 ];
 
