@@ -38,12 +38,13 @@ impl Tokenizer {
         let tokens = tokens(vocabulary)?;
         let pictures: &[&str] = if pictures { &PICTURES } else { &[] };
         let json = tokenizer_json(&tokens, pictures).to_string();
-        // Its class names no special tokens; its code gives texts their end.
+        // Its class names no special tokens, and decodes by itself, whatever is said of cleaning up.
         let config = match tokenizer_config {
             Some(bytes) => serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?,
             None => json!({}),
         };
         let mut config = if let Value::Object(config) = config { config } else { Map::new() };
+        config.insert("clean_up_tokenization_spaces".into(), json!(false));
         for name in ["eos_token", "pad_token"] {
             if config.get(name).is_none_or(Value::is_null) {
                 config.insert(name.into(), json!(CONTROL[0]));

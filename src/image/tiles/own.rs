@@ -74,3 +74,64 @@ pub(super) fn minicpmv(sources: &Sources) -> Result<Tiling> {
         ..own
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CheckpointFiles, Levels, Mark, Segment};
+    use super::*;
+    use crate::image::{Policy, Size};
+
+    fn read(config: &str, preprocessor: Option<&str>) -> Result<(Tiling, Levels)> {
+        let files = CheckpointFiles { config: Some(config), preprocessor, processor: None };
+        Ok((Tiling::of_checkpoint(&files)?, Levels::of_checkpoint(&files)?))
+    }
+
+    /// Marks of a plan, features as their number.
+    fn told(tiling: &Tiling, width: u32, height: u32) -> String {
+        let plan = tiling.plan(width, height).unwrap();
+        let text = |segment: &Segment| match segment {
+            Segment::Mark(mark) => mark.name.to_string(),
+            other => other.tokens().to_string(),
+        };
+        plan.order.iter().map(text).collect()
+    }
+
+    #[test]
+    fn towers_of_qwen() {
+        let config = r#"{"model_type": "qwen", "visual": {"width": 1664, "image_size": 448}}"#;
+        assert!(CheckpointFiles::is_enough(config));
+        let (tiling, levels) = read(config, None).unwrap();
+        let Tiling::Whole(whole) = tiling else { panic!("{tiling:?}") };
+        assert_eq!(whole.steps.size, Some(Size::Exact { height: 448, width: 448 }));
+        assert_eq!((whole.features, levels.mean[2]), (Features::Queries(256), 0.408_210_73));
+        let monkey = r#"{"model_type": "monkey", "visual": {"width": 1664, "image_size": 896}}"#;
+        let Tiling::Monkey(monkey) = read(monkey, None).unwrap().0 else { panic!("no windows") };
+        assert_eq!((monkey.window, monkey.size), (448, Some((896, 896))));
+        let wide = r#"{"model_type": "qwen", "visual": {"width": 1, "lora_repeat_num": 6, "image_size": [896, 1344]}}"#;
+        let plan = read(wide, None).unwrap().0.plan(500, 400).unwrap();
+        assert_eq!((plan.policy, plan.grid, plan.tokens.total), (Policy::Monkey, Some((3, 2)), 7 * 256));
+        assert!(!CheckpointFiles::is_enough(r#"{"model_type": "qwen"}"#));
+    }
+
+    #[test]
+    fn slices_of_minicpm_v() {
+        let second = r#"{"model_type": "minicpmv", "query_num": 64, "max_slice_nums": 9}"#;
+        let (tiling, levels) = read(second, None).unwrap();
+        assert_eq!((levels.mean, levels.resample), ([0.5; 3], crate::image::Resample::Bicubic));
+        let pictures = "<image>64</image>";
+        assert_eq!(told(&tiling, 400, 300), format!("{pictures}\n"));
+        let rows = [pictures.repeat(2), pictures.repeat(2)].join("\n");
+        assert_eq!(told(&tiling, 800, 800), format!("{pictures}<slice>{rows}</slice>\n"));
+        let sixth =
+            r#"{"model_type": "minicpmv", "version": 2.6, "query_num": 64, "slice_config": {"max_slice_nums": 4}}"#;
+        let file = r#"{"image_processor_type": "MiniCPMVImageProcessor", "version": 2.6, "use_image_id": true,
+            "norm_mean": [0.4, 0.5, 0.6]}"#;
+        let (tiling, levels) = read(sixth, Some(file)).unwrap();
+        assert_eq!(levels.mean, [0.4, 0.5, 0.6]);
+        let rows = ["<slice>64</slice>".repeat(2), "<slice>64</slice>".repeat(2)].join("\n");
+        let number = format!("<image_id>{}</image_id>", Mark::NUMBER);
+        assert_eq!(told(&tiling, 800, 800), format!("{number}{pictures}{rows}\n"));
+        let whole = r#"{"model_type": "minicpmv", "slice_mode": false}"#;
+        assert!(read(whole, None).unwrap_err().to_string().contains("slice_mode"));
+    }
+}
