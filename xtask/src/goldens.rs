@@ -243,6 +243,22 @@ pub struct Tensor {
     data: Vec<f64>,
 }
 
+impl Tensor {
+    /// Extents, slowest axis first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    /// Elements in order.
+    pub fn data(&self) -> &[f64] {
+        &self.data
+    }
+    /// Floats of a shape.
+    #[cfg(test)]
+    pub fn of(shape: &[usize], data: &[f64]) -> Self {
+        Self { integer: false, shape: shape.to_vec(), data: data.to_vec() }
+    }
+}
+
 /// Tensors of a file by name.
 pub type Tensors = BTreeMap<String, Tensor>;
 
@@ -324,7 +340,7 @@ mod tests {
     use super::*;
 
     fn tensor(shape: &[usize], data: &[f64]) -> Tensor {
-        Tensor { integer: false, shape: shape.to_vec(), data: data.to_vec() }
+        Tensor::of(shape, data)
     }
 
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
