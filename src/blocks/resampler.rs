@@ -26,13 +26,14 @@ pub enum Reach {
 }
 
 /// A resampler: `proj(post(attn(q, k = x' + key positions, v = x')))`, `q = norm_q(query) + positions`,
-/// `x' = norm_kv(kv_proj x)`; with a residual `proj(post(q + attn(..)))`.
+/// `x' = norm_kv(kv_proj x)`; with a residual `proj(post(q + attn(..)))`. Later ones of MiniCPM-V leave the positions of
+/// the queries out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resampler {
     /// Learned queries \[side * side, width\].
     pub query: String,
-    /// Their positions, likewise.
-    pub positions: String,
+    /// Their positions, likewise, if they have some.
+    pub positions: Option<String>,
     /// The queries are a square of so many rows and columns.
     pub side: usize,
     /// Projection of the features, if they are not as wide as the queries.
@@ -127,9 +128,13 @@ impl Resampler {
     /// Queries with their positions \[queries, width\].
     fn placed_queries(&self, g: &mut Graph) -> Result<ValueId> {
         let ty = TensorType::f32(&[self.queries(), self.attention.q.k]);
-        let (query, positions) = (g.weight(&self.query, ty.clone()), g.weight(&self.positions, ty));
-        let normed = self.norm_q.apply(g, query)?;
-        g.apply(Binary { op: BinaryOp::Add }, &[normed, positions])
+        let query = g.weight(&self.query, ty.clone());
+        let mut placed = self.norm_q.apply(g, query)?;
+        if let Some(positions) = &self.positions {
+            let positions = g.weight(positions, ty);
+            placed = g.apply(Binary { op: BinaryOp::Add }, &[placed, positions])?;
+        }
+        Ok(placed)
     }
 
     /// The rows of the queries for every sequence.
@@ -173,7 +178,9 @@ impl Resampler {
                     index.extend(more_index);
                     weight.extend(more_weight);
                 }
-                let table = g.weight(&self.positions, TensorType::f32(&[self.queries(), width]));
+                let own = self.positions.as_ref();
+                let own = own.ok_or_else(|| Error::graph("resampler", "there are no positions to interpolate"))?;
+                let table = g.weight(own, TensorType::f32(&[self.queries(), width]));
                 let index = g.constant_u32("taps", &[rows, 16], &index);
                 let weight = g.constant_f32("weights", &[rows, 16], &weight);
                 g.apply(InterpolateRows { taps: 16 }, &[table, index, weight])?

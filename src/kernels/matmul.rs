@@ -3,7 +3,7 @@
 //! Here: the descriptor, and the choice of tile that `patch_embed` shares. For few rows see `matvec`.
 
 use super::act::ACT_PART;
-use super::packing::weight_files;
+use super::packing::{product_files, weight_files};
 use super::{Act, Chunk, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, chunks, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -64,7 +64,10 @@ impl MatMul {
         let (rows, inner) = (x.rows(), x.cols());
         let pieces = chunks(w, caps);
         whole_or_divisible(w, pieces.len(), caps)?;
-        let (weight, weight_overrides) = weight_files(w, caps)?;
+        let (weight, weight_overrides) = match product_files(w) {
+            Some(files) if tile.part == RUNS => (files.to_vec(), Vec::new()),
+            _ => weight_files(w, caps)?,
+        };
         let mut files = vec![file, elem_part(x.dtype, caps)?, x_part(inner), tile.part];
         files.extend(weight);
         files.extend(self.epilogue_parts(pieces.iter().all(|p| p.first % 4 == 0 && p.rows % 4 == 0)));
@@ -180,6 +183,9 @@ pub(super) fn whole_or_divisible(w: &TensorType, pieces: usize, caps: &Caps) -> 
     }
 }
 
+/// The tile that takes weights by the role product.
+const RUNS: &str = "parts/tile_vec_runs";
+
 /// A tile part with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Tile {
@@ -213,10 +219,11 @@ impl Tile {
         }
     }
 
-    /// The tile of `matvec` for `rows` <= 8.
-    pub fn pick_vec(rows: usize, caps: &Caps) -> Self {
+    /// The tile of `matvec` for `rows` <= 8 times `w`.
+    pub fn pick_vec(rows: usize, w: &TensorType, caps: &Caps) -> Self {
         if lavapipe_like(caps) {
             return match rows {
+                1 if product_files(w).is_some() => Self { part: RUNS, rows: 1, cols: 32, rows_vary: false },
                 1 => Self { part: "parts/tile_vec_subgroup", rows: 1, cols: 32, rows_vary: false },
                 _ => Self { part: "parts/tile_subgroup", rows: 8, cols: 64, rows_vary: true },
             };

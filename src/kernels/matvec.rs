@@ -45,7 +45,7 @@ impl Kernel for MatVec {
         Ok(outputs)
     }
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
-        self.product().launches(ENTRY.name, Tile::pick_vec(io.inputs[0].rows(), caps), io, caps)
+        self.product().launches(ENTRY.name, Tile::pick_vec(io.inputs[0].rows(), &io.inputs[1], caps), io, caps)
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
         self.product().product_cost(io)

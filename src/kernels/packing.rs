@@ -28,12 +28,33 @@ impl Block {
             Self::Nvfp4 => &["parts/weight_nvfp4", "parts/block_bytes"],
         }
     }
+    /// The files that multiply 64 of its values at a time (role product), where there are any.
+    const fn product_files(self) -> Option<&'static [&'static str]> {
+        const BLOCKS: &str = "parts/product_blocks";
+        const WORDS: &str = "parts/words_blocks";
+        Some(match self {
+            Self::Q4_0 => &[BLOCKS, "parts/codes_q4_0", WORDS],
+            Self::Q4_1 => &[BLOCKS, "parts/codes_q4_1", WORDS],
+            Self::Q5_0 => &[BLOCKS, "parts/codes_q5_0", WORDS],
+            Self::Q5_1 => &[BLOCKS, "parts/codes_q5_1", WORDS],
+            Self::Q8_0 => &[BLOCKS, "parts/codes_q8_0", WORDS],
+            Self::Iq4Nl => &[BLOCKS, "parts/codes_iq4_nl", WORDS, "parts/iq4_table"],
+            Self::Mxfp4 => &[BLOCKS, "parts/codes_mxfp4", WORDS],
+            Self::Q2K => &["parts/product_q2_k", WORDS],
+            Self::Q3K => &["parts/product_q3_k", WORDS],
+            Self::Q4K => &["parts/product_q4_k", WORDS],
+            Self::Q5K => &["parts/product_q5_k", WORDS],
+            Self::Q6K => &["parts/product_q6_k", WORDS],
+            Self::Iq4Xs => &["parts/product_iq4_xs", WORDS, "parts/iq4_table"],
+            Self::Q1_0 | Self::Tq1_0 | Self::Tq2_0 | Self::Nvfp4 => return None,
+        })
+    }
 }
 
 impl Packing {
     /// What is wrong with this layout for `[n, k]`.
     pub(super) fn check(&self, kernel: &dyn Kernel, n: usize, k: usize) -> Result<()> {
-        let refused = self.refuses(n, k);
+        let refused = if matches!(self, Self::Cache(_)) { Some("no weight") } else { self.refuses(n, k) };
         require(kernel, refused.is_none(), || {
             format!("a weight [{n}, {k}] as {self:?} needs {}", refused.unwrap_or_default())
         })
@@ -75,7 +96,7 @@ impl Packing {
             Self::Bytes { e4m3, tile } => {
                 vec![("W_TILE_ROWS", tile[0] as f64), ("W_TILE_COLS", tile[1] as f64), ("W_E4M3", flag(e4m3))]
             }
-            Self::Block(_) => Vec::new(),
+            Self::Block(_) | Self::Cache(_) => Vec::new(),
         }
     }
     fn files(&self) -> Vec<&'static str> {
@@ -86,6 +107,8 @@ impl Packing {
             Self::Table4 { .. } => vec!["parts/weight_table4"],
             Self::Bytes { .. } => vec!["parts/weight_bytes"],
             Self::Block(block) => block.files().to_vec(),
+            // Refused by `check`.
+            Self::Cache(_) => Vec::new(),
         }
     }
 }
@@ -98,6 +121,14 @@ pub(super) fn weight_files(w: &TensorType, caps: &Caps) -> Result<Parts> {
     match w.layout {
         Layout::Packed(packing) => Ok((packing.files(), packing.overrides(w.cols()))),
         _ => Ok((vec![weight_part(w, caps)?], Vec::new())),
+    }
+}
+
+/// What multiplies `w` in runs of 64 values, where there are parts of role product for it.
+pub(super) fn product_files(w: &TensorType) -> Option<&'static [&'static str]> {
+    match w.layout {
+        Layout::Packed(Packing::Block(block)) => block.product_files(),
+        _ => None,
     }
 }
 

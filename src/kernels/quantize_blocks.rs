@@ -22,7 +22,16 @@ impl QuantizeBlocks {
     #[allow(clippy::type_complexity, reason = "the answer is taken apart where it is asked for, twice")]
     fn parts(&self, k: usize) -> Result<(&'static str, Vec<(&'static str, f64)>, usize, usize)> {
         let bits = |bits: f64| vec![("P_BITS", bits)];
+        let sub = |sub: f64| vec![("P_SUB", sub)];
         Ok(match self.to {
+            Encoding::Block(Block::Q2K) => ("parts/pack_q2_k", Vec::new(), 256, 1),
+            Encoding::Block(Block::Q3K) => ("parts/pack_q3_k", Vec::new(), 256, 2),
+            Encoding::Block(Block::Q4K) => ("parts/pack_k_ranged", bits(4.0), 256, 1),
+            Encoding::Block(Block::Q5K) => ("parts/pack_k_ranged", bits(5.0), 256, 1),
+            Encoding::Block(Block::Q6K) => ("parts/pack_q6_k", Vec::new(), 256, 2),
+            Encoding::Block(Block::Iq4Nl) => ("parts/pack_iq4", sub(0.0), 32, 2),
+            Encoding::Block(Block::Iq4Xs) => ("parts/pack_iq4", sub(1.0), 256, 2),
+            Encoding::Block(Block::Mxfp4) => ("parts/pack_mxfp4", Vec::new(), 32, 4),
             Encoding::Block(Block::Q8_0) => ("parts/pack_q8_0", Vec::new(), 32, 2),
             Encoding::Block(Block::Q4_0) => ("parts/pack_signed", bits(4.0), 32, 2),
             Encoding::Block(Block::Q5_0) => ("parts/pack_signed", bits(5.0), 32, 2),
@@ -76,8 +85,14 @@ impl Kernel for QuantizeBlocks {
             })
             .collect();
         let after = |section: usize| if matches!(self.to, Encoding::Block(_)) { 0 } else { ends[section] as u32 };
+        let mut files = vec![ENTRY.name, part, "parts/stream_words"];
+        files.extend(match part {
+            "parts/pack_iq4" => &["parts/extreme_signed", "parts/iq4_table"][..],
+            "parts/pack_q3_k" | "parts/pack_q6_k" | "parts/pack_mxfp4" => &["parts/extreme_signed"],
+            _ => &[],
+        });
         Ok(vec![Launch {
-            files: vec![ENTRY.name, part, "parts/stream_words"],
+            files,
             overrides,
             params: vec![
                 ("blocks", blocks as u32),

@@ -52,7 +52,8 @@ impl From<DType> for WeightFormat {
 pub enum Encoding {
     /// f32, f16 or bf16.
     Float(DType),
-    /// Blocks of ggml, rounded as its reference quantizers do.
+    /// Blocks of ggml. Those with one scale and MXFP4 are rounded as its reference quantizers do; Q2_K to Q6_K, IQ4_NL and
+    /// IQ4_XS by plain rules (no search for a better scale), which the parts of role pack state.
     Block(Block),
     /// NormalFloat of 4 bits (Dettmers et al. 2023), a magnitude for 64 values, as bitsandbytes has it.
     Nf4,
@@ -66,7 +67,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// Every format, by the name that the command line has.
-    pub const ALL: [(&'static str, Self); 12] = [
+    pub const ALL: [(&'static str, Self); 20] = [
         ("f32", Self::Float(DType::F32)),
         ("f16", Self::Float(DType::F16)),
         ("bf16", Self::Float(DType::BF16)),
@@ -75,6 +76,14 @@ impl Encoding {
         ("q4_1", Self::Block(Block::Q4_1)),
         ("q5_0", Self::Block(Block::Q5_0)),
         ("q5_1", Self::Block(Block::Q5_1)),
+        ("q2_k", Self::Block(Block::Q2K)),
+        ("q3_k", Self::Block(Block::Q3K)),
+        ("q4_k", Self::Block(Block::Q4K)),
+        ("q5_k", Self::Block(Block::Q5K)),
+        ("q6_k", Self::Block(Block::Q6K)),
+        ("iq4_nl", Self::Block(Block::Iq4Nl)),
+        ("iq4_xs", Self::Block(Block::Iq4Xs)),
+        ("mxfp4", Self::Block(Block::Mxfp4)),
         ("nf4", Self::Nf4),
         ("fp4", Self::Fp4),
         ("int8", Self::Int8),

@@ -1,5 +1,6 @@
 //! What a number becomes in a packed weight. The cells are the values that the packed weight reads as, not its bytes.
 
+use super::quantize_k::quantize_k;
 use super::{Cell, F32_EPS};
 use crate::quant::{Block, Encoding};
 
@@ -32,7 +33,7 @@ const SIZES: [f64; 8] = [0.0, 1.0 / 192.0, 1.0 / 6.0, 0.25, 1.0 / 3.0, 0.5, 2.0 
 /// either side of a tie of f16. Reading rounds once.
 pub fn quantize_blocks(to: Encoding, x: &[f64]) -> Vec<Cell> {
     let block = match to {
-        Encoding::Block(_) => 32,
+        Encoding::Block(block) => block.values(),
         Encoding::Nf4 | Encoding::Fp4 => 64,
         _ => x.len(),
     };
@@ -44,6 +45,11 @@ fn half(value: f64) -> f64 {
 }
 
 fn one_block(to: Encoding, x: &[f64]) -> Vec<Cell> {
+    if let Encoding::Block(block) = to
+        && let Some(cells) = quantize_k(block, x)
+    {
+        return cells;
+    }
     let largest = x.iter().copied().fold(0.0, |best: f64, v| if v.abs() > best.abs() { v } else { best });
     let most = largest.abs();
     match to {
@@ -159,7 +165,7 @@ mod tests {
     #[test]
     fn zeros_stay_zeros() {
         for (name, to) in Encoding::ALL.iter().filter(|(_, to)| to.packing().is_some()) {
-            assert!(quantize_blocks(*to, &[0.0; 64]).iter().all(|c| c.want == 0.0), "{name}");
+            assert!(quantize_blocks(*to, &[0.0; 256]).iter().all(|c| c.want == 0.0), "{name}");
         }
     }
 }

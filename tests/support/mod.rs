@@ -1,6 +1,8 @@
 //! What the integration tests share: golden cases from `kernels-test/goldens`, devices of a host, answers.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod gguf;
+
 use omma::checkpoint::{Checkpoint, Directory, MemoryFile};
 use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels, Sequence, Session, SessionOptions};
 use omma::gpu::{Device, OpenOptions};

@@ -6,7 +6,7 @@ use crate::case::{Case, Fill, Input};
 use crate::draw::{Draw, Drawn, row};
 use crate::packed::{layouts, step_of_rows};
 use omma::DType::{self, BF16, F16, F32};
-use omma::kernels::{Act, Block, MatVec, Packing, TensorType};
+use omma::kernels::{Act, MatVec, Packing, TensorType};
 
 fn case(x: DType, w: DType, m: usize, k: usize, n: usize, kernel: MatVec) -> Case {
     let mut inputs = vec![Input::float(x, &[m, k]), Input::panels(w, n, k)];
@@ -60,8 +60,8 @@ pub fn cases() -> Vec<Case> {
         cases.push(packed(packing, 5, 6usize.next_multiple_of(step), 24));
     }
     cases.extend(small_as_gpu(&cases, 50_000));
-    for block in [Block::Q8_0, Block::Q4_0, Block::Q4K, Block::Q6K] {
-        cases.push(packed(Packing::Block(block), 1, 4096, 4096).bench_only());
+    for (packing, _) in layouts() {
+        cases.push(packed(packing, 1, 4096, 4096).bench_only());
     }
     for w in [F32, F16, BF16] {
         cases.push(case(F32, w, 1, 4096, 4096, MatVec::default()).bench_only());

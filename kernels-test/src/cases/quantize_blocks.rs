@@ -35,7 +35,7 @@ pub fn cases() -> Vec<Case> {
             case(to, 5, 2 * step, uniform(-3e-6, 3e-6)),
             case(to, 2, 2 * step, Fill::Tiny),
             case(to, 9, 97usize.next_multiple_of(step), Fill::Outlier),
-            case(to, 33, 576, uniform(-0.2, 0.2)),
+            case(to, 33, 576usize.next_multiple_of(step), uniform(-0.2, 0.2)),
             case(to, 1024, 1024, uniform(-0.05, 0.05)).bench_only(),
         ]);
     }

@@ -15,6 +15,7 @@ mod quiet;
 mod run;
 mod source;
 mod tiles;
+mod tokenize;
 
 use clap::{Parser, Subcommand};
 use common::Common;
@@ -53,6 +54,8 @@ enum Command {
     Run(run::Args),
     /// Shows what a tiling policy makes of pictures.
     Tiles(tiles::Args),
+    /// Tells the ids of texts.
+    Tokenize(tokenize::Args),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
             Command::Quantize(args) => quantize::run(&cli.common, args).await,
             Command::Run(args) => run::run(&cli.common, args).await,
             Command::Tiles(args) => tiles::run(&cli.common, args).await,
+            Command::Tokenize(args) => tokenize::run(&cli.common, args).await,
         };
         done.map(|()| true)
     });

@@ -16,6 +16,7 @@ use dump::Dump;
 use inputs::Inputs;
 use omma::checkpoint::{Config, Directory};
 use omma::generate::{LoadOptions, Model, OpenModel};
+use omma::quant::{CacheFormat, Encoding};
 use omma::{DType, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,9 +35,15 @@ pub struct Args {
     /// Where the stages go; further samples to `<name>_1.safetensors` and so on.
     #[arg(long)]
     dump: PathBuf,
+    /// Keep matrices in this format, e.g. q8_0; without it as they are stored.
+    #[arg(long)]
+    weights: Option<String>,
     /// Leave the graphs as they are built: no fusion.
     #[arg(long)]
     no_fuse: bool,
+    /// Format of the key-value cache: f32, f16, q8_0 or q4_0.
+    #[arg(long, value_parser = super::plan::parse_cache)]
+    kv: Option<CacheFormat>,
 }
 
 /// Runs the command.
@@ -47,7 +54,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     for (i, sample) in case.samples.iter().enumerate() {
         let mut inputs = Inputs::read(&args.case, sample, &model, args.from == "pictures")?;
         let mut dump = Dump::new(sample);
-        let context = Context { model: model.clone(), fuse: !args.no_fuse };
+        let context = Context { model: model.clone(), fuse: !args.no_fuse, kv: args.kv };
         if model.spec.decoder.is_some() {
             decoder::run(&context, &case, sample, &mut inputs, &mut dump).await?;
         } else {
@@ -66,10 +73,13 @@ pub struct Context {
     pub model: Arc<Model>,
     /// Fused programs.
     pub fuse: bool,
+    /// What keys and values are kept in.
+    pub kv: Option<CacheFormat>,
 }
 
 async fn load(device: &omma::gpu::Device, args: &Args) -> Result<Model> {
-    let mut open = OpenModel::default();
+    let weights = args.weights.as_deref().map(Encoding::named).transpose()?;
+    let mut open = OpenModel { weights, ..OpenModel::default() };
     let case = &args.case;
     // The half copies were made by converting the whole model, frequencies included.
     open.rotary = match args.checkpoint.as_deref() {

@@ -51,7 +51,7 @@ fn resampler(config: &Config, (features, width): (usize, usize), dtypes: &dyn Dt
     };
     Ok(Resampler {
         query: format!("{RESAMPLER}.query"),
-        positions: format!("{RESAMPLER}.pos_embed"),
+        positions: Some(format!("{RESAMPLER}.pos_embed")),
         side,
         kv_proj: (features != width).then(|| linear("kv_proj", width, features, false)),
         norm_q: norm("ln_q"),
