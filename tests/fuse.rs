@@ -52,9 +52,9 @@ fn graphs() -> Vec<(&'static str, Graph)> {
     vec![
         ("vit_encode", encode_graph(&spec(VIT), &TowerInputs::same((32, 32), 2), false, compute).unwrap()),
         ("llava_encode", encode_graph(&spec(LLAVA), &TowerInputs::same((32, 32), 1), false, compute).unwrap()),
-        ("llava_prefill", prefill_graph(&spec(LLAVA), &prefill(4), compute, compute).unwrap()),
-        ("llama_prefill", prefill_graph(&spec(LLAMA), &prefill(0), compute, compute).unwrap()),
-        ("llama_decode", decode_graph(&spec(LLAMA), &step, compute, compute).unwrap()),
+        ("llava_prefill", prefill_graph(&spec(LLAVA), &prefill(4), omma::blocks::CacheType::of(compute)).unwrap()),
+        ("llama_prefill", prefill_graph(&spec(LLAMA), &prefill(0), omma::blocks::CacheType::of(compute)).unwrap()),
+        ("llama_decode", decode_graph(&spec(LLAMA), &step, omma::blocks::CacheType::of(compute)).unwrap()),
     ]
 }
 

@@ -58,12 +58,18 @@ fn other_projectors_are_refused_by_name() {
         block_on(Config::need(&pair(&source.decoder(), &pictures), "config.json")).unwrap_err()
     };
     for kind in ["mlp_norm", "ldp", "ldpv2", "resampler", "qwen2vl_merger", "gemma3", "idefics3", "pixtral"] {
-        let error = refused(&|w| drop(w.text("clip.projector_type", kind)));
+        let error = refused(&|w| {
+            w.text("clip.projector_type", kind);
+        });
         assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains(kind), "{error}");
     }
-    let error = refused(&|w| drop(w.text("clip.vision.mm_patch_merge_type", "spatial_unpad")));
+    let error = refused(&|w| {
+        w.text("clip.vision.mm_patch_merge_type", "spatial_unpad");
+    });
     assert!(error.to_string().contains("spatial_unpad"), "{error}");
-    let error = refused(&|w| drop(w.tensor("v.post_ln.weight", &[144], vec![1.0; 144])));
+    let error = refused(&|w| {
+        w.tensor("v.post_ln.weight", &[144], vec![1.0; 144]);
+    });
     assert!(error.to_string().contains("v.post_ln.weight"), "{error}");
     let error = refused(&|w| *w = Writer::default());
     assert!(error.to_string().contains("clip"), "{error}");
