@@ -10,13 +10,14 @@ use omma::quant::Encoding;
 use pollster::block_on;
 use std::path::Path;
 use std::sync::Arc;
-use support::{Answer, Golden, answer, own_device, sizes};
+use support::{Answer, Golden, answer, encode, own_device, sizes};
 
 fn run(device: &Device, golden: &Golden, folder: &Path, weights: Option<Encoding>) -> Answer {
     let files = Directory::open(folder).unwrap();
     let open = OpenModel { weights, ..OpenModel::default() };
     let model = block_on(Model::load(device, &files, open, LoadOptions::default())).unwrap();
     let mut session = Session::new(Arc::new(model), sizes());
+    block_on(encode(&mut session, golden)).unwrap();
     block_on(answer(&mut session, golden, 4)).unwrap()
 }
 
@@ -59,6 +60,37 @@ fn made_written_and_dequantised_weights_agree() {
         let checkpoint = block_on(Checkpoint::open(&files)).unwrap();
         assert!(checkpoint.entries().iter().any(|e| e.packed.is_some()), "{name}");
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+/// Logits of q8_0 are off by no more, as a part of their size, than the errors of all its matrices together, as parts of
+/// theirs. An error of a matrix that knows nothing of its inputs makes its outputs wrong by the same part; norms hand that
+/// on as it is, and a sum of a residual and a branch is wrong by a mean of what the two are. So errors add up along the
+/// way, at most all in one direction. In matrices of many values they point anywhere and add up as squares, which is what
+/// softmax and activations, steeper than the identity in places, can use up.
+#[test]
+fn logits_of_q8_0_are_off_by_the_errors_of_its_matrices() {
+    let device = own_device(false);
+    let q8_0 = Encoding::named("q8_0").unwrap();
+    for name in ["llama_gqa", "llava15_gqa"] {
+        let golden = Golden::new(name, 0);
+        let (path, mut errors) = (std::env::temp_dir().join(format!("omma-errors-{}", std::process::id())), 0.0);
+        let files = Directory::open(&golden.folder).unwrap();
+        let sum = |tensor: &omma::generate::WrittenTensor| errors += tensor.error.map_or(0.0, |(relative, _)| relative);
+        block_on(quantize_checkpoint(&device, &files, q8_0, &path, sum)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let (float, packed) =
+            (run(&device, &golden, &golden.folder, None), run(&device, &golden, &golden.folder, Some(q8_0)));
+        let vocabulary = float.logits.len() / float.ids.len();
+        for (step, (want, got)) in float.logits.chunks(vocabulary).zip(packed.logits.chunks(vocabulary)).enumerate() {
+            if float.ids[..step] != packed.ids[..step] {
+                break; // another text
+            }
+            let square = |v: f32| f64::from(v).powi(2);
+            let size: f64 = want.iter().map(|w| square(*w)).sum();
+            let off = (want.iter().zip(got).map(|(w, g)| square(w - g)).sum::<f64>() / size).sqrt();
+            assert!(off > 0.0 && off <= errors, "{name}, step {step}: off by {off}, the matrices by {errors}");
+        }
     }
 }
 

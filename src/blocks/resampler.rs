@@ -26,12 +26,13 @@ pub enum Reach {
 }
 
 /// A resampler: `proj(post(attn(norm_q(query) + positions, k = x' + key positions, v = x')))`, `x' = norm_kv(kv_proj x)`.
+/// Later ones of MiniCPM-V leave the positions of the queries out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resampler {
     /// Learned queries \[side * side, width\].
     pub query: String,
-    /// Their positions, likewise.
-    pub positions: String,
+    /// Their positions, likewise, if they have some.
+    pub positions: Option<String>,
     /// The queries are a square of so many rows and columns.
     pub side: usize,
     /// Projection of the features, if they are not as wide as the queries.
@@ -119,9 +120,12 @@ impl Resampler {
     fn query_rows(&self, g: &mut Graph, sequences: usize) -> Result<ValueId> {
         let count = self.queries();
         let ty = TensorType::f32(&[count, self.attention.q.k]);
-        let (query, positions) = (g.weight(&self.query, ty.clone()), g.weight(&self.positions, ty));
-        let normed = self.norm_q.apply(g, query)?;
-        let placed = g.apply(Binary { op: BinaryOp::Add }, &[normed, positions])?;
+        let query = g.weight(&self.query, ty.clone());
+        let mut placed = self.norm_q.apply(g, query)?;
+        if let Some(positions) = &self.positions {
+            let positions = g.weight(positions, ty);
+            placed = g.apply(Binary { op: BinaryOp::Add }, &[placed, positions])?;
+        }
         let projected = self.attention.q.apply(g, placed)?;
         if sequences == 1 {
             return Ok(projected);
@@ -162,7 +166,9 @@ impl Resampler {
                     index.extend(more_index);
                     weight.extend(more_weight);
                 }
-                let table = g.weight(&self.positions, TensorType::f32(&[self.queries(), width]));
+                let own = self.positions.as_ref();
+                let own = own.ok_or_else(|| Error::graph("resampler", "there are no positions to interpolate"))?;
+                let table = g.weight(own, TensorType::f32(&[self.queries(), width]));
                 let index = g.constant_u32("taps", &[rows, 16], &index);
                 let weight = g.constant_f32("weights", &[rows, 16], &weight);
                 g.apply(InterpolateRows { taps: 16 }, &[table, index, weight])?

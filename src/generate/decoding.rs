@@ -4,7 +4,7 @@ use super::cross::sight_part;
 use super::parts::{prompt_parts, prompt_rows};
 use super::stages::{Stage, Wanted, merge_rows, read_taps, tap_names};
 use super::{Sequence, Session, Step};
-use crate::blocks::rope_table;
+use crate::blocks::{RopeScaling, log_scaled, rope_table_for};
 use crate::gpu::{Slice, Use};
 use crate::graph::{StepRecord, bisect};
 use crate::kernels::{AttentionDecode, SampleSettings};
@@ -62,6 +62,7 @@ impl Session {
         let fit = prompt_rows(decoder, caps, compute, all_logits).min(self.options.prompt_rows.unwrap_or(usize::MAX));
         let parts = prompt_parts(&lens, fit.max(1));
         self.take_features(sequences).await?;
+        self.take_length(&lens);
         let before = self.past.clone();
         let mut stages = Vec::new();
         for ranges in &parts {
@@ -80,6 +81,23 @@ impl Session {
         }
         self.feature_rows = 0;
         Ok(stages)
+    }
+
+    /// Whether prompts of `length` tokens want other rotary frequencies than those of what is in the cache.
+    pub(super) fn turned_otherwise(&self, length: usize) -> bool {
+        let rope = self.model.spec.decoder.as_ref().map(|decoder| &decoder.rope);
+        rope.zip(self.rotary_length).is_some_and(|(rope, own)| !rope.alike(own, length))
+    }
+
+    /// Notes the length by which rotary frequencies are scaled: that of the longest prompt of a session's first prefill.
+    fn take_length(&mut self, lens: &[usize]) {
+        let Some(decoder) = &self.model.spec.decoder else { return };
+        if !matches!(decoder.rope.scaling, RopeScaling::Steps { .. }) || self.past.iter().any(|past| *past > 0) {
+            return;
+        }
+        let length = lens.iter().copied().max().unwrap_or(1);
+        self.rotary &= self.rotary_length.is_some_and(|own| decoder.rope.alike(own, length));
+        self.rotary_length = Some(length);
     }
 
     async fn prefill_part(
@@ -216,8 +234,13 @@ impl Session {
         let decoder = self.model.spec.decoder.as_ref().ok_or_else(|| Error::unsupported("a prompt", "no decoder"))?;
         let context = self.options.context;
         if !self.rotary {
-            let table = rope_table(&decoder.rope, context);
+            let length = self.rotary_length.unwrap_or(context);
+            let table = rope_table_for(&decoder.rope, context, length);
             self.store.write(&self.model.device, names::ROPE, bytemuck::cast_slice(&table))?;
+            if let Some(base) = decoder.log_base {
+                let table = log_scaled(&table, decoder.rope.rotary_dim, base);
+                self.store.write(&self.model.device, names::QUERY_ROPE, bytemuck::cast_slice(&table))?;
+            }
             self.rotary = true;
         }
         let (mut position, mut len, mut slot) = (Vec::new(), Vec::new(), Vec::new());

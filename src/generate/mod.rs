@@ -42,7 +42,7 @@ pub use planned::planned_spec;
 pub use programs::Programs;
 pub use prompt::{Ask, Request};
 #[cfg(not(target_arch = "wasm32"))]
-pub use quantize::{WrittenTensor, quantize_checkpoint};
+pub use quantize::{WrittenTensor, quantize_checkpoint, unpacked_matrices};
 pub use recording::EncodeRecording;
 pub use session::{Sequence, Session, SessionOptions, Step};
 pub use settings::{GenerateOptions, Sampling};

@@ -9,7 +9,8 @@ use crate::blocks::Part;
 use crate::checkpoint::write::{FileWriter, Metadata, TensorHead};
 use crate::checkpoint::{Checkpoint, Config, Files, TensorEntry, packed_note};
 use crate::gpu::Device;
-use crate::kernels::Layout;
+use crate::kernels::{Layout, TensorType};
+use crate::models::Spec;
 use crate::quant::{Encoding, Packing};
 use crate::reference::unpack;
 use crate::{DType, Error, Result};
@@ -81,6 +82,16 @@ fn config_for(config: &Config, to: Encoding) -> Result<Vec<u8>> {
     value["quantization_config"] = serde_json::json!({"quant_method": "omma", "format": 1, "weights": to.name()});
     let text = serde_json::to_string_pretty(&value).map_err(|e| Error::malformed("config.json", e.to_string()))?;
     Ok((text + "\n").into_bytes())
+}
+
+/// Matrices of a model that stay floats although its matrices are packed: filters of convolutions, and those that the
+/// format cannot hold. Names are those of the loader (parts of a stacked one in one), types `[n, k]`.
+///
+/// # Errors
+/// Those of building the model's graphs.
+pub fn unpacked_matrices(spec: &Spec) -> Result<Vec<(String, TensorType)>> {
+    let all = weight_list(spec, DType::F32)?;
+    Ok(all.into_iter().filter(|(_, ty)| ty.layout == Layout::Panels).collect())
 }
 
 struct Job<'j> {

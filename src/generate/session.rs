@@ -96,6 +96,8 @@ pub struct Session {
     pub(super) cross_state: CrossState,
     /// Whether the rotary table of this context is on the device.
     pub(super) rotary: bool,
+    /// The length of prompts that it is made for, where that scales the frequencies.
+    pub(super) rotary_length: Option<usize>,
     pub(super) staging: Vec<Slice>,
     pub(super) flying: VecDeque<(Reading, SubmissionIndex)>,
     /// What was said, for turns through [`Session::answer`].
@@ -124,6 +126,7 @@ impl Session {
             feature_rows: 0,
             cross_state,
             rotary: false,
+            rotary_length: None,
             staging,
             flying,
             histories,

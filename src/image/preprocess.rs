@@ -204,8 +204,10 @@ impl Preprocess {
 
 /// Mean and deviation, stated or the type's own.
 fn colours(fields: &Fields<'_>, (mean, std): ([f64; 3], [f64; 3])) -> Result<([f64; 3], [f64; 3])> {
-    let mean = fields.colour("image_mean")?.unwrap_or(mean);
-    let std = fields.colour("image_std")?.unwrap_or(std);
+    // MiniCPM-V's own processor calls them after the norm.
+    let either = |name, own| Ok::<_, Error>(fields.colour(name)?.or(fields.colour(own)?));
+    let mean = either("image_mean", "norm_mean")?.unwrap_or(mean);
+    let std = either("image_std", "norm_std")?.unwrap_or(std);
     if std.iter().any(|s| (*s as f32) == 0.0) {
         return Err(fields.wrong("image_std", "no zero"));
     }

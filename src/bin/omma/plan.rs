@@ -1,5 +1,7 @@
 //! `omma plan MODEL_DIR`: memory, work and steps of a request, before anything is allocated.
 
+mod unpacked;
+
 use super::common::{Common, out, parse_bytes, print_json};
 use omma::generate::{
     FitWish, Fitted, MemoryPlan, PlanRequest, PlannedProgram, fit_memory, plan_memory, planned_image_tokens,
@@ -175,6 +177,9 @@ fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Sp
             n => format!("; {n} matrices and filters stay floats: {to} cannot hold their rows"),
         };
         out!("weights       {to}{rest}");
+        for line in unpacked::lines(spec, to) {
+            out!("              {line}");
+        }
     }
     let bytes = &plan.bytes;
     out!("\nbytes of GPU buffers");

@@ -16,7 +16,7 @@ use dump::Dump;
 use inputs::Inputs;
 use omma::checkpoint::{Config, Directory};
 use omma::generate::{LoadOptions, Model, OpenModel};
-use omma::quant::CacheFormat;
+use omma::quant::{CacheFormat, Encoding};
 use omma::{DType, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +35,9 @@ pub struct Args {
     /// Where the stages go; further samples to `<name>_1.safetensors` and so on.
     #[arg(long)]
     dump: PathBuf,
+    /// Keep matrices in this format, e.g. q8_0; without it as they are stored.
+    #[arg(long)]
+    weights: Option<String>,
     /// Leave the graphs as they are built: no fusion.
     #[arg(long)]
     no_fuse: bool,
@@ -75,7 +78,8 @@ pub struct Context {
 }
 
 async fn load(device: &omma::gpu::Device, args: &Args) -> Result<Model> {
-    let mut open = OpenModel::default();
+    let weights = args.weights.as_deref().map(Encoding::named).transpose()?;
+    let mut open = OpenModel { weights, ..OpenModel::default() };
     let case = &args.case;
     // The half copies were made by converting the whole model, frequencies included.
     open.rotary = match args.checkpoint.as_deref() {

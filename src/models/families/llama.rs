@@ -140,11 +140,14 @@ pub(super) fn decoder(config: &Config, dtypes: &dyn Dtypes, front: &str, stage: 
         vocab,
         width: shape.width,
         dtype: dtypes.of(&table),
+        embed_scale: None,
         layers: windows.into_iter().enumerate().map(layer).collect(),
         norm: Norm::Rms { name: format!("{front}model.norm"), eps: shape.eps },
+        head_scale: None,
         head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: shape.width, stack: Vec::new() },
         table,
         rope: RopeSpec { sections, ..rope },
+        log_base: None,
         max_positions,
         cross: None,
     })
@@ -209,6 +212,7 @@ impl Shape {
         let qkv = qkv.map(|(p, n)| (format!("{at}.self_attn.{p}"), n, self.qkv_bias));
         let out = format!("{at}.self_attn.o_proj");
         DecoderLayer {
+            branch_scale: None,
             norm1: self.norm(&at, "input_layernorm"),
             qkv: Qkv::Stacked(Linear::stacked(&qkv, self.width, of("q_proj"))),
             attention,
