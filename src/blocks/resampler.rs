@@ -26,8 +26,8 @@ pub enum Reach {
 }
 
 /// A resampler: `proj(post(attn(q, k = x' + key positions, v = x')))`, `q = norm_q(query) + positions`,
-/// `x' = norm_kv(kv_proj x)`; with a residual `proj(post(q + attn(..)))`. Later ones of MiniCPM-V leave the positions of
-/// the queries out.
+/// `x' = norm_kv(kv_proj x)`; with a residual `proj(post(q + attn(..)))`. Later ones of MiniCPM-V leave the positions of the
+/// queries out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resampler {
     /// Learned queries \[side * side, width\].
@@ -129,12 +129,10 @@ impl Resampler {
     fn placed_queries(&self, g: &mut Graph) -> Result<ValueId> {
         let ty = TensorType::f32(&[self.queries(), self.attention.q.k]);
         let query = g.weight(&self.query, ty.clone());
-        let mut placed = self.norm_q.apply(g, query)?;
-        if let Some(positions) = &self.positions {
-            let positions = g.weight(positions, ty);
-            placed = g.apply(Binary { op: BinaryOp::Add }, &[placed, positions])?;
-        }
-        Ok(placed)
+        let normed = self.norm_q.apply(g, query)?;
+        let Some(positions) = &self.positions else { return Ok(normed) };
+        let positions = g.weight(positions, ty);
+        g.apply(Binary { op: BinaryOp::Add }, &[normed, positions])
     }
 
     /// The rows of the queries for every sequence.

@@ -12,8 +12,14 @@ const RESAMPLER: &str = "resampler";
 const SCHEME: &Scheme = &[];
 
 /// A question behind the picture, and the token that asks for the answer.
-const FORM: PromptForm =
-    PromptForm { system: "<s>", user: "", picture: ("", ""), assistant: "<answer>", answer: ("", "</s>") };
+const FORM: PromptForm = PromptForm {
+    own_system: ("", ""),
+    system: "<s>",
+    user: "",
+    picture: ("", ""),
+    assistant: "<answer>",
+    answer: ("", "</s>"),
+};
 
 pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let vision = llava::section(config, "vision_config", "{}", "pixtral")?;
