@@ -30,39 +30,47 @@ GLYPHS_OF_A_BATCH = 6000
 
 
 class Muon:
-    """Momentum, made orthogonal, for matrices (Jordan et al. 2024); Adam for everything else."""
+    """Momentum, made orthogonal, for matrices (Jordan et al. 2024); Adam for everything else. The decoder, and tower and
+    resampler ("encoder") have each their own, so that a batch can leave one of them alone."""
 
     def __init__(self, model):
-        self.matrices, self.others = {}, []
+        self.parts = {}
         for name, p in model.named_parameters():
-            if p.ndim == 2 and any(part in name for part in (".layers.", "_proj.weight", "resampler.proj")):
-                self.matrices.setdefault(tuple(p.shape), []).append(p)
+            part = "decoder" if name.startswith("language_model") else "encoder"
+            matrices, others = self.parts.setdefault(part, ({}, []))
+            if p.ndim == 2 and any(kind in name for kind in (".layers.", "_proj.weight", "resampler.proj")):
+                matrices.setdefault(tuple(p.shape), []).append(p)
             else:
-                self.others.append(p)
-        self.momentum = {shape: torch.zeros(len(ps), *shape) for shape, ps in self.matrices.items()}
-        self.adam = torch.optim.AdamW(self.others, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
+                others.append(p)
+        self.momentum, self.adam = {}, {}
+        for part, (matrices, others) in self.parts.items():
+            self.momentum[part] = {shape: torch.zeros(len(ps), *shape) for shape, ps in matrices.items()}
+            self.adam[part] = torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
 
     @torch.no_grad()
-    def step(self, rate):
-        """`rate`: 1 at full speed."""
-        for shape, ps in self.matrices.items():
-            grads = torch.stack([p.grad for p in ps])
-            momentum = self.momentum[shape]
+    def step(self, part, rate):
+        """`rate`: 1 at full speed. Parameters without a gradient are left alone."""
+        matrices, others = self.parts[part]
+        for shape, ps in matrices.items():
+            grads = torch.stack([torch.zeros_like(p) if p.grad is None else p.grad for p in ps])
+            momentum = self.momentum[part][shape]
             momentum.lerp_(grads, 0.05)
             update = orthogonal(grads.lerp_(momentum, 0.95))
             scale = 0.02 * rate * max(1, shape[0] / shape[1]) ** 0.5
             for p, u in zip(ps, update):
                 p.mul_(1 - 0.0005 * rate).add_(u, alpha=-scale)
-        for group in self.adam.param_groups:
+        torch.nn.utils.clip_grad_norm_(others, 1.0)
+        for group in self.adam[part].param_groups:
             group["lr"] = 3e-3 * rate
-        self.adam.step()
+        self.adam[part].step()
 
     def state_dict(self):
-        return {"momentum": self.momentum, "adam": self.adam.state_dict()}
+        return {"momentum": self.momentum, "adam": {part: adam.state_dict() for part, adam in self.adam.items()}}
 
     def load_state_dict(self, state):
         self.momentum = state["momentum"]
-        self.adam.load_state_dict(state["adam"])
+        for part, adam in self.adam.items():
+            adam.load_state_dict(state["adam"][part])
 
 
 def orthogonal(g, steps=5):
@@ -194,7 +202,8 @@ def main():
     if saved.exists():
         state = torch.load(saved, weights_only=True)
         model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "encoder" in state["optimiser"]["momentum"]:
+            optimiser.load_state_dict(state["optimiser"])
         place = state["place"]
     at = lambda: next(i for i, stage in enumerate(STAGES) if place["cost"] / 1e6 < stage.until)
     stage, queue = multiprocessing.Value("i", at()), multiprocessing.Queue(6)
@@ -228,11 +237,12 @@ def main():
         # A step of Muon is as long whatever the gradient, so a batch weighs what it has to say.
         weight = min(1.0, (batch["patch"] > 0).sum() / GLYPHS_OF_A_BATCH)
         (text + weight * (patch + cell)).backward()
-        torch.nn.utils.clip_grad_norm_(optimiser.others, 1.0)
-        for p in model.parameters():
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        optimiser.step(rate)
+        # Few glyphs or a decoder that learns to read make steps of the tower that are mostly noise: they are rare or short.
+        full, teach = batch["share"] == "dense", STAGES[stage.value].teach
+        if full or teach:
+            optimiser.step("encoder", rate * (1 if full else 0.5 * teach))
+        if not full:
+            optimiser.step("decoder", rate)
         model.zero_grad(set_to_none=True)
         took = time.time() - began
         place["step"] += 1
