@@ -183,13 +183,14 @@ const TILING_TYPES: &[(&str, Resample, [[f64; 3]; 2])] = &[
     ("MiniCPMV", Resample::Bicubic, [HALF, HALF]),
     ("MiniCPMV4_6", Resample::Bicubic, [HALF, HALF]),
     ("Mllama", Resample::Bilinear, [HALF, HALF]),
+    ("OmmaDemo", Resample::Bicubic, [HALF, HALF]),
     ("Pixtral", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
     ("Qwen2VL", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
     ("SmolVLM", Resample::Lanczos, [HALF, HALF]),
 ];
 
 /// Types that lay transparent pictures on white (transformers 4); the others drop alpha.
-const ON_WHITE: &[&str] = &["Idefics2", "Idefics3", "Mllama", "Pixtral", "SmolVLM"];
+const ON_WHITE: &[&str] = &["Idefics2", "Idefics3", "Mllama", "OmmaDemo", "Pixtral", "SmolVLM"];
 
 impl Preprocess {
     /// What a processor of type `prefix` does to pixels once their place is known.

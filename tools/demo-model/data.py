@@ -26,16 +26,19 @@ class Stage:
     until: float
     shares: dict
     kinds: str = "notice sign form receipt chart shapes"
+    # How much the loss of the text teaches tower and resampler: a decoder that cannot read yet would undo what they know.
+    teach: float = 0.0
+    rate: float = 1.0
 
 
 STAGES = [
     Stage("glyphs", 5, {"dense": 1.0}),
-    Stage("strips", 9, {"dense": 0.3, "strip": 0.5, "small": 0.2}, "notice sign shapes"),
-    Stage("small", 45, {"dense": 0.1, "strip": 0.15, "small": 0.7, "slices": 0.05}),
-    Stage("slices", 90, {"dense": 0.05, "strip": 0.05, "small": 0.6, "slices": 0.3}),
-    Stage("pages", 1e9, {"dense": 0.05, "small": 0.45, "slices": 0.3, "pages": 0.2}),
+    Stage("strips", 9, {"dense": 0.3, "strip": 0.5, "small": 0.2}, "notice sign shapes", 0.0, 0.7),
+    Stage("small", 45, {"dense": 0.1, "strip": 0.15, "small": 0.7, "slices": 0.05}, teach=0.3, rate=0.6),
+    Stage("slices", 90, {"dense": 0.05, "strip": 0.05, "small": 0.6, "slices": 0.3}, teach=0.5, rate=0.5),
+    Stage("pages", 1e9, {"dense": 0.05, "small": 0.45, "slices": 0.3, "pages": 0.2}, teach=1.0, rate=0.4),
 ]
-COST = {"dense": 8000, "strip": 5200, "small": 10500, "slices": 15000, "pages": 20000}
+COST = {"dense": 8000, "strip": 9000, "small": 12000, "slices": 15000, "pages": 20000}
 
 
 def size_of(rng, share):

@@ -26,6 +26,7 @@ from data import STAGES
 from model import CELL_PARTS, GLYPHS, PATCH_PARTS, Model, Shape
 
 SAVE_SECONDS, TEST_SECONDS = 300, 900
+GLYPHS_OF_A_BATCH = 6000
 
 
 class Muon:
@@ -90,7 +91,8 @@ def glyph_loss(logits, labels, rows):
     return (loss * weight).sum() / weight.sum().clamp(min=1), right.mean().item() if len(right) else math.nan
 
 
-def forward(model, batch):
+def forward(model, batch, teach=1.0):
+    """Losses and shares of right answers; `teach`: how much the text teaches the tower and the resampler."""
     slices = None if batch["slices"] is None else torch.from_numpy(batch["slices"])
     with torch.autocast("cpu", torch.bfloat16):
         encoded = model.encode(slices, torch.from_numpy(batch["overview"]))
@@ -100,6 +102,8 @@ def forward(model, batch):
         if batch["share"] == "dense":
             return (patch * 0, patch, cell), (math.nan, patch_right, cell_right)
         ids, target = torch.from_numpy(batch["ids"]), torch.from_numpy(batch["target"])
+        if teach < 1:
+            encoded = [(None, teach * queries + (1 - teach) * queries.detach()) for _, queries in encoded]
         hidden = model(encoded, batch["grid"], ids)
         wanted = target >= 0
         logits = model.language_model.logits(hidden[wanted]).float()
@@ -217,12 +221,13 @@ def main():
     while not stopped and time.time() - start < args.hours * 3600:
         batch = queue.get()
         began = time.time()
-        rate = args.rate * min(1, (place["step"] + 1) / 100)
+        rate = args.rate * STAGES[stage.value].rate * min(1, (place["step"] + 1) / 100)
         if args.decay:
             rate *= max(0.0, 1 - (place["cost"] - from_cost) / (args.decay * 1e6))
-        (text, patch, cell), right = forward(model, batch)
-        early = 1.0 if stage.value < 2 else 0.4
-        (text + early * (patch + cell)).backward()
+        (text, patch, cell), right = forward(model, batch, STAGES[stage.value].teach)
+        # A step of Muon is as long whatever the gradient, so a batch weighs what it has to say.
+        weight = min(1.0, (batch["patch"] > 0).sum() / GLYPHS_OF_A_BATCH)
+        (text + weight * (patch + cell)).backward()
         torch.nn.utils.clip_grad_norm_(optimiser.others, 1.0)
         for p in model.parameters():
             if p.grad is None:

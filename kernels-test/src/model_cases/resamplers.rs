@@ -50,6 +50,7 @@ impl Named {
             }),
             key_positions: KeyPositions::Interpolated,
             reach: Reach::Whole,
+            residual: false,
         }
     }
 }

@@ -111,6 +111,7 @@ impl Tiling {
             "Mllama" => mllama(&sources),
             "MiniCPMV4_6" => minicpmv4_6(&sources),
             "MiniCPMV" => own::minicpmv(&sources),
+            "OmmaDemo" => demo(&sources),
             _ => whole(&sources, named),
         };
         tiling?.checked()
@@ -285,6 +286,18 @@ fn minicpmv4_6(sources: &Sources) -> Result<Tiling> {
     let merge = if image.text("downsample_mode")? == Some("4x") { 2 } else { 4 };
     let side = image.side("scale_resolution")?.unwrap_or(448);
     Ok(Tiling::MiniCpmV(MiniCpmV::v4_6(max, side, image.side("patch_size")?.unwrap_or(14), merge)))
+}
+
+/// LLaVA-UHD's slices of another size and number.
+fn demo(sources: &Sources) -> Result<Tiling> {
+    let (image, own) = (sources.image()?, Uhd::default());
+    let queries = sources.config()?.object("resampler_config")?.map(|r| r.count("num_queries")).transpose()?;
+    Ok(Tiling::Uhd(Uhd {
+        max: image.side("max_slices")?.unwrap_or(24),
+        size: image.side("slice_size")?.unwrap_or(252),
+        patch: image.side("patch_size")?.unwrap_or(own.patch),
+        queries: queries.flatten().unwrap_or(64),
+    }))
 }
 
 /// Queries of the resampler that LLaVA-UHD's code names in `config.json`.

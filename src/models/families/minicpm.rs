@@ -223,6 +223,7 @@ fn resampler(
         proj: Some(Linear { weight, bias: None, n: width, k: width, dtype: dtypes.of(&proj), stack: Vec::new() }),
         key_positions: KeyPositions::Fresh,
         reach: Reach::Whole,
+        residual: false,
     })
 }
 

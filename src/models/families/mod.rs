@@ -1,6 +1,7 @@
 //! The registry of families: `model_type` -> the function that reads its configuration. Tensor names live here.
 
 mod clip;
+mod demo;
 mod dinov2;
 mod fuyu;
 mod idefics;
@@ -86,6 +87,7 @@ pub static FAMILIES: &[Family] = &[
         read: minicpm::read,
     },
     Family { model_types: &["mistral3"], about: "Mistral Small 3.1", read: mistral3::read },
+    Family { model_types: &["omma_demo"], about: "The demo model of this project", read: demo::read },
 ];
 
 /// Reads config.json by its `model_type`.

@@ -202,6 +202,7 @@ impl Tower {
             proj: Some(Linear { weight, bias: None, n: width, k: width, dtype: dtypes.of(&proj), stack: Vec::new() }),
             key_positions: KeyPositions::Interpolated,
             reach: Reach::Whole,
+            residual: false,
         })
     }
 }

@@ -54,5 +54,6 @@ pub(super) fn resampler(
         proj: Some(Linear { weight, bias: None, n: width, k: width, dtype: of("proj"), stack: Vec::new() }),
         key_positions: KeyPositions::Interpolated,
         reach,
+        residual: false,
     }))
 }

@@ -27,10 +27,11 @@ const KNOWN: &[Known] = &[(
 )];
 
 /// Integration tests that use a device.
-const TESTS: [&str; 14] = [
+const TESTS: [&str; 15] = [
     "bisect",
     "chat",
     "decoders",
+    "demo",
     "faults",
     "floor",
     "fuse",
