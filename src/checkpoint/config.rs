@@ -234,12 +234,12 @@ impl Config {
     /// An [`Error::Unsupported`] for the option at `path`, showing its value.
     pub fn unsupported(&self, path: &str, reason: impl Into<String>) -> Error {
         let value = self.at(path).ok().flatten().map_or("absent".to_owned(), show);
-        Error::unsupported(format!("{}: {}{path} = {value}", self.file, self.front), reason)
+        Error::unsupported(format!("{}: {}{path} = {value}", self.file, self.front), one_line(&reason.into()))
     }
 
     /// An [`Error::Malformed`] that names `path`.
     pub fn broken(&self, path: &str, reason: impl std::fmt::Display) -> Error {
-        Error::malformed(&self.file, format!("{}{path} {reason}", self.front))
+        Error::malformed(&self.file, one_line(&format!("{}{path} {reason}", self.front)))
     }
 
     fn wrong(&self, path: &str, expected: &str, found: &Value) -> Error {
@@ -261,6 +261,11 @@ impl Config {
         }
         Ok(Some(value))
     }
+}
+
+/// A text for an error message, which is one line whatever a configuration says.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// A value for an error message, short.

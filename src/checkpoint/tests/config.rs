@@ -81,3 +81,12 @@ fn broken_and_deep_files() {
     assert_eq!(wait(Config::need(&files, "config.json")).unwrap().file(), "made/config.json");
     assert!(wait(Config::need(&files, "other.json")).unwrap_err().to_string().contains("made/other.json"));
 }
+
+#[test]
+fn errors_are_one_line_whatever_a_text_holds() {
+    let c = Config::parse("c.json", br#"{"format": "a\nb"}"#).unwrap();
+    let text = c.string("format", "").unwrap();
+    for error in [c.unsupported("format", format!("`{text}` is not")), c.broken("format", format!("is `{text}`"))] {
+        assert!(!error.to_string().contains('\n'), "{error}");
+    }
+}
