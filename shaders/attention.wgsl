@@ -13,7 +13,7 @@
 // Rows of q outside every span are left unwritten. Spans are clamped to the tensors.
 //
 // Parts: elem (Elem), sight (Tile, keys_from, keys_to, sight_score), mask, score (for sight), sink (sink_score),
-// attend (attend, KvCell), run (run_k, run_v, KvCell; for attend_lanes only)
+// attend (attend), cache (KvCell, cache_k, cache_v and their quads), run (run_k, run_v; for attend_lanes only)
 
 struct Params {
     q_rows: u32, // of head 0

@@ -1,7 +1,7 @@
 // Attention of one new query a sequence against its cache, in splits of the keys. For sequence b, head h and
-// split s, over the split's keys j, with x_j = scale * dot(q[b, h], k_cache[b, j, h / kv_group]):
+// split s, over the split's keys j, with x_j = scale * dot(q[b, h], k[b, j, h / kv_group]):
 //
-//     peak = max_j x_j,   total = sum_j exp2(x_j - peak),   sum = sum_j exp2(x_j - peak) v_cache[b, j, h / kv_group]
+//     peak = max_j x_j,   total = sum_j exp2(x_j - peak),   sum = sum_j exp2(x_j - peak) v[b, j, h / kv_group]
 //     partials[b, h, s] = (sum, peak, total)
 //
 // attention_merge brings the splits together. `scale` comes multiplied by log2(e). A split without keys has a sum of
@@ -10,7 +10,7 @@
 //
 // One workgroup a split.
 //
-// Parts: elem (Elem), decode (decode), reduce (group_max, group_sum; for decode_tile only)
+// Parts: elem (Elem), cache (KvCell, cache_k, cache_v and their quads), decode (decode), reduce (group_max, group_sum; for decode_tile only)
 
 struct Params {
     groups: u32,
@@ -27,8 +27,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<Elem>; // [batch, q_stride], head h from q_offset + h * HEAD_DIM
-@group(0) @binding(2) var<storage, read> k_cache: array<Elem>; // [batch, max_len, kv_stride]
-@group(0) @binding(3) var<storage, read> v_cache: array<Elem>; // [batch, max_len, kv_stride]
+@group(0) @binding(2) var<storage, read> k: array<KvCell>; // [batch, max_len, kv_stride]
+@group(0) @binding(3) var<storage, read> v: array<KvCell>; // [batch, max_len, kv_stride]
 @group(0) @binding(4) var<storage, read> lens: array<u32>; // [batch], keys that are valid
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>; // [batch, heads, splits, HEAD_DIM + 2]
 
@@ -40,7 +40,7 @@ const LOWEST: f32 = -1e38;
 
 struct Split {
     q_at: u32, // element of q at which the head starts
-    kv_at: u32, // element of the caches at which the sequence's first key and value of the head start
+    kv_at: u32, // value of the caches at which the sequence's first key and value of the head start
     begin: u32, // the keys begin .. end - 1
     end: u32,
     to: u32, // element of partials at which the split's row starts

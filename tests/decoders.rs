@@ -10,6 +10,7 @@ use omma::generate::{LoadOptions, Model, OpenModel, Sequence, Session, SessionOp
 use omma::gpu::{AdapterChoice, Device, OpenOptions};
 use omma::kernels::SampleSettings;
 use omma::models::{Sight, grid_positions, tile_sight};
+use omma::quant::CacheFormat;
 use pollster::block_on;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -127,6 +128,18 @@ impl Sample<'_> {
     }
 }
 
+/// Logits of a prompt's last row, in a session whose keys and values, of features too, are kept so.
+fn kept_logits(case: &Case, sequence: &Sequence, features: &[f32], kv: Option<CacheFormat>) -> Vec<f32> {
+    let options = SessionOptions { context: sequence.ids.len() + NEW, max_new: NEW, kv, ..Default::default() };
+    let mut session = Session::new(case.model.clone(), options);
+    block_on(session.set_features(features)).unwrap();
+    let sequences = std::slice::from_ref(sequence);
+    block_on(session.prefill(sequences, &[SampleSettings::default()], &[], false, &|_| false)).unwrap();
+    block_on(session.decode()).unwrap();
+    block_on(session.arrived()).unwrap();
+    block_on(session.chosen(true)).unwrap().logits
+}
+
 fn greedy(session: &mut Session) -> Vec<usize> {
     let mut ids = Vec::new();
     for step in 0..NEW {
@@ -200,6 +213,15 @@ fn mllama_attends_to_tiles() {
     sample.run(&mut case.session(tokens, None), &sequence);
     let mut session = case.session(tokens, Some(4));
     sample.run(&mut session, &sequence);
+    // Rounding halves moves a logit by a few parts of 2048, codes of 8 bits by a few of 254.
+    let features = sample.features(&sequence);
+    let wide = kept_logits(&case, &sequence, &features, None);
+    let largest = wide.iter().fold(0f32, |most, v| most.max(v.abs()));
+    for (format, part) in [(CacheFormat::F16, 4.0 / 2048.0), (CacheFormat::Q8_0, 8.0 / 254.0)] {
+        let narrow = kept_logits(&case, &sequence, &features, Some(format));
+        let apart = wide.iter().zip(&narrow).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(apart > 0.0 && apart <= part * largest, "{format}: {apart} of {largest}");
+    }
     session.truncate(0, tokens - 2);
     let rest = Sequence::new(sequence.ids[tokens - 2..].to_vec(), Vec::new());
     block_on(session.prefill(&[rest], &[SampleSettings::default()], &[], false, &|_| false)).unwrap();

@@ -3,6 +3,7 @@
 //! The goldens of plans are `kernels-test/goldens/plans/*.txt`; with `OMMA_BLESS=1` they are written instead of
 //! compared. They are made for [`Caps::floor`], so they do not depend on the adapter.
 
+use omma::blocks::CacheType;
 use omma::checkpoint::{Config, Directory};
 use omma::generate::{LoadOptions, Model, OpenModel, Sequence, Session, SessionOptions};
 use omma::gpu::{Device, OpenOptions};
@@ -52,9 +53,9 @@ fn graphs() -> Vec<(&'static str, Graph)> {
     vec![
         ("vit_encode", encode_graph(&spec(VIT), &TowerInputs::same((32, 32), 2), false, compute).unwrap()),
         ("llava_encode", encode_graph(&spec(LLAVA), &TowerInputs::same((32, 32), 1), false, compute).unwrap()),
-        ("llava_prefill", prefill_graph(&spec(LLAVA), &prefill(4), compute, compute).unwrap()),
-        ("llama_prefill", prefill_graph(&spec(LLAMA), &prefill(0), compute, compute).unwrap()),
-        ("llama_decode", decode_graph(&spec(LLAMA), &step, compute, compute).unwrap()),
+        ("llava_prefill", prefill_graph(&spec(LLAVA), &prefill(4), CacheType::of(compute)).unwrap()),
+        ("llama_prefill", prefill_graph(&spec(LLAMA), &prefill(0), CacheType::of(compute)).unwrap()),
+        ("llama_decode", decode_graph(&spec(LLAMA), &step, CacheType::of(compute)).unwrap()),
     ]
 }
 

@@ -2,13 +2,14 @@
 
 use omma::checkpoint::{Directory, MemoryFiles, TensorBytes, write_safetensors};
 use omma::generate::{
-    LoadOptions, MemoryPlan, Model, OpenModel, PictureSource, PlanRequest, Sequence, Session, SessionOptions,
-    largest_context, plan_memory, planned_spec,
+    FitWish, LoadOptions, MemoryPlan, Model, OpenModel, PictureSource, PlanRequest, Sequence, Session, SessionOptions,
+    fit_memory, largest_context, plan_memory, planned_spec,
 };
 use omma::gpu::{Device, OpenOptions};
 use omma::image::{Picture, Policy};
 use omma::kernels::SampleSettings;
 use omma::models::Spec;
+use omma::quant::{CacheFormat, Encoding};
 use omma::{Caps, DType, Error};
 use std::sync::Arc;
 
@@ -94,6 +95,58 @@ fn the_largest_context_fits_and_one_more_token_does_not() {
     assert!(plan_memory(&spec, None, &caps, &more).unwrap().bytes.peak > limit);
     let error = largest_context(&spec, None, &caps, &request, 1_000_000_000).unwrap_err();
     assert!(matches!(error, Error::OutOfMemory { bytes, .. } if bytes > 25_000_000_000), "{error}");
+}
+
+/// LLaVA-1.5 7B by its configuration alone: 6.74e9 weights in blocks of 4.5 bits and tables of 131e6 twice are 3.8 GB, the tower
+/// 0.2 GB, and a context of 2048 in f16 is 1.07 GB.
+#[test]
+fn llava_7b_in_q4_0_fits_6_gib() {
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/configs/llava-1.5-7b");
+    let files = Directory::open(folder).unwrap();
+    let caps = Caps { max_binding: 1 << 30, max_buffer: 1 << 30, ..Caps::floor() };
+    let to = Encoding::named("q4_0").unwrap();
+    let (read, spec) = pollster::block_on(planned_spec(&files, Some(to))).unwrap();
+    for (kv, bytes) in [(CacheFormat::F16, 2 * 64), (CacheFormat::Q8_0, 68), (CacheFormat::Q4_0, 36)] {
+        let request =
+            PlanRequest { pictures: vec![(640, 480)], encoding: Some(to), kv: Some(kv), ..Default::default() };
+        let plan = plan_memory(&spec, read.processor.as_ref(), &caps, &request).unwrap();
+        assert!((6.9e9..7.2e9).contains(&(plan.parameters as f64)), "{}", plan.parameters);
+        assert!(plan.bytes.peak <= 6 << 30, "{kv}: {}", plan.bytes.peak);
+        assert_eq!(plan.bytes.kv, 32 * 2 * 2048 * 4096 / 64 * bytes, "{kv}");
+        assert!((plan.bytes.weights as f64 / plan.parameters as f64) < 0.58, "{kv}: {}", plan.bytes.weights);
+    }
+}
+
+#[test]
+fn formats_are_chosen_by_rising_loss() {
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("assets/configs/llava-1.5-7b");
+    let files = Directory::open(folder).unwrap();
+    let caps = Caps { max_binding: 1 << 30, max_buffer: 1 << 30, ..Caps::floor() };
+    let request = PlanRequest { pictures: vec![(640, 480)], ..Default::default() };
+    let fit = |wish: &FitWish, limit: u64| {
+        pollster::block_on(fit_memory(&files, &caps, &request, wish, limit)).map(|(_, fitted)| fitted)
+    };
+    let mut before = (f64::INFINITY, usize::MAX);
+    for gib in [40, 16, 10, 8, 6, 5] {
+        let limit = gib << 30;
+        let fitted = fit(&FitWish::default(), limit).unwrap();
+        assert!(fitted.plan.bytes.peak <= limit && fitted.context >= 1024, "{gib}: {:?}", fitted.why);
+        eprintln!("{gib} GiB: {}", fitted.why.last().unwrap());
+        // Less memory never gives finer weights.
+        let bits = fitted.plan.bytes.weights as f64 / fitted.plan.parameters as f64;
+        assert!(bits <= before.0, "{gib}: {:?}", fitted.why);
+        before.0 = bits;
+        // The same question has the same answer.
+        assert_eq!(fit(&FitWish::default(), limit).unwrap().why, fitted.why);
+    }
+    // What was asked for is not chosen.
+    let wish = FitWish { weights: Encoding::named("q4_0").ok(), kv: Some(CacheFormat::F16), context: Some(1500) };
+    let fitted = fit(&wish, 8 << 30).unwrap();
+    assert_eq!((fitted.weights, fitted.kv, fitted.context), (wish.weights, CacheFormat::F16, 1500));
+    for wish in [FitWish::default(), wish] {
+        let error = fit(&wish, 1 << 30).unwrap_err();
+        assert!(matches!(error, Error::OutOfMemory { bytes, .. } if bytes > 3 << 30), "{error}");
+    }
 }
 
 #[test]

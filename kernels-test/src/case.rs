@@ -2,7 +2,7 @@
 
 use crate::packed;
 use omma::DType;
-use omma::kernels::{Kernel, Layout, Packing, TensorType};
+use omma::kernels::{CacheFormat, Kernel, Layout, Packing, TensorType};
 use omma::reference::{Array, unpack};
 
 /// How an input is filled. All draws come from the case's seed.
@@ -57,6 +57,10 @@ impl Input {
     /// A quantized weight: random codes and scales, whatever the fill.
     pub fn packed(packing: Packing, n: usize, k: usize) -> Self {
         Self::new(TensorType::packed(packing, n, k), Fill::Zeros)
+    }
+    /// Rows of keys or values in a cache beside activations of type `compute`: what `float` fills, or random codes.
+    pub fn cache(format: CacheFormat, compute: DType, rows: usize, cols: usize) -> Self {
+        Self::new(TensorType::cache(format, compute, rows, cols), Fill::Uniform(-1.0, 1.0))
     }
     /// u32 values as listed.
     pub fn u32(shape: &[usize], values: &[u32]) -> Self {

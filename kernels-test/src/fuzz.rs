@@ -1,8 +1,11 @@
-//! Damaged input for the edge where pictures come in: files to the decoders, sizes and settings to the tilings,
-//! configurations to their readers. Each must answer with a result or an error, soon, and within its limits.
+//! Damaged input where it comes in, target by target: picture files, sizes and settings of tilings and configurations
+//! (`pictures`), GGUF checkpoints with their picture parts (`gguf`), checkpoints of quantizing programs (`quantized`). Each
+//! must answer with a result or an error, soon, and within its limits.
 //!
 //! Plain mutation from small files that are made here; input `n` of a seed is always the same, so that a finding is
 //! repeated by its number alone.
+
+mod checkpoints;
 
 use image::{DynamicImage, ImageFormat};
 use omma::image::tiles::{CheckpointFiles, Levels, Segment, TilePlan, Tiling};
@@ -26,9 +29,42 @@ pub struct Finding {
     pub what: String,
 }
 
+/// What inputs go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Decoding and tiling.
+    Pictures,
+    /// GGUF files.
+    Gguf,
+    /// safetensors in quantized layouts.
+    Quantized,
+}
+
+impl Target {
+    /// Every target by its name.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("pictures", Self::Pictures), ("gguf", Self::Gguf), ("quantized", Self::Quantized)];
+
+    /// The target of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, target)| *target)
+    }
+}
+
+/// Most address space that an input may take beyond what the process had: a size that a file lies about costs more.
+const SPACE: u64 = 1 << 30;
+
+/// The most address space that the process has had, where the system tells.
+fn space() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap_or_default();
+    line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().unwrap_or(0) << 10
+}
+
 /// Runs inputs from `first` on until the time is over or one is a finding; how many ran, and the finding.
-pub fn run(seed: u64, first: u64, time: Duration) -> (u64, Option<Finding>) {
-    let corpus = Corpus::new();
+pub fn run(target: Target, seed: u64, first: u64, time: Duration) -> (u64, Option<Finding>) {
+    let corpus = Corpus::new(target);
+    let before = space();
     let (start, mut input) = (Instant::now(), first);
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -41,6 +77,9 @@ pub fn run(seed: u64, first: u64, time: Duration) -> (u64, Option<Finding>) {
         }
         if what.is_none() && took >= SOON {
             what = Some(format!("it took {took:?}, twice"));
+        }
+        if what.is_none() && space() > before + SPACE {
+            what = Some(format!("it took more than {SPACE} bytes of address space"));
         }
         found = what.map(|what| Finding { input, what });
         input += 1;
@@ -74,10 +113,14 @@ fn timed(corpus: &Corpus, seed: u64, input: u64) -> (Option<String>, Duration) {
 
 /// One input; `Err` says what must not be.
 fn one(corpus: &Corpus, random: &mut Random) -> Result<(), String> {
-    match random.below(4) {
-        0 => geometry(random),
-        1 => configuration(corpus, random),
-        _ => picture(corpus, random),
+    match corpus.target {
+        Target::Gguf => checkpoints::gguf(&corpus.gguf, random),
+        Target::Quantized => checkpoints::quantized(&corpus.quantized, random),
+        Target::Pictures => match random.below(4) {
+            0 => geometry(random),
+            1 => configuration(corpus, random),
+            _ => picture(corpus, random),
+        },
     }
 }
 
@@ -174,12 +217,15 @@ fn picture(corpus: &Corpus, random: &mut Random) -> Result<(), String> {
 
 /// What inputs are made from.
 struct Corpus {
+    target: Target,
+    gguf: Vec<[Vec<u8>; 2]>,
+    quantized: Vec<(String, Vec<u8>)>,
     pictures: Vec<Vec<u8>>,
     configurations: Vec<(String, String)>,
 }
 
 impl Corpus {
-    fn new() -> Self {
+    fn new(target: Target) -> Self {
         let rgb = image::RgbImage::from_fn(23, 17, |x, y| image::Rgb([x as u8 * 11, y as u8 * 15, (x * y) as u8]));
         let whole = DynamicImage::ImageRgb8(rgb);
         let kinds = [
@@ -199,7 +245,8 @@ impl Corpus {
                 pictures.push(bytes.into_inner());
             }
         }
-        Self { pictures, configurations: configurations() }
+        let (gguf, quantized) = (checkpoints::gguf_corpus(), checkpoints::quantized_corpus());
+        Self { target, gguf, quantized, pictures, configurations: configurations() }
     }
 }
 
@@ -278,9 +325,11 @@ mod tests {
 
     #[test]
     fn a_second_of_it() {
-        let (ran, found) = run(7, 0, Duration::from_secs(1));
-        assert!(found.is_none(), "{found:?}");
-        assert!(ran > 100, "{ran} inputs");
+        for (name, target) in Target::ALL {
+            let (ran, found) = run(target, 7, 0, Duration::from_secs(1));
+            assert!(found.is_none(), "{name}: {found:?}");
+            assert!(ran > 50, "{name}: {ran} inputs");
+        }
     }
 
     /// The checks see what they are for.

@@ -88,8 +88,11 @@ enum Mode {
         #[arg(last = true, required = true)]
         runner: Vec<String>,
     },
-    /// Feeds damaged pictures, odd sizes and damaged configurations to decoding and tiling; no adapter is needed.
+    /// Feeds damaged input to what reads it; no adapter is needed.
     Fuzz {
+        /// pictures (files, sizes, configurations), gguf, or quantized (safetensors of quantizing programs).
+        #[arg(long, default_value = "pictures", value_parser = target)]
+        target: fuzz::Target,
         /// How long.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
@@ -220,8 +223,12 @@ fn docs(check: bool) -> Result<bool, Box<dyn std::error::Error>> {
 }
 
 /// Prints how many inputs ran, and the finding; true if there is none.
-fn fuzzed(seed: u64, first: u64, seconds: u64) -> bool {
-    let (ran, found) = fuzz::run(seed, first, std::time::Duration::from_secs(seconds));
+fn target(name: &str) -> Result<fuzz::Target, String> {
+    fuzz::Target::named(name).ok_or_else(|| "pictures, gguf and quantized are".into())
+}
+
+fn fuzzed(target: fuzz::Target, seed: u64, first: u64, seconds: u64) -> bool {
+    let (ran, found) = fuzz::run(target, seed, first, std::time::Duration::from_secs(seconds));
     match &found {
         Some(found) => println!("fuzz: --seed {seed} --first {}: {}", found.input, found.what),
         None => println!("fuzz: {ran} inputs of seed {seed}, no finding"),
@@ -333,7 +340,7 @@ async fn run(mode: Mode) -> Result<bool, Box<dyn std::error::Error>> {
             return Ok(verdict.good());
         }
         Mode::Translate { filter, out } => return translations(filter, out.as_deref()),
-        Mode::Fuzz { seconds, seed, first } => return Ok(fuzzed(*seed, *first, *seconds)),
+        Mode::Fuzz { target, seconds, seed, first } => return Ok(fuzzed(*target, *seed, *first, *seconds)),
         Mode::Conformance(options) => return conform(options).await,
         Mode::Cases(o) => {
             let device = open(&o.adapter, o.floor).await?;

@@ -1,7 +1,7 @@
 //! Contents of quantized weights for cases: random codes, and scales that are numbers of a plausible size.
 
 use crate::case::Random;
-use omma::kernels::{Block, Packing, ScaleType, Zero};
+use omma::kernels::{Block, CacheFormat, Packing, ScaleType, Zero};
 
 /// Bytes of a packed weight `[n, k]`, drawn from a seed.
 pub fn draw(packing: Packing, n: usize, k: usize, seed: u64) -> Vec<u8> {
@@ -22,6 +22,7 @@ pub fn draw(packing: Packing, n: usize, k: usize, seed: u64) -> Vec<u8> {
                 (0..bytes).map(|_| (random.unit() * 127.0) as u8 + 128 * (random.unit() * 2.0) as u8).collect()
             }
             Content::Blocks(block) => blocks(block, bytes / block.bytes(), &mut random),
+            Content::Units(format) => units(format, bytes / (4 * format.words()), &mut random),
         };
         section.resize(section.len().next_multiple_of(4), 0);
         all.extend(section);
@@ -35,6 +36,7 @@ enum Content {
     Numbers(ScaleType),
     Groups(usize),
     Blocks(Block),
+    Units(CacheFormat),
 }
 
 fn content(packing: Packing, section: usize) -> Content {
@@ -48,6 +50,7 @@ fn content(packing: Packing, section: usize) -> Content {
         (Packing::Table4 { .. }, 2..) => Content::Numbers(ScaleType::F32),
         (Packing::Bytes { e4m3: true, .. }, 0) => Content::Floats,
         (Packing::Block(block), _) => Content::Blocks(block),
+        (Packing::Cache(format), _) => Content::Units(format),
         _ => Content::Codes,
     }
 }
@@ -88,6 +91,25 @@ fn blocks(block: Block, count: usize, random: &mut Random) -> Vec<u8> {
             bytes[0] = 118 + bytes[0] % 12;
         }
         all.extend(bytes);
+    }
+    all
+}
+
+/// Units of cached values: floats in [-1, 1), or random codes with two scales that make numbers of that size.
+fn units(format: CacheFormat, count: usize, random: &mut Random) -> Vec<u8> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let value = |random: &mut Random| (2.0 * random.unit() - 1.0) as f32;
+        match format {
+            CacheFormat::F32 => (0..64).for_each(|_| all.extend(number(ScaleType::F32, value(random)))),
+            CacheFormat::F16 => (0..64).for_each(|_| all.extend(number(ScaleType::F16, value(random)))),
+            CacheFormat::Q8_0 | CacheFormat::Q4_0 => {
+                let codes = 4 * (format.words() - 1);
+                all.extend((0..codes).map(|_| (random.unit() * 256.0) as u8));
+                let most = if format == CacheFormat::Q8_0 { 127.0 } else { 8.0 };
+                (0..2).for_each(|_| all.extend(number(ScaleType::F16, (0.5 + 0.5 * random.unit()) as f32 / most)));
+            }
+        }
     }
     all
 }

@@ -115,8 +115,11 @@ impl Prepared {
     async fn restore(&self, device: &Device, case: &Case) -> Result<()> {
         for (_, input) in case.kernel.updates() {
             let value = &self.program.plan().graph.values[self.inputs[input].0];
-            let bytes = encode(&value.ty, &self.arrays[input], device.caps())?;
-            self.store.write(device, &value.name, &bytes[0])?;
+            let bytes = match case.inputs[input].packed_bytes(case.seed(input)) {
+                Some(bytes) => bytes,
+                None => encode(&value.ty, &self.arrays[input], device.caps())?.concat(),
+            };
+            self.store.write(device, &value.name, &bytes)?;
         }
         Ok(())
     }

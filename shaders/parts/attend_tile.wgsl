@@ -8,8 +8,6 @@
 //   3. the sums: weights go to workgroup memory, values follow in slices of 16 keys, and are multiplied.
 // 13 KiB of workgroup memory. Relies on TILE = 32 and HEAD_DIM, VALUE_DIM <= 128.
 
-alias KvCell = Elem;
-
 var<workgroup> attend_stage: array<vec4<f32>, 512>;
 var<workgroup> attend_weights: array<vec4<f32>, 256>; // [32 keys, 8], queries 4b .. 4b + 3
 var<workgroup> attend_peaks: array<vec4<f32>, 64>; // [8 b, 8 a]
@@ -35,14 +33,14 @@ fn attend_q_column(at: vec4<u32>, d: u32) -> vec4<f32> {
     return select(vec4<f32>(), column * params.scale, d < HEAD_DIM);
 }
 
-fn attend_k_column(at: vec4<u32>, d: u32) -> vec4<f32> {
-    let last = vec4<u32>(min(d, HEAD_DIM - 1u)) + at;
-    return vec4<f32>(f32(k[last.x]), f32(k[last.y]), f32(k[last.z]), f32(k[last.w]));
-}
-
-fn attend_v_quad(at: u32, d: u32) -> vec4<f32> {
-    let last = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(VALUE_DIM - 1u));
-    return vec4<f32>(f32(v[last.x]), f32(v[last.y]), f32(v[last.z]), f32(v[last.w]));
+// Dimensions d .. d + 3 of four keys, a dimension a column.
+fn attend_k_block(at: vec4<u32>, d: u32) -> mat4x4<f32> {
+    return transpose(mat4x4<f32>(
+        cache_k_quad(at.x, d, HEAD_DIM),
+        cache_k_quad(at.y, d, HEAD_DIM),
+        cache_k_quad(at.z, d, HEAD_DIM),
+        cache_k_quad(at.w, d, HEAD_DIM),
+    ));
 }
 
 // Scores of four queries and four keys; all lanes call it together.
@@ -50,10 +48,11 @@ fn attend_scores(q_at: vec4<u32>, k_at: vec4<u32>, a: u32, b: u32) -> mat4x4<f32
     var scores: mat4x4<f32>;
     for (var slice = 0u; slice < HEAD_DIM; slice += 32u) {
         workgroupBarrier();
+        var keys = attend_k_block(k_at, slice + 4u * a);
         for (var c = 0u; c < 4u; c++) {
             // This lane stages four dimensions of q's rows 4b .. 4b + 3 and of k's rows 4b .. 4b + 3.
             attend_stage[(4u * a + c) * 8u + b] = attend_q_column(q_at, slice + 4u * a + c);
-            attend_stage[256u + (4u * a + c) * 8u + b] = attend_k_column(k_at, slice + 4u * a + c);
+            attend_stage[256u + (4u * a + c) * 8u + b] = keys[c];
         }
         workgroupBarrier();
         for (var d = 0u; d < 32u; d++) {
@@ -124,7 +123,7 @@ fn attend(tile: Tile, lane: u32) {
             workgroupBarrier();
             for (var n = lane; n < 512u; n += 64u) {
                 let v_row = tile.k_first + min(u32(first) + slice + n / 32u, last);
-                attend_stage[n] = attend_v_quad(v_row * params.v_stride + v_column, 4u * (n % 32u));
+                attend_stage[n] = cache_v_quad(v_row * params.v_stride + v_column, 4u * (n % 32u), VALUE_DIM);
             }
             workgroupBarrier();
             for (var n = 0u; n < 16u; n++) {

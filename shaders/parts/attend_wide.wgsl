@@ -5,8 +5,6 @@
 // staged: this is for heads that the other parts cannot hold. 2 KiB of workgroup memory and 16 bytes a
 // dimension of a value: VALUE_DIM <= 896. Relies on LANES = 64.
 
-alias KvCell = Elem;
-
 var<workgroup> attend_sums: array<vec4<f32>, VALUE_DIM>; // dimension d belongs to lane d % 64
 var<workgroup> attend_peaks: array<vec4<f32>, 64>;
 var<workgroup> attend_weights: array<vec4<f32>, 64>;
@@ -15,7 +13,7 @@ fn attend_scores(q_at: vec4<u32>, k_at: u32) -> vec4<f32> {
     var scores = vec4<f32>();
     for (var d = 0u; d < HEAD_DIM; d++) {
         let column = vec4<f32>(f32(q[q_at.x + d]), f32(q[q_at.y + d]), f32(q[q_at.z + d]), f32(q[q_at.w + d]));
-        scores = fma(column * params.scale, vec4<f32>(f32(k[k_at + d])), scores);
+        scores = fma(column * params.scale, vec4<f32>(cache_k(k_at + d)), scores);
     }
     return scores;
 }
@@ -62,7 +60,7 @@ fn attend_four(tile: Tile, four: u32, lane: u32) {
         for (var d = lane; d < VALUE_DIM; d += 64u) {
             var value = attend_sums[d] * scale;
             for (var n = 0u; n < min(64u, u32(end - first)); n++) {
-                value = fma(attend_weights[n], vec4<f32>(f32(v[v_at + n * params.v_stride + d])), value);
+                value = fma(attend_weights[n], vec4<f32>(cache_v(v_at + n * params.v_stride + d)), value);
             }
             attend_sums[d] = value;
         }

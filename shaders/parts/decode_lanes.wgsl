@@ -16,16 +16,6 @@ fn decode_q(at: u32, d: u32) -> vec4<f32> {
     return select(vec4<f32>(), quad, vec4<u32>(d, d + 1u, d + 2u, d + 3u) < vec4<u32>(HEAD_DIM));
 }
 
-fn decode_k(at: u32, d: u32) -> vec4<f32> {
-    let i = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(HEAD_DIM - 1u));
-    return vec4<f32>(f32(k_cache[i.x]), f32(k_cache[i.y]), f32(k_cache[i.z]), f32(k_cache[i.w]));
-}
-
-fn decode_v(at: u32, d: u32) -> vec4<f32> {
-    let i = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(HEAD_DIM - 1u));
-    return vec4<f32>(f32(v_cache[i.x]), f32(v_cache[i.y]), f32(v_cache[i.z]), f32(v_cache[i.w]));
-}
-
 fn decode_post(lane: u32, d: u32, sum: vec4<f32>) {
     if d < HEAD_DIM {
         let at = lane * 128u + d;
@@ -37,7 +27,7 @@ fn decode_post(lane: u32, d: u32, sum: vec4<f32>) {
 }
 
 fn decode_add(sum: vec4<f32>, scale: f32, weight: f32, at: u32, d: u32) -> vec4<f32> {
-    return fma(vec4<f32>(weight), decode_v(at, d), sum * scale);
+    return fma(vec4<f32>(weight), cache_v_quad(at, d, HEAD_DIM), sum * scale);
 }
 
 fn decode(work: Split, lane: u32) {
@@ -57,22 +47,22 @@ fn decode(work: Split, lane: u32) {
         let key = min(first + lane, work.end - 1u);
         let at = work.kv_at + key * params.kv_stride;
         var score = vec4<f32>();
-        if HEAD_DIM > 0u { score = fma(q[0], decode_k(at, 0u), fma(q[1], decode_k(at, 4u), score)); }
-        if HEAD_DIM > 8u { score = fma(q[2], decode_k(at, 8u), fma(q[3], decode_k(at, 12u), score)); }
-        if HEAD_DIM > 16u { score = fma(q[4], decode_k(at, 16u), fma(q[5], decode_k(at, 20u), score)); }
-        if HEAD_DIM > 24u { score = fma(q[6], decode_k(at, 24u), fma(q[7], decode_k(at, 28u), score)); }
-        if HEAD_DIM > 32u { score = fma(q[8], decode_k(at, 32u), fma(q[9], decode_k(at, 36u), score)); }
-        if HEAD_DIM > 40u { score = fma(q[10], decode_k(at, 40u), fma(q[11], decode_k(at, 44u), score)); }
-        if HEAD_DIM > 48u { score = fma(q[12], decode_k(at, 48u), fma(q[13], decode_k(at, 52u), score)); }
-        if HEAD_DIM > 56u { score = fma(q[14], decode_k(at, 56u), fma(q[15], decode_k(at, 60u), score)); }
-        if HEAD_DIM > 64u { score = fma(q[16], decode_k(at, 64u), fma(q[17], decode_k(at, 68u), score)); }
-        if HEAD_DIM > 72u { score = fma(q[18], decode_k(at, 72u), fma(q[19], decode_k(at, 76u), score)); }
-        if HEAD_DIM > 80u { score = fma(q[20], decode_k(at, 80u), fma(q[21], decode_k(at, 84u), score)); }
-        if HEAD_DIM > 88u { score = fma(q[22], decode_k(at, 88u), fma(q[23], decode_k(at, 92u), score)); }
-        if HEAD_DIM > 96u { score = fma(q[24], decode_k(at, 96u), fma(q[25], decode_k(at, 100u), score)); }
-        if HEAD_DIM > 104u { score = fma(q[26], decode_k(at, 104u), fma(q[27], decode_k(at, 108u), score)); }
-        if HEAD_DIM > 112u { score = fma(q[28], decode_k(at, 112u), fma(q[29], decode_k(at, 116u), score)); }
-        if HEAD_DIM > 120u { score = fma(q[30], decode_k(at, 120u), fma(q[31], decode_k(at, 124u), score)); }
+        if HEAD_DIM > 0u { score = fma(q[0], cache_k_quad(at, 0u, HEAD_DIM), fma(q[1], cache_k_quad(at, 4u, HEAD_DIM), score)); }
+        if HEAD_DIM > 8u { score = fma(q[2], cache_k_quad(at, 8u, HEAD_DIM), fma(q[3], cache_k_quad(at, 12u, HEAD_DIM), score)); }
+        if HEAD_DIM > 16u { score = fma(q[4], cache_k_quad(at, 16u, HEAD_DIM), fma(q[5], cache_k_quad(at, 20u, HEAD_DIM), score)); }
+        if HEAD_DIM > 24u { score = fma(q[6], cache_k_quad(at, 24u, HEAD_DIM), fma(q[7], cache_k_quad(at, 28u, HEAD_DIM), score)); }
+        if HEAD_DIM > 32u { score = fma(q[8], cache_k_quad(at, 32u, HEAD_DIM), fma(q[9], cache_k_quad(at, 36u, HEAD_DIM), score)); }
+        if HEAD_DIM > 40u { score = fma(q[10], cache_k_quad(at, 40u, HEAD_DIM), fma(q[11], cache_k_quad(at, 44u, HEAD_DIM), score)); }
+        if HEAD_DIM > 48u { score = fma(q[12], cache_k_quad(at, 48u, HEAD_DIM), fma(q[13], cache_k_quad(at, 52u, HEAD_DIM), score)); }
+        if HEAD_DIM > 56u { score = fma(q[14], cache_k_quad(at, 56u, HEAD_DIM), fma(q[15], cache_k_quad(at, 60u, HEAD_DIM), score)); }
+        if HEAD_DIM > 64u { score = fma(q[16], cache_k_quad(at, 64u, HEAD_DIM), fma(q[17], cache_k_quad(at, 68u, HEAD_DIM), score)); }
+        if HEAD_DIM > 72u { score = fma(q[18], cache_k_quad(at, 72u, HEAD_DIM), fma(q[19], cache_k_quad(at, 76u, HEAD_DIM), score)); }
+        if HEAD_DIM > 80u { score = fma(q[20], cache_k_quad(at, 80u, HEAD_DIM), fma(q[21], cache_k_quad(at, 84u, HEAD_DIM), score)); }
+        if HEAD_DIM > 88u { score = fma(q[22], cache_k_quad(at, 88u, HEAD_DIM), fma(q[23], cache_k_quad(at, 92u, HEAD_DIM), score)); }
+        if HEAD_DIM > 96u { score = fma(q[24], cache_k_quad(at, 96u, HEAD_DIM), fma(q[25], cache_k_quad(at, 100u, HEAD_DIM), score)); }
+        if HEAD_DIM > 104u { score = fma(q[26], cache_k_quad(at, 104u, HEAD_DIM), fma(q[27], cache_k_quad(at, 108u, HEAD_DIM), score)); }
+        if HEAD_DIM > 112u { score = fma(q[28], cache_k_quad(at, 112u, HEAD_DIM), fma(q[29], cache_k_quad(at, 116u, HEAD_DIM), score)); }
+        if HEAD_DIM > 120u { score = fma(q[30], cache_k_quad(at, 120u, HEAD_DIM), fma(q[31], cache_k_quad(at, 124u, HEAD_DIM), score)); }
         let x = select(DECODE_MASKED, score.x + score.y + score.z + score.w, first + lane < work.end);
         let new_peak = max(peak, x);
         let scale = exp2(peak - new_peak);

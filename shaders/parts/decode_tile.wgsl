@@ -13,16 +13,6 @@ fn decode_q(at: u32, d: u32) -> vec4<f32> {
     return select(vec4<f32>(), quad, vec4<u32>(d, d + 1u, d + 2u, d + 3u) < vec4<u32>(HEAD_DIM));
 }
 
-fn decode_k(at: u32, d: u32) -> vec4<f32> {
-    let i = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(HEAD_DIM - 1u));
-    return vec4<f32>(f32(k_cache[i.x]), f32(k_cache[i.y]), f32(k_cache[i.z]), f32(k_cache[i.w]));
-}
-
-fn decode_v(at: u32, d: u32) -> vec4<f32> {
-    let i = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(HEAD_DIM - 1u));
-    return vec4<f32>(f32(v_cache[i.x]), f32(v_cache[i.y]), f32(v_cache[i.z]), f32(v_cache[i.w]));
-}
-
 fn decode_post(lane: u32, c: u32, sum: vec4<f32>) {
     let at = lane / 8u * 128u + 4u * (lane % 8u) + 32u * c;
     if 32u * c < HEAD_DIM {
@@ -44,10 +34,10 @@ fn decode(work: Split, lane: u32) {
         let count = min(work.end - first, BLOCK);
         for (var n = lane / 8u; n < count; n += 8u) {
             let at = work.kv_at + (first + n) * params.kv_stride;
-            var share = dot(q0, decode_k(at, d));
-            if HEAD_DIM > 32u { share += dot(q1, decode_k(at, d + 32u)); }
-            if HEAD_DIM > 64u { share += dot(q2, decode_k(at, d + 64u)); }
-            if HEAD_DIM > 96u { share += dot(q3, decode_k(at, d + 96u)); }
+            var share = dot(q0, cache_k_quad(at, d, HEAD_DIM));
+            if HEAD_DIM > 32u { share += dot(q1, cache_k_quad(at, d + 32u, HEAD_DIM)); }
+            if HEAD_DIM > 64u { share += dot(q2, cache_k_quad(at, d + 64u, HEAD_DIM)); }
+            if HEAD_DIM > 96u { share += dot(q3, cache_k_quad(at, d + 96u, HEAD_DIM)); }
             decode_shares[n * 8u + lane % 8u] = share;
         }
         workgroupBarrier();
@@ -79,10 +69,10 @@ fn decode(work: Split, lane: u32) {
         for (var n = lane / 8u; n < count; n += 8u) {
             let at = work.kv_at + (first + n) * params.kv_stride;
             let weight = vec4<f32>(decode_weights[n]);
-            sum0 = fma(weight, decode_v(at, d), sum0);
-            if HEAD_DIM > 32u { sum1 = fma(weight, decode_v(at, d + 32u), sum1); }
-            if HEAD_DIM > 64u { sum2 = fma(weight, decode_v(at, d + 64u), sum2); }
-            if HEAD_DIM > 96u { sum3 = fma(weight, decode_v(at, d + 96u), sum3); }
+            sum0 = fma(weight, cache_v_quad(at, d, HEAD_DIM), sum0);
+            if HEAD_DIM > 32u { sum1 = fma(weight, cache_v_quad(at, d + 32u, HEAD_DIM), sum1); }
+            if HEAD_DIM > 64u { sum2 = fma(weight, cache_v_quad(at, d + 64u, HEAD_DIM), sum2); }
+            if HEAD_DIM > 96u { sum3 = fma(weight, cache_v_quad(at, d + 96u, HEAD_DIM), sum3); }
         }
         workgroupBarrier();
     }

@@ -1,10 +1,7 @@
 // Role run: 32 neighbouring elements of a key or value row, the same for every lane. `at` is the row's first element,
 // `d` the first of the 32, a multiple of 32; beyond HEAD_DIM of k and VALUE_DIM of v the last four are repeated.
 //
-// For f32 and heads of whole quads that begin at whole quads: lane i loads quad i, 64 bits at a time, and the subgroup
-// shares them. Relies on LANES = 8 and subgroups of exactly 8 lanes; call in uniform control flow.
-
-alias KvCell = vec2<u64>;
+// For heads of whole quads that begin at whole quads: lane i loads quad i, and the subgroup shares them. Relies on LANES = 8 and subgroups of exactly 8 lanes; call in uniform control flow.
 
 // Eight by eight.
 struct Run {
@@ -15,15 +12,11 @@ struct Run {
 }
 
 fn run_k(at: u32, d: u32, lane: u32) -> Run {
-    return run_share(run_quad(k[(at + min(d + 4u * lane, HEAD_DIM - 4u)) / 4u]));
+    return run_share(cache_k_quad(at, d + 4u * lane, HEAD_DIM));
 }
 
 fn run_v(at: u32, d: u32, lane: u32) -> Run {
-    return run_share(run_quad(v[(at + min(d + 4u * lane, VALUE_DIM - 4u)) / 4u]));
-}
-
-fn run_quad(pairs: vec2<u64>) -> vec4<f32> {
-    return bitcast<vec4<f32>>(vec4<u32>(u32(pairs.x), u32(pairs.x >> 32u), u32(pairs.y), u32(pairs.y >> 32u)));
+    return run_share(cache_v_quad(at, d + 4u * lane, VALUE_DIM));
 }
 
 fn run_share(x: vec4<f32>) -> Run {

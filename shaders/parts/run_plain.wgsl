@@ -4,8 +4,6 @@
 //
 // Loads at addresses that all lanes share.
 
-alias KvCell = Elem;
-
 // Eight by eight.
 struct Run {
     a: mat2x4<f32>,
@@ -59,9 +57,9 @@ fn run_octet_v(at: u32, d: u32, lane: u32) -> mat2x4<f32> {
 }
 
 fn run_k_at(at: u32, d: u32) -> f32 {
-    return f32(k[at + min(d, HEAD_DIM - 1u)]);
+    return cache_k(at + min(d, HEAD_DIM - 1u));
 }
 
 fn run_v_at(at: u32, d: u32) -> f32 {
-    return f32(v[at + min(d, VALUE_DIM - 1u)]);
+    return cache_v(at + min(d, VALUE_DIM - 1u));
 }

@@ -5,8 +5,6 @@
 // Lane i loads every eighth element, and the subgroup shares them: one load in place of eight, where a load costs the
 // same at one address as at eight. Relies on LANES = 8 and subgroups of at least 8 lanes; call in uniform control flow.
 
-alias KvCell = Elem;
-
 // Eight by eight.
 struct Run {
     a: mat2x4<f32>,
@@ -46,11 +44,11 @@ fn run_v(at: u32, d: u32, lane: u32) -> Run {
 }
 
 fn run_octet_k(at: u32, d: u32, lane: u32) -> mat2x4<f32> {
-    return run_share(f32(k[at + min(d + lane, HEAD_DIM - 1u)]));
+    return run_share(cache_k(at + min(d + lane, HEAD_DIM - 1u)));
 }
 
 fn run_octet_v(at: u32, d: u32, lane: u32) -> mat2x4<f32> {
-    return run_share(f32(v[at + min(d + lane, VALUE_DIM - 1u)]));
+    return run_share(cache_v(at + min(d + lane, VALUE_DIM - 1u)));
 }
 
 fn run_share(x: f32) -> mat2x4<f32> {

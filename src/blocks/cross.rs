@@ -2,10 +2,11 @@
 //! Llama 3.2 Vision has it. Keys and values of the features are made once, by [`cross_keys`], into buffers of fixed
 //! size that every later program reads.
 
-use super::{Linear, Mlp, Norm, Part, SelfAttention};
+use super::cache::append;
+use super::{CacheType, Linear, Mlp, Norm, Part, SelfAttention};
+use crate::Result;
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{Attention, KvAppend, LayerScale, Mask, SpliceRows, TensorType};
-use crate::{DType, Result};
+use crate::kernels::{Attention, LayerScale, Mask, SpliceRows, TensorType};
 
 /// One layer: `h = x + tanh(a) * o(attn(norm q(norm1 x), norm k(f), v(f))); y = h + tanh(b) * mlp(norm2 h)`, where a row
 /// that sees no feature keeps `h`.
@@ -44,8 +45,8 @@ pub struct CrossCache {
     pub rows: usize,
     /// Feature rows of a tile: what a row of the decoder sees, it sees by tile.
     pub tile: usize,
-    /// Element type.
-    pub dtype: DType,
+    /// What keys and values are kept in.
+    pub ty: CacheType,
 }
 
 /// Store names of a layer's keys and values of features.
@@ -59,7 +60,7 @@ impl CrossCache {
         self.rows / self.tile.max(1)
     }
     fn values(&self, g: &mut Graph, layer: usize, attention: &SelfAttention) -> [ValueId; 2] {
-        let ty = TensorType::new(self.dtype, &[self.batch * self.rows, attention.kv_width()]);
+        let ty = self.ty.rows(self.batch * self.rows, attention.kv_width());
         cross_names(layer).map(|name| g.state(&name, ty.clone()))
     }
 }
@@ -87,12 +88,11 @@ pub fn cross_keys(
     cache: &CrossCache,
 ) -> Result<()> {
     let [keys, values] = cache.values(g, index, &layer.attention);
-    let cols = layer.attention.kv_width();
     let k = layer.k.apply(g, features)?;
     let k = layer.k_norm.apply_to_heads(g, k, layer.attention.kv_heads)?;
     let v = layer.v.apply(g, features)?;
-    g.apply(KvAppend { x_offset: 0, cols }, &[k, slots, keys])?;
-    g.apply(KvAppend { x_offset: 0, cols }, &[v, slots, values])?;
+    append(g, (k, 0), slots, keys)?;
+    append(g, (v, 0), slots, values)?;
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! Decoder layers over a key-value cache: those of LLaMA, Mistral and Qwen2 (rms norm, gated MLP) and of Persimmon
 //! (layer norm, heads of queries and keys normalised, plain MLP). Layers that look at pictures are in `cross`.
 
+use super::cache::append;
 use super::{CrossFlow, CrossLayer, KvCache, Linear, Mlp, Norm, RopeSpec, SelfAttention, cross_layer};
 use crate::graph::{Graph, ValueId};
-use crate::kernels::{AttentionDecode, AttentionMerge, KvAppend, Rope};
+use crate::kernels::{AttentionDecode, AttentionMerge, Binary, BinaryOp, Rope, Unary, UnaryOp};
 use crate::{Error, Result};
 
 /// A layer of a decoder.
@@ -33,7 +34,7 @@ impl Layer {
     }
 }
 
-/// One layer: `h = x + o(attn(rope(qkv(norm1 x)))); y = h + mlp(norm2 h)`.
+/// One layer: `h = x + s * o(attn(rope(qkv(norm1 x)))); y = h + s * mlp(norm2 h)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderLayer {
     /// Norm before the attention.
@@ -48,6 +49,8 @@ pub struct DecoderLayer {
     pub norm2: Norm,
     /// The MLP.
     pub mlp: Mlp,
+    /// Factor s on what both branches add (MiniCPM's `scale_depth`).
+    pub branch_scale: Option<f32>,
 }
 
 /// How queries, keys and values are made.
@@ -105,6 +108,8 @@ impl Qkv {
 pub struct Flow {
     /// Rotary tables \[max_len, rotary_dim\].
     pub table: ValueId,
+    /// Those of queries, where they are others than those of keys.
+    pub query_table: Option<ValueId>,
     /// Position of every row: \[rows\], or \[3, rows\] where `pair_axis` says which of the three turns a pair.
     pub positions: ValueId,
     /// The axis of every pair u32 \[rotary_dim / 2\].
@@ -126,8 +131,14 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Turns `heads` of x that begin at a column.
-    fn turn(&self, g: &mut Graph, (x, x_offset): (ValueId, usize), heads: usize, head_dim: usize) -> Result<ValueId> {
+    /// Turns `heads` of x that begin at a column, by the angles of `table`.
+    fn turn(
+        &self,
+        g: &mut Graph,
+        (x, x_offset): (ValueId, usize),
+        (heads, head_dim): (usize, usize),
+        table: ValueId,
+    ) -> Result<ValueId> {
         let rope = Rope {
             rotary_dim: self.rope.rotary_dim,
             x_offset,
@@ -135,7 +146,7 @@ impl Flow {
             axes: self.pair_axis.map(|_| 3),
             ..Rope::whole(heads, head_dim)
         };
-        let mut operands = vec![x, self.positions, self.table];
+        let mut operands = vec![x, self.positions, table];
         operands.extend(self.pair_axis);
         g.apply(rope, &operands)
     }
@@ -156,12 +167,30 @@ pub fn decoder_layer(g: &mut Graph, layer: &DecoderLayer, index: usize, x: Value
         let normed = layer.norm1.apply(g, x)?;
         let qkv = layer.qkv.apply(g, normed, &layer.attention)?;
         let mixed = cached_attention(g, layer, index, qkv, flow)?;
-        layer.out.apply_add(g, mixed, x)
+        match layer.branch_scale {
+            None => layer.out.apply_add(g, mixed, x),
+            Some(scale) => {
+                let y = layer.out.apply(g, mixed)?;
+                add_scaled(g, y, scale, x)
+            }
+        }
     })?;
     g.scoped("mlp", |g| {
         let normed = layer.norm2.apply(g, h)?;
-        layer.mlp.apply_add(g, normed, h)
+        match layer.branch_scale {
+            None => layer.mlp.apply_add(g, normed, h),
+            Some(scale) => {
+                let y = layer.mlp.apply(g, normed)?;
+                add_scaled(g, y, scale, h)
+            }
+        }
     })
+}
+
+/// `scale * y + x`.
+fn add_scaled(g: &mut Graph, y: ValueId, scale: f32, x: ValueId) -> Result<ValueId> {
+    let scaled = g.apply(Unary { op: UnaryOp::Affine { scale, shift: 0.0 } }, &[y])?;
+    g.apply(Binary { op: BinaryOp::Add }, &[scaled, x])
 }
 
 fn cached_attention(
@@ -172,12 +201,11 @@ fn cached_attention(
     flow: &Flow,
 ) -> Result<ValueId> {
     let heads = &layer.attention;
-    let q = flow.turn(g, q, heads.heads, heads.head_dim)?;
-    let k = flow.turn(g, k, heads.kv_heads, heads.head_dim)?;
+    let q = flow.turn(g, q, (heads.heads, heads.head_dim), flow.query_table.unwrap_or(flow.table))?;
+    let k = flow.turn(g, k, (heads.kv_heads, heads.head_dim), flow.table)?;
     let [keys, values] = flow.cache.values(g, index, heads);
-    let cols = heads.kv_width();
-    g.apply(KvAppend { x_offset: 0, cols }, &[k, flow.slots, keys])?;
-    g.apply(KvAppend { x_offset: v_offset, cols }, &[v, flow.slots, values])?;
+    append(g, (k, 0), flow.slots, keys)?;
+    append(g, (v, v_offset), flow.slots, values)?;
     match (flow.spans, flow.lens) {
         (Some(spans), _) => g.apply(heads.kernel([0, 0, 0]), &[q, keys, values, spans]),
         (None, Some(lens)) => {

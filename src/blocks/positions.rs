@@ -1,6 +1,7 @@
 //! Tables of positions: interpolated ones as planned gathers (sixteen rows and weights for every new position), and
 //! sines and cosines of the places of a grid.
 
+use crate::image::Sampling;
 use crate::{Error, Result};
 
 /// Taps of torch's bicubic interpolation (a = -0.75, `align_corners=False`, no antialias) of a grid of
@@ -21,6 +22,57 @@ pub fn bicubic_rows(prefix: usize, from: (usize, usize), to: (usize, usize)) -> 
         }
     }
     (index, weight)
+}
+
+/// New rows as sums of table rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rows {
+    /// Table rows of every new row.
+    pub taps: usize,
+    /// \[new rows, taps\]
+    pub index: Vec<u32>,
+    /// Likewise.
+    pub weight: Vec<f32>,
+}
+
+/// Rows of grids of table rows resampled from `from` (rows, columns) to each of `grids`, one after the other, by torch's
+/// bicubic filter with antialias (a = -0.5, as timm resamples positions). The first `prefix` table rows are taken as they
+/// are, before each grid, and so is a grid of the table's own size.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for empty grids.
+pub fn resampled_rows(prefix: usize, from: (usize, usize), grids: &[(usize, usize)]) -> Result<Rows> {
+    let axis = |from: usize, to: usize| {
+        let taps = Sampling::torch(from, to, true, false, true)?;
+        let of = |j: usize| {
+            let first = taps.first[j] as usize;
+            (0..taps.count[j] as usize).map(|t| (first + t, taps.weights[t * to + j])).collect()
+        };
+        Ok((0..to).map(of).collect::<Vec<Vec<(usize, f32)>>>())
+    };
+    let mut rows: Vec<Vec<(usize, f32)>> = Vec::new();
+    for grid in grids {
+        let own = if *grid == from { from.0 * from.1 } else { 0 };
+        rows.extend((0..prefix + own).map(|row| vec![(row, 1.0)]));
+        if own > 0 {
+            continue;
+        }
+        let across = axis(from.1, grid.1)?;
+        for down in axis(from.0, grid.0)? {
+            let product = |across: &Vec<(usize, f32)>| {
+                let of = |(y, wy): &(usize, f32)| {
+                    let (y, wy) = (*y, *wy);
+                    across.iter().map(move |(x, wx)| (prefix + y * from.1 + x, wy * wx)).collect::<Vec<_>>()
+                };
+                down.iter().flat_map(of).collect::<Vec<_>>()
+            };
+            rows.extend(across.iter().map(product));
+        }
+    }
+    let taps = rows.iter().map(Vec::len).max().unwrap_or(1);
+    let filled = rows.iter().flat_map(|row| (0..taps).map(|t| row.get(t).copied().unwrap_or((row[0].0, 0.0))));
+    let (index, weight) = filled.map(|(row, weight)| (row as u32, weight)).unzip();
+    Ok(Rows { taps, index, weight })
 }
 
 /// Taps that take `rows` table rows as they are.
@@ -95,6 +147,20 @@ mod tests {
             assert!((got - want).abs() < 1e-6, "{last:?}");
         }
         assert!(sincos_rows(6, (2, 2)).is_err() && sincos_rows(0, (2, 2)).is_err());
+    }
+
+    #[test]
+    fn resampled_grids_keep_the_mean_and_the_own_size_is_taken_as_it_is() {
+        let rows = resampled_rows(2, (5, 5), &[(5, 5), (3, 8)]).unwrap();
+        assert_eq!((rows.index.len(), rows.weight.len()), (53 * rows.taps, 53 * rows.taps));
+        for row in rows.weight.chunks(rows.taps) {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        for (at, row) in rows.index.chunks(rows.taps).take(27).enumerate() {
+            assert!(row.iter().all(|i| *i == at as u32));
+        }
+        assert!(rows.index[29 * rows.taps..].iter().all(|row| (2..27).contains(row)));
+        assert!(resampled_rows(0, (5, 5), &[(0, 2)]).is_err());
     }
 
     #[test]

@@ -25,13 +25,15 @@ pub enum Reach {
     Region,
 }
 
-/// A resampler: `proj(post(attn(norm_q(query) + positions, k = x' + key positions, v = x')))`, `x' = norm_kv(kv_proj x)`.
+/// A resampler: `proj(post(attn(q, k = x' + key positions, v = x')))`, `q = norm_q(query) + positions`,
+/// `x' = norm_kv(kv_proj x)`; with a residual `proj(post(q + attn(..)))`. Later ones of MiniCPM-V leave the positions of the
+/// queries out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resampler {
     /// Learned queries \[side * side, width\].
     pub query: String,
-    /// Their positions, likewise.
-    pub positions: String,
+    /// Their positions, likewise, if they have some.
+    pub positions: Option<String>,
     /// The queries are a square of so many rows and columns.
     pub side: usize,
     /// Projection of the features, if they are not as wide as the queries.
@@ -50,6 +52,8 @@ pub struct Resampler {
     pub key_positions: KeyPositions,
     /// Which keys a query sees.
     pub reach: Reach,
+    /// Queries with their positions are added to what the attention gives, which then knows its place.
+    pub residual: bool,
 }
 
 /// What a resampler computes.
@@ -102,9 +106,15 @@ impl Resampler {
             Reach::Whole => Keys { key, value, spans: self.whole_spans(sequences) },
             Reach::Region => self.regions(g, key, value, sequences)?,
         };
-        let queries = self.query_rows(g, sequences.len())?;
+        let placed = self.placed_queries(g)?;
+        let queries = self.attention.q.apply(g, placed)?;
+        let queries = self.repeated(g, queries, sequences.len())?;
         let (key, value) = (self.attention.k.apply(g, keys.key)?, self.attention.v.apply(g, keys.value)?);
-        let pooled = self.attention.attend(g, [queries, key, value], &keys.spans)?;
+        let mut pooled = self.attention.attend(g, [queries, key, value], &keys.spans)?;
+        if self.residual {
+            let own = self.repeated(g, placed, sequences.len())?;
+            pooled = g.apply(Binary { op: BinaryOp::Add }, &[pooled, own])?;
+        }
         let mut out = pooled;
         if let Some(norm) = &self.post {
             out = norm.apply(g, out)?;
@@ -115,19 +125,23 @@ impl Resampler {
         Ok(Resampled { key_positions, pooled, out })
     }
 
-    /// Projected queries of every sequence.
-    fn query_rows(&self, g: &mut Graph, sequences: usize) -> Result<ValueId> {
-        let count = self.queries();
-        let ty = TensorType::f32(&[count, self.attention.q.k]);
-        let (query, positions) = (g.weight(&self.query, ty.clone()), g.weight(&self.positions, ty));
+    /// Queries with their positions \[queries, width\].
+    fn placed_queries(&self, g: &mut Graph) -> Result<ValueId> {
+        let ty = TensorType::f32(&[self.queries(), self.attention.q.k]);
+        let query = g.weight(&self.query, ty.clone());
         let normed = self.norm_q.apply(g, query)?;
-        let placed = g.apply(Binary { op: BinaryOp::Add }, &[normed, positions])?;
-        let projected = self.attention.q.apply(g, placed)?;
+        let Some(positions) = &self.positions else { return Ok(normed) };
+        let positions = g.weight(positions, ty);
+        g.apply(Binary { op: BinaryOp::Add }, &[normed, positions])
+    }
+
+    /// The rows of the queries for every sequence.
+    fn repeated(&self, g: &mut Graph, rows: ValueId, sequences: usize) -> Result<ValueId> {
         if sequences == 1 {
-            return Ok(projected);
+            return Ok(rows);
         }
-        let repeated: Vec<u32> = (0..sequences).flat_map(|_| 0..count as u32).collect();
-        super::gather(g, projected, &repeated)
+        let index: Vec<u32> = (0..sequences).flat_map(|_| 0..self.queries() as u32).collect();
+        super::gather(g, rows, &index)
     }
 
     /// Positions of every different grid, and the row of them that each cell takes.
@@ -162,7 +176,9 @@ impl Resampler {
                     index.extend(more_index);
                     weight.extend(more_weight);
                 }
-                let table = g.weight(&self.positions, TensorType::f32(&[self.queries(), width]));
+                let own = self.positions.as_ref();
+                let own = own.ok_or_else(|| Error::graph("resampler", "there are no positions to interpolate"))?;
+                let table = g.weight(own, TensorType::f32(&[self.queries(), width]));
                 let index = g.constant_u32("taps", &[rows, 16], &index);
                 let weight = g.constant_f32("weights", &[rows, 16], &weight);
                 g.apply(InterpolateRows { taps: 16 }, &[table, index, weight])?

@@ -20,6 +20,12 @@ pub enum RopeScaling {
         /// Trained length.
         trained: usize,
     },
+    /// The base grows by steps with the length of the prompt (Qwen): by `alpha^(d / (d - 2))`, where alpha is
+    /// `2^ceil(log2(length / trained) + 1) - 1`, at least 1.
+    Steps {
+        /// Trained length.
+        trained: usize,
+    },
     /// LLaMA 3.1: low frequencies divided, high ones kept, a ramp between.
     Llama3 {
         /// Divisor of low frequencies.
@@ -59,6 +65,8 @@ pub struct RopeSpec {
     pub interleaved: bool,
     /// Scaling.
     pub scaling: RopeScaling,
+    /// What the frequencies are divided by before they are scaled, one each (LLaMA 3.1 in GGUF files).
+    pub factors: Option<Vec<f32>>,
     /// Frequencies are rounded to this type, as a model that was converted whole (`model.half()`) has them.
     pub rounded: Option<DType>,
     /// A token has three positions (time, row, column): so many pairs are turned by each, in this order (M-RoPE; Wang
@@ -67,6 +75,13 @@ pub struct RopeSpec {
 }
 
 impl RopeSpec {
+    /// Whether prompts of these two lengths have the same frequencies.
+    pub fn alike(&self, one: usize, other: usize) -> bool {
+        match self.scaling {
+            RopeScaling::Steps { trained } => steps(one, trained) == steps(other, trained),
+            _ => true,
+        }
+    }
     /// The axis that turns each pair, where a token has three positions.
     pub fn pair_axis(&self) -> Option<Vec<u32>> {
         let axis = |(axis, pairs): (usize, usize)| std::iter::repeat_n(axis as u32, pairs);
@@ -76,7 +91,12 @@ impl RopeSpec {
 
 /// `[positions, rotary_dim]`: cosines of the frequencies, then their sines.
 pub fn rope_table(spec: &RopeSpec, positions: usize) -> Vec<f32> {
-    let (mut frequencies, factor) = frequencies(spec, positions);
+    rope_table_for(spec, positions, positions)
+}
+
+/// [`rope_table`] for sequences of `length` tokens, where that scales the frequencies.
+pub fn rope_table_for(spec: &RopeSpec, positions: usize, length: usize) -> Vec<f32> {
+    let (mut frequencies, factor) = frequencies(spec, length);
     for f in &mut frequencies {
         *f = match spec.rounded {
             Some(DType::F16) => half::f16::from_f32(*f).to_f32(),
@@ -91,6 +111,16 @@ pub fn rope_table(spec: &RopeSpec, positions: usize) -> Vec<f32> {
         table.extend(frequencies.iter().map(|f| angle(f).sin() * factor));
     }
     table
+}
+
+/// A rotary table \[positions, rotary_dim\] for queries that are also multiplied by `log_base(position + 1)` where that is
+/// above 1 (Qwen's scaling of attention by the length).
+pub fn log_scaled(table: &[f32], rotary_dim: usize, base: usize) -> Vec<f32> {
+    let factor = |position: usize| {
+        if position < base { 1.0 } else { ((position as f64 + 1.0).ln() / (base as f64).ln()) as f32 }
+    };
+    let rows = table.chunks_exact(rotary_dim.max(1)).enumerate();
+    rows.flat_map(|(position, row)| row.iter().map(move |v| v * factor(position))).collect()
 }
 
 /// Which frequencies the two axes of a tower's rotary positions have.
@@ -136,25 +166,38 @@ impl AxialRope {
     }
 }
 
-fn frequencies(spec: &RopeSpec, positions: usize) -> (Vec<f32>, f32) {
+fn frequencies(spec: &RopeSpec, length: usize) -> (Vec<f32>, f32) {
     let dim = spec.rotary_dim;
-    let base =
-        |theta: f32| -> Vec<f32> { (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32)).collect() };
+    let factor = |i: usize| spec.factors.as_ref().and_then(|all| all.get(i)).copied().unwrap_or(1.0);
+    let base = |theta: f32| -> Vec<f32> {
+        (0..dim / 2).map(|i| 1.0 / theta.powf(2.0 * i as f32 / dim as f32) / factor(i)).collect()
+    };
     let plain = base(spec.theta);
     match spec.scaling {
         RopeScaling::None => (plain, 1.0),
         RopeScaling::Linear { factor } => (plain.iter().map(|f| f / factor).collect(), 1.0),
         RopeScaling::Dynamic { factor, trained } => {
-            let length = positions.max(trained) as f32;
+            let length = length.max(trained) as f32;
             let growth = factor * length / trained as f32 - (factor - 1.0);
             let exponent = dim as f32 / (dim as f32 - 2.0);
             (base(spec.theta * growth.powf(exponent)), 1.0)
+        }
+        RopeScaling::Steps { trained } => {
+            let growth = steps(length, trained);
+            let exponent = dim as f64 / (dim as f64 - 2.0);
+            (base((f64::from(spec.theta) * growth.powf(exponent)) as f32), 1.0)
         }
         RopeScaling::Llama3 { factor, low, high, trained } => {
             (plain.iter().map(|f| llama3(*f, factor, (low, high), trained as f32)).collect(), 1.0)
         }
         RopeScaling::Yarn { attention, .. } => (yarn(spec, &plain), attention),
     }
+}
+
+/// The growth that [`RopeScaling::Steps`] gives a prompt of `length` tokens.
+fn steps(length: usize, trained: usize) -> f64 {
+    let doublings = (length.max(1) as f64 / trained.max(1) as f64).log2() + 1.0;
+    (doublings.ceil().exp2() - 1.0).max(1.0)
 }
 
 fn llama3(frequency: f32, factor: f32, (low, high): (f32, f32), trained: f32) -> f32 {
@@ -206,6 +249,7 @@ mod tests {
             rotary_dim: 8,
             interleaved: false,
             scaling: RopeScaling::None,
+            factors: None,
             rounded: None,
             sections: None,
         };
@@ -229,6 +273,28 @@ mod tests {
         assert!(near(&shared[5 * 8..5 * 8 + 4], [1.0, 0.01, 2.0, 0.02].map(f32::cos)));
         let alternating = table(AxialFrequencies::Alternating);
         assert!(near(&alternating[5 * 8 + 4..], [1.0, 0.01, 0.2, 0.002].map(f32::sin)));
+    }
+
+    #[test]
+    fn factors_that_llama3_makes_are_its_scaling() {
+        let scaling = RopeScaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, trained: 8192 };
+        let (theta, rotary_dim) = (5e5, 128);
+        let scaled =
+            RopeSpec { theta, rotary_dim, interleaved: true, scaling, factors: None, rounded: None, sections: None };
+        let plain = RopeSpec { scaling: RopeScaling::None, ..scaled.clone() };
+        let (want, own) = (frequencies(&scaled, 1).0, frequencies(&plain, 1).0);
+        let factors = own.iter().zip(&want).map(|(a, b)| a / b).collect();
+        let got = frequencies(&RopeSpec { factors: Some(factors), ..plain }, 1).0;
+        assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() <= 2e-7 * b) && got != own);
+    }
+
+    #[test]
+    fn the_base_of_qwen_grows_by_steps_and_queries_by_the_logarithm() {
+        let growth = [1, 16, 17, 32, 33, 64, 65].map(|length| steps(length, 16));
+        assert_eq!(growth, [1.0, 1.0, 3.0, 3.0, 7.0, 7.0, 15.0]);
+        let scaled = log_scaled(&[2.0; 10], 2, 2);
+        assert_eq!(scaled[..4], [2.0; 4], "places 1 and 2");
+        assert!((scaled[6] - 2.0 * 2.0).abs() < 1e-6, "the fourth: the logarithm of 4 to the base 2");
     }
 
     #[test]

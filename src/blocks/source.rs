@@ -23,6 +23,15 @@ pub enum Part<'n> {
         /// Number of rows.
         count: usize,
     },
+    /// Elements `first .. first + count` of a tensor, for weights that are no matrices: rows of a table among other tables.
+    Elements {
+        /// The tensor.
+        name: &'n str,
+        /// First element.
+        first: usize,
+        /// Number of elements.
+        count: usize,
+    },
     /// A tensor that is stored \[k, n\], for `x @ p` instead of a linear layer.
     Transposed(&'n str),
     /// A tensor whose rows run \[groups, parts, unit\], brought to \[parts, groups, unit\]: with the parts q, k, v and
@@ -83,6 +92,9 @@ impl<'n> Part<'n> {
         match (form, &fields[..]) {
             ("zeros", [count]) => Some(Self::Zeros(number(count)?)),
             ("rows", [name, first, count]) => Some(Self::Rows { name, first: number(first)?, count: number(count)? }),
+            ("elements", [name, first, count]) => {
+                Some(Self::Elements { name, first: number(first)?, count: number(count)? })
+            }
             ("transposed", [name]) => Some(Self::Transposed(name)),
             ("frames", [name]) => Some(Self::Frames(name)),
             ("gate", [name, count]) => Some(Self::Gate { name, count: number(count)? }),
@@ -103,6 +115,7 @@ impl fmt::Display for Part<'_> {
             Self::Tensor(name) => write!(f, "{name}"),
             Self::Zeros(count) => write!(f, "zeros({count})"),
             Self::Rows { name, first, count } => write!(f, "rows({name},{first},{count})"),
+            Self::Elements { name, first, count } => write!(f, "elements({name},{first},{count})"),
             Self::Transposed(name) => write!(f, "transposed({name})"),
             Self::Frames(name) => write!(f, "frames({name})"),
             Self::Gate { name, count } => write!(f, "gate({name},{count})"),
@@ -117,7 +130,7 @@ impl fmt::Display for Part<'_> {
 fn unread(part: &str) -> Error {
     Error::graph(
         part,
-        "is no part of a weight: a tensor, zeros, rows, transposed, sorted, frames, gate, flat, every or planar",
+        "is no part of a weight: a tensor, zeros, rows, elements, transposed, sorted, frames, gate, flat, every or planar",
     )
 }
 
@@ -131,6 +144,7 @@ mod tests {
             Part::Tensor("model.layers.0.weight"),
             Part::Zeros(7),
             Part::Rows { name: "attn.in_proj_weight", first: 128, count: 64 },
+            Part::Elements { name: "embeddings.register_tokens", first: 96, count: 96 },
             Part::Transposed("proj"),
             Part::Sorted { name: "qkv.bias", parts: 3, unit: 16 },
             Part::Frames("patch_embed.proj.weight"),

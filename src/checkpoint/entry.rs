@@ -72,6 +72,15 @@ impl Section {
 }
 
 impl TensorEntry {
+    /// The same tensor in a file of another number.
+    pub(super) fn move_to(&mut self, file: usize) {
+        self.file = file;
+        for section in self.packed.iter_mut().flat_map(|packed| &mut packed.sections) {
+            if let Section::Stored { file: own, .. } = section {
+                *own = file;
+            }
+        }
+    }
     /// Number of elements.
     pub fn elements(&self) -> usize {
         (self.bytes / self.dtype.size() as u64) as usize

@@ -44,7 +44,7 @@ pub use published::METHODS as QUANT_METHODS;
 pub use read::{Files, MemoryFile, MemoryFiles, Pending, ReadAt};
 pub use rename::{Rule, Scheme, rule};
 #[cfg(not(target_arch = "wasm32"))]
-pub use source::open_model;
+pub use source::{open_model, open_model_with};
 #[cfg(not(target_arch = "wasm32"))]
 pub use write::write_safetensors;
 pub use write::{TensorBytes, encode_safetensors};

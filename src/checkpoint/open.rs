@@ -38,7 +38,8 @@ impl Checkpoint {
             return open_shards(files, &bytes).await;
         }
         if let Some(source) = files.open(super::gguf::WEIGHTS).await? {
-            return Self::of_gguf(source).await;
+            let pictures = files.open(super::gguf::PICTURES).await?;
+            return Self::of_gguf(source, pictures).await;
         }
         let list = files.list().await?;
         let name = refuse::only_weights(&files.describe(), &list, files.copy_command().as_deref())?;

@@ -19,7 +19,8 @@ pub const DECODER: &Scheme = &[
     ],
 ];
 
-/// Text models in GGUF files, to the names of [`DECODER`].
+/// Text models in GGUF files, to the names of [`DECODER`], and their picture parts, to those of [`VISION_LANGUAGE`]. In a
+/// part's MLPs `ffn_up` comes first.
 pub const GGUF: &Scheme = &[&[
     rule("token_embd.", "model.embed_tokens."),
     rule("output_norm.", "model.norm."),
@@ -33,6 +34,20 @@ pub const GGUF: &Scheme = &[&[
     rule("blk.*.ffn_gate.", "model.layers.*.mlp.gate_proj."),
     rule("blk.*.ffn_up.", "model.layers.*.mlp.up_proj."),
     rule("blk.*.ffn_down.", "model.layers.*.mlp.down_proj."),
+    rule("v.class_embd", "vision_tower.vision_model.embeddings.class_embedding"),
+    rule("v.patch_embd.", "vision_tower.vision_model.embeddings.patch_embedding."),
+    rule("v.position_embd.", "vision_tower.vision_model.embeddings.position_embedding."),
+    rule("v.pre_ln.", "vision_tower.vision_model.pre_layrnorm."),
+    rule("v.blk.*.ln1.", "vision_tower.vision_model.encoder.layers.*.layer_norm1."),
+    rule("v.blk.*.ln2.", "vision_tower.vision_model.encoder.layers.*.layer_norm2."),
+    rule("v.blk.*.attn_q.", "vision_tower.vision_model.encoder.layers.*.self_attn.q_proj."),
+    rule("v.blk.*.attn_k.", "vision_tower.vision_model.encoder.layers.*.self_attn.k_proj."),
+    rule("v.blk.*.attn_v.", "vision_tower.vision_model.encoder.layers.*.self_attn.v_proj."),
+    rule("v.blk.*.attn_out.", "vision_tower.vision_model.encoder.layers.*.self_attn.out_proj."),
+    rule("v.blk.*.ffn_up.", "vision_tower.vision_model.encoder.layers.*.mlp.fc1."),
+    rule("v.blk.*.ffn_down.", "vision_tower.vision_model.encoder.layers.*.mlp.fc2."),
+    rule("mm.0.", "multi_modal_projector.linear_1."),
+    rule("mm.2.", "multi_modal_projector.linear_2."),
 ]];
 
 /// Vision towers of their own, and CLIP and SigLIP with both towers: `vision_model.`, `text_model.`.

@@ -281,6 +281,11 @@ impl Session {
         if beside && rows.iter().any(|row| row.tokens.pictures.iter().any(|p| p.first >= row.kept)) {
             rows.iter_mut().for_each(|row| row.kept = 0);
         }
+        // Keys are turned by the frequencies of a prompt's length; where those change, what is in the cache is of no use.
+        let longest = rows.iter().map(|row| row.tokens.ids.len()).max().unwrap_or(0);
+        if self.turned_otherwise(longest) {
+            rows.iter_mut().for_each(|row| row.kept = 0);
+        }
         Ok(rows)
     }
 

@@ -96,12 +96,12 @@ impl Session {
     /// Keys and values of new features, in place of those that the session had.
     pub(super) async fn take_features(&mut self, sequences: &[Sequence]) -> Result<()> {
         let (Some(cross), true) = (self.cross(), self.feature_rows > 0) else { return Ok(()) };
-        let (device, model) = (self.device(), self.model.clone());
+        let (device, model, kv) = (self.device(), self.model.clone(), self.cache_type());
         let tiles = sequences.iter().map(|s| s.sight.as_ref().map_or(0, |sight| sight.tiles));
         let lens: Vec<usize> = tiles.map(|tiles| tiles * cross.tile_rows).collect();
         let rows = lens.iter().copied().max().unwrap_or(0);
         let (features, room) = (self.feature_rows, (self.options.batch, rows));
-        let graph = || cross_graph(&model.spec, features, room, model.compute, model.kv);
+        let graph = || cross_graph(&model.spec, features, room, kv);
         let key = format!("cross {features} {room:?}");
         self.programs.prepare(&device, &mut self.store, &key, graph).await?;
         let slots = lens.iter().enumerate().flat_map(|(b, len)| (0..*len).map(move |i| (b * rows + i) as u32));

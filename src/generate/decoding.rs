@@ -4,7 +4,7 @@ use super::cross::sight_part;
 use super::parts::{prompt_parts, prompt_rows};
 use super::stages::{Stage, Wanted, merge_rows, read_taps, tap_names};
 use super::{Sequence, Session, Step};
-use crate::blocks::rope_table;
+use crate::blocks::{RopeScaling, log_scaled, rope_table_for};
 use crate::gpu::{Slice, Use};
 use crate::graph::{StepRecord, bisect};
 use crate::kernels::{AttentionDecode, SampleSettings};
@@ -62,6 +62,7 @@ impl Session {
         let fit = prompt_rows(decoder, caps, compute, all_logits).min(self.options.prompt_rows.unwrap_or(usize::MAX));
         let parts = prompt_parts(&lens, fit.max(1));
         self.take_features(sequences).await?;
+        self.take_length(&lens);
         let before = self.past.clone();
         let mut stages = Vec::new();
         for ranges in &parts {
@@ -82,6 +83,23 @@ impl Session {
         Ok(stages)
     }
 
+    /// Whether prompts of `length` tokens want other rotary frequencies than those of what is in the cache.
+    pub(super) fn turned_otherwise(&self, length: usize) -> bool {
+        let rope = self.model.spec.decoder.as_ref().map(|decoder| &decoder.rope);
+        rope.zip(self.rotary_length).is_some_and(|(rope, own)| !rope.alike(own, length))
+    }
+
+    /// Notes the length by which rotary frequencies are scaled: that of the longest prompt of a session's first prefill.
+    fn take_length(&mut self, lens: &[usize]) {
+        let Some(decoder) = &self.model.spec.decoder else { return };
+        if !matches!(decoder.rope.scaling, RopeScaling::Steps { .. }) || self.past.iter().any(|past| *past > 0) {
+            return;
+        }
+        let length = lens.iter().copied().max().unwrap_or(1);
+        self.rotary &= self.rotary_length.is_some_and(|own| decoder.rope.alike(own, length));
+        self.rotary_length = Some(length);
+    }
+
     async fn prefill_part(
         &mut self,
         part: &Part,
@@ -90,9 +108,9 @@ impl Session {
         all_logits: bool,
         wanted: Wanted<'_>,
     ) -> Result<Vec<Stage>> {
-        let (device, model) = (self.device(), self.model.clone());
+        let (device, model, kv) = (self.device(), self.model.clone(), self.cache_type());
         let shape = self.prefill_shape(&part.sequences, all_logits);
-        let build = |shape: &PrefillShape| prefill_graph(&model.spec, shape, model.compute, model.kv);
+        let build = |shape: &PrefillShape| prefill_graph(&model.spec, shape, kv);
         let taps = tap_names(wanted, || build(&PrefillShape { all_logits, ..shape.clone() }))?;
         let graph = || {
             let mut g = build(&shape)?;
@@ -216,8 +234,13 @@ impl Session {
         let decoder = self.model.spec.decoder.as_ref().ok_or_else(|| Error::unsupported("a prompt", "no decoder"))?;
         let context = self.options.context;
         if !self.rotary {
-            let table = rope_table(&decoder.rope, context);
+            let length = self.rotary_length.unwrap_or(context);
+            let table = rope_table_for(&decoder.rope, context, length);
             self.store.write(&self.model.device, names::ROPE, bytemuck::cast_slice(&table))?;
+            if let Some(base) = decoder.log_base {
+                let table = log_scaled(&table, decoder.rope.rotary_dim, base);
+                self.store.write(&self.model.device, names::QUERY_ROPE, bytemuck::cast_slice(&table))?;
+            }
             self.rotary = true;
         }
         let (mut position, mut len, mut slot) = (Vec::new(), Vec::new(), Vec::new());
@@ -279,7 +302,7 @@ impl Session {
     /// [`Session::arrived`].
     pub async fn decode(&mut self) -> Result<()> {
         self.options.run.cancel.check()?;
-        let (device, model) = (self.device(), self.model.clone());
+        let (device, model, kv) = (self.device(), self.model.clone(), self.cache_type());
         // A sequence that is full stays as it is, on the GPU too, while others go on.
         if self.past.iter().all(|p| *p >= self.options.context) {
             return Err(Error::PromptTooLong { tokens: self.options.context + 1, context: self.options.context });
@@ -289,7 +312,7 @@ impl Session {
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
         let cross_rows = self.cross_state.rows;
         let shape = DecodeShape { cache, max_new: self.options.max_new, splits, cross_rows };
-        let graph = || decode_graph(&model.spec, &shape, model.compute, model.kv);
+        let graph = || decode_graph(&model.spec, &shape, kv);
         if self.flying.len() >= IN_FLIGHT {
             return Err(Error::argument("decode", format!("{IN_FLIGHT} steps are in flight; take one with `arrived`")));
         }

@@ -4,7 +4,7 @@ use super::Session;
 use super::parts::groups;
 use super::pictures::{Pixels, preprocess};
 use super::stages::{Stage, Wanted, merge_stages, read_f32, read_taps, tap_names};
-use crate::gpu::{Slice, Use};
+use crate::gpu::{Device, Slice, Use};
 use crate::kernels::TensorType;
 use crate::models::{
     Assembly, Spec, TowerInputs, encode_graph, features_graph, names, pixels_type, score_graph, text_graph,
@@ -89,6 +89,8 @@ impl Session {
     async fn feature_rows_of(&mut self, assembly: &Assembly) -> Result<Slice> {
         let (device, width) = (self.device(), self.model.spec.decoder.as_ref().map_or(0, |d| d.width));
         let name = if assembly.is_identity() { names::FEATURES } else { names::ROWS };
+        let ty = TensorType::new(self.model.compute, &[assembly.features().max(assembly.rows()), width]);
+        check_features(&ty, &device)?;
         let ty = TensorType::new(self.model.compute, &[assembly.features(), width]);
         self.store.ensure(&device, name, &ty).await?;
         self.store.slice(name).cloned()
@@ -172,6 +174,7 @@ impl Session {
             return Err(Error::argument("features", format!("{} values are no rows of {width}", values.len())));
         }
         let ty = TensorType::new(compute, &[values.len() / width, width]);
+        check_features(&ty, &device)?;
         self.store.ensure(&device, names::FEATURES, &ty).await?;
         match compute {
             DType::F16 => {
@@ -240,6 +243,19 @@ impl Session {
         program.run(&device, &self.options.run).await?;
         self.read(names::SCORES, &[pictures, texts]).await
     }
+}
+
+/// Features of all pictures of a request stand in one binding.
+fn check_features(ty: &TensorType, device: &Device) -> Result<()> {
+    let limit = device.caps().max_binding.min(device.caps().max_buffer);
+    if ty.bytes() <= limit {
+        return Ok(());
+    }
+    Err(Error::MissingCapability {
+        what: format!("{} feature rows of pictures", ty.rows()),
+        needs: format!("a binding of {} bytes", ty.bytes()),
+        has: format!("{limit} bytes; send fewer pictures at once, or cap the tokens of each (--max-image-tokens)"),
+    })
 }
 
 /// The name under which an encode program leaves its result.

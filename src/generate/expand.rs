@@ -45,14 +45,15 @@ enum Piece {
     Mark(String),
 }
 
-/// Appends the tokens of a picture to `ids`. `joint` is that of the picture before where nothing stands between.
+/// Appends the tokens of picture `number` of a conversation to `ids`. `joint` is that of the picture before where nothing
+/// stands between.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a model without a token for picture rows.
 pub(super) fn expand(
     model: &Model,
     tokenizer: &Tokenizer,
-    picture: &Pixels,
+    (picture, number): (&Pixels, usize),
     joint: Joint,
     ids: &mut Vec<u32>,
 ) -> Result<(Placed, Joint)> {
@@ -64,7 +65,12 @@ pub(super) fn expand(
         ids.push(token);
         return Ok((Placed { first: ids.len() - 1, len: 1, rows: Vec::new(), grid, tiles }, Joint::default()));
     }
-    let pieces = pieces(&picture.plan.order);
+    let mut pieces = pieces(&picture.plan.order);
+    for piece in &mut pieces {
+        if matches!(piece, Piece::Mark(name) if name == Mark::NUMBER) {
+            *piece = Piece::Mark(number.to_string());
+        }
+    }
     let (mut own, mut rows, mut at) = (Vec::new(), Vec::new(), 0);
     while at < pieces.len() {
         if let Piece::Rows(count) = &pieces[at] {

@@ -9,6 +9,7 @@ mod cross;
 mod decoding;
 mod encoding;
 mod expand;
+mod fit;
 mod load;
 mod model;
 mod parts;
@@ -30,6 +31,7 @@ mod synthetic;
 
 pub use answer::{Answer, Finish, Timings};
 pub use cache::{CacheCounts, PictureCache, PictureKey};
+pub use fit::{FitWish, Fitted, fit_memory};
 pub use load::{LoadOptions, load_weights};
 pub use model::{Model, ModelFiles, OpenModel};
 pub use pictures::{PictureSource, Pixels};

@@ -2,14 +2,15 @@
 
 use super::cache::fingerprint;
 use super::load::{LoadOptions, load_weights};
+use crate::blocks::CacheType;
 use crate::checkpoint::{Checkpoint, Config, Files};
 use crate::gpu::Device;
 use crate::graph::{Graph, Store};
-use crate::image::tiles::{CheckpointFiles, Processor, Tiling};
+use crate::image::tiles::{CheckpointFiles, Processor};
 use crate::kernels::TensorType;
 use crate::models::{
-    Assembly, DecodeShape, Dtypes, Spec, TowerInputs, UniformDtype, cross_graph, decode_graph, encode_graph,
-    features_graph, read_spec, score_graph, text_graph,
+    Assembly, DecodeShape, Dtypes, PromptForm, Spec, TowerInputs, UniformDtype, cross_graph, decode_graph,
+    encode_graph, features_graph, read_spec, score_graph, text_graph,
 };
 use crate::quant::{Encoding, WeightFormat};
 use crate::text::{ChatTemplate, TemplateSources, Tokenizer};
@@ -46,10 +47,8 @@ impl ModelFiles {
         let read = async |name: &str| files.read(name).await;
         let tokenizer_config = read("tokenizer_config.json").await?;
         let special = read("special_tokens_map.json").await?;
-        let tokenizer = match read("tokenizer.json").await? {
-            Some(bytes) => Some(Tokenizer::from_bytes(&bytes, tokenizer_config.as_deref(), special.as_deref())?),
-            None => None,
-        };
+        let companions = [tokenizer_config.as_deref(), special.as_deref()];
+        let tokenizer = Self::tokenizer(files, &config, companions).await?;
         let (jinja, json) = (read("chat_template.jinja").await?, read("chat_template.json").await?);
         let template = ChatTemplate::from_bytes(TemplateSources {
             jinja: jinja.as_deref(),
@@ -63,20 +62,25 @@ impl ModelFiles {
         let generation = Config::load(files, "generation_config.json").await?;
         Ok(Self { config, generation, tokenizer, template, processor, image_text })
     }
+    /// tokenizer.json, or the vocabulary of Qwen's own code.
+    async fn tokenizer(files: &dyn Files, config: &Config, of: [Option<&[u8]>; 2]) -> Result<Option<Tokenizer>> {
+        if let Some(bytes) = files.read("tokenizer.json").await? {
+            return Tokenizer::from_bytes(&bytes, of[0], of[1]).map(Some);
+        }
+        let Some(bytes) = files.read("qwen.tiktoken").await? else { return Ok(None) };
+        Tokenizer::from_tiktoken(&bytes, config.has("visual"), of[0], of[1]).map(Some)
+    }
     async fn processor(files: &dyn Files, config: &Config) -> Result<Option<Processor>> {
         let text = async |name: &'static str| -> Result<Option<String>> {
             let bytes = files.read(name).await?;
             bytes.map(|b| String::from_utf8(b).map_err(|e| Error::malformed(name, e.to_string()))).transpose()
         };
         let (main, other) = (text("preprocessor_config.json").await?, text("processor_config.json").await?);
-        // LLaVA-UHD's own code has no file for its slices, only CLIP's levels.
-        let text_of = config.value().to_string();
-        let alone = CheckpointFiles { config: Some(&text_of), ..CheckpointFiles::default() };
-        let slices = matches!(Tiling::of_checkpoint(&alone), Ok(Tiling::Uhd(_)));
-        if !slices && main.is_none() && !other.as_ref().is_some_and(|t| t.contains("image_processor\"")) {
+        let config = config.value().to_string();
+        let stated = main.is_some() || other.as_ref().is_some_and(|t| t.contains("image_processor\""));
+        if !stated && !CheckpointFiles::is_enough(&config) {
             return Ok(None);
         }
-        let config = config.value().to_string();
         let texts =
             CheckpointFiles { config: Some(&config), preprocessor: main.as_deref(), processor: other.as_deref() };
         Processor::of_checkpoint(&texts).map(Some)
@@ -94,7 +98,27 @@ impl ModelFiles {
             Some(config) => config.one_or_list("eos_token_id")?,
             None => Vec::new(),
         };
-        if ids.is_empty() { Ok(spec.eos.clone()) } else { Ok(ids.into_iter().map(|id| id as u32).collect()) }
+        let mut ids = if ids.is_empty() { spec.eos.clone() } else { ids.into_iter().map(|id| id as u32).collect() };
+        if self.chat_format()?.as_deref() == Some("chatml") {
+            let marks = ["<|im_end|>", "<|im_start|>"].into_iter();
+            ids.extend(marks.filter_map(|mark| self.tokenizer.as_ref()?.token_to_id(mark)));
+        }
+        Ok(ids)
+    }
+    /// How the first Qwen's code writes conversations: `chatml`, or `raw` for texts as they are.
+    fn chat_format(&self) -> Result<Option<String>> {
+        self.generation.as_ref().map_or(Ok(None), |config| config.optional("chat_format"))
+    }
+    /// What the files beside config.json say of a model.
+    fn settle(&mut self, spec: &mut Spec) -> Result<()> {
+        if self.chat_format()?.as_deref() == Some("raw") {
+            spec.prompt = PromptForm { picture: spec.prompt.picture, ..PromptForm::NONE };
+        }
+        if let (None, Some(token)) = (spec.image_token, spec.image_text) {
+            spec.image_token = self.tokenizer.as_ref().and_then(|tokenizer| tokenizer.token_to_id(token));
+        }
+        self.name_image(spec);
+        Ok(())
     }
     /// Id of padding: of generation_config.json, else of the model or tokenizer.
     pub fn pad(&self, spec: &Spec) -> Result<Option<u32>> {
@@ -108,7 +132,9 @@ impl ModelFiles {
     pub fn need_tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().ok_or_else(|| Error::Io {
             path: "tokenizer.json".into(),
-            reason: "is not in the checkpoint; a prompt needs it".into(),
+            reason: "is not in the checkpoint; a prompt needs it (a tokenizer.model alone is not read: transformers' \
+                     AutoTokenizer saves it as tokenizer.json)"
+                .into(),
         })
     }
 }
@@ -118,8 +144,6 @@ impl ModelFiles {
 pub struct OpenModel {
     /// Activations: f32, or f16 where the device has it.
     pub compute: DType,
-    /// Keys and values in the cache.
-    pub kv: DType,
     /// Keeps matrices in this format instead of the checkpoint's. What is no matrix stays a float, and so do matrices whose
     /// rows are no whole blocks of the format.
     pub weights: Option<Encoding>,
@@ -134,14 +158,7 @@ pub struct OpenModel {
 
 impl Default for OpenModel {
     fn default() -> Self {
-        Self {
-            compute: DType::F32,
-            kv: DType::F32,
-            weights: None,
-            renames: BTreeMap::new(),
-            config: None,
-            rotary: None,
-        }
+        Self { compute: DType::F32, weights: None, renames: BTreeMap::new(), config: None, rotary: None }
     }
 }
 
@@ -179,8 +196,6 @@ pub struct Model {
     pub weights: Store,
     /// Type of activations.
     pub compute: DType,
-    /// Type of the cache.
-    pub kv: DType,
     /// Tells its features from those of other models, for caches of encoded pictures.
     pub(super) fingerprint: Option<[u8; 32]>,
 }
@@ -200,35 +215,46 @@ impl Model {
         let dtypes = CheckpointDtypes { checkpoint: &checkpoint, weights: open.weights };
         let mut spec = read_spec(&read.config, &dtypes)?;
         let mut read = read;
-        read.name_image(&spec);
+        read.settle(&mut spec)?;
+        tie(&mut spec, &checkpoint, &read.config)?;
         if let Some(decoder) = &mut spec.decoder {
             decoder.rope.rounded = open.rotary;
         }
-        let wanted = weight_list(&spec, open.compute, open.kv)?;
+        let wanted = weight_list(&spec, open.compute)?;
         let mut weights = Store::new();
         let load = LoadOptions { encoding: open.weights, ..load };
         load_weights(device, &checkpoint, &wanted, &mut weights, load).await?;
         let fingerprint = fingerprint(&checkpoint, &read.config, &picture_weights(&spec, open.compute)?).await?;
-        let (device, compute, kv) = (device.clone(), open.compute, open.kv);
-        Ok(Self { files: read, spec, device, weights, compute, kv, fingerprint })
+        let (device, compute) = (device.clone(), open.compute);
+        Ok(Self { files: read, spec, device, weights, compute, fingerprint })
     }
+}
+
+/// Takes the token table for a missing output layer where the whole model ties them: later configurations say it there alone.
+fn tie(spec: &mut Spec, checkpoint: &Checkpoint, config: &Config) -> Result<()> {
+    let Some(decoder) = &mut spec.decoder else { return Ok(()) };
+    let missing = checkpoint.find(&decoder.head.weight).is_none() && checkpoint.find(&decoder.table).is_some();
+    if missing && config.bool("tie_word_embeddings", false)? {
+        (decoder.head.weight, decoder.head.dtype) = (decoder.table.clone(), decoder.dtype);
+    }
+    Ok(())
 }
 
 /// Names of the weights that pictures go through.
 fn picture_weights(spec: &Spec, compute: DType) -> Result<Vec<String>> {
     let Some(tower) = &spec.vision else { return Ok(Vec::new()) };
-    let graph = encode_graph(spec, &TowerInputs::same((tower.image_size, tower.image_size), 1), true, compute)?;
+    let graph = encode_graph(spec, &TowerInputs::one(tower), true, compute)?;
     Ok(graph.weights().map(|(name, _)| name.to_owned()).collect())
 }
 
 /// Weights of all programs of a model, each once.
-pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<(String, TensorType)>> {
+pub(crate) fn weight_list(spec: &Spec, compute: DType) -> Result<Vec<(String, TensorType)>> {
     let mut graphs: Vec<Graph> = Vec::new();
     if let Some(tower) = &spec.vision {
-        let side = tower.image_size;
-        graphs.push(encode_graph(spec, &TowerInputs::same((side, side), 1), true, compute)?);
+        let one = TowerInputs::one(tower);
+        graphs.push(encode_graph(spec, &one, true, compute)?);
         if spec.connector.is_some() {
-            graphs.push(features_graph(spec, &Assembly::new(spec, &TowerInputs::same((side, side), 1))?, compute)?);
+            graphs.push(features_graph(spec, &Assembly::new(spec, &one)?, compute)?);
         }
     }
     if spec.text.is_some() {
@@ -240,10 +266,10 @@ pub(crate) fn weight_list(spec: &Spec, compute: DType, kv: DType) -> Result<Vec<
     if let Some(decoder) = &spec.decoder {
         let cross_rows = decoder.cross.map_or(0, |cross| cross.tile_rows);
         if cross_rows > 0 {
-            graphs.push(cross_graph(spec, cross_rows, (1, cross_rows), compute, kv)?);
+            graphs.push(cross_graph(spec, cross_rows, (1, cross_rows), CacheType::of(compute))?);
         }
         let shape = DecodeShape { cache: (1, 8), max_new: 1, splits: 1, cross_rows };
-        graphs.push(decode_graph(spec, &shape, compute, kv)?);
+        graphs.push(decode_graph(spec, &shape, CacheType::of(compute))?);
     }
     let mut list: Vec<(String, TensorType)> = Vec::new();
     let mut seen = std::collections::HashSet::new();

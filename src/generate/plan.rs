@@ -14,7 +14,7 @@ use super::model::weight_list;
 use super::parts::{groups, prompt_parts, prompt_rows};
 use super::pictures::{PICTURE, PLANES, picture_graph, planes_type};
 use super::quantizer::quantizing_bytes;
-use crate::blocks::Part;
+use crate::blocks::{CacheType, Part};
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
 use crate::image::Policy;
 use crate::image::tiles::{Input, Processor, TilePlan, Wish};
@@ -23,7 +23,7 @@ use crate::models::{
     Assembly, DecodeShape, PrefillShape, Spec, TowerInputs, cross_graph, decode_graph, encode_graph, features_graph,
     names, pixels_type, prefill_graph, score_graph, text_graph,
 };
-use crate::quant::Encoding;
+use crate::quant::{CacheFormat, Encoding};
 use crate::{Caps, DType, Error, Result};
 use tally::Tally;
 
@@ -44,8 +44,8 @@ pub struct PlanRequest {
     pub max_new: usize,
     /// Type of activations.
     pub compute: DType,
-    /// Type of the cache.
-    pub kv: DType,
+    /// What keys and values are kept in; `None`: as the activations are.
+    pub kv: Option<CacheFormat>,
     /// Rewrites of the graphs.
     pub fuse: bool,
     /// What matrices are turned into when they are loaded.
@@ -62,10 +62,18 @@ impl Default for PlanRequest {
             context: 2048,
             max_new: 256,
             compute: DType::F32,
-            kv: DType::F32,
+            kv: None,
             fuse: true,
             encoding: None,
         }
+    }
+}
+
+impl PlanRequest {
+    /// What keys and values are kept in.
+    pub fn cache_type(&self) -> CacheType {
+        let own = CacheType::of(self.compute);
+        CacheType { format: self.kv.unwrap_or(own.format), ..own }
     }
 }
 
@@ -138,7 +146,7 @@ pub fn plan_memory(
     caps: &Caps,
     request: &PlanRequest,
 ) -> Result<MemoryPlan> {
-    let weights = weight_list(spec, request.compute, request.kv)?;
+    let weights = weight_list(spec, request.compute)?;
     let mut walk = Walk::new(spec, caps, request, weights.iter().map(|(_, ty)| stored_bytes(ty, caps)).sum());
     walk.memory.passing(request.encoding.map_or(0, |to| quantizing_bytes(to, &weights)));
     walk.pictures(processor)?;
@@ -411,7 +419,7 @@ impl<'w> Walk<'w> {
         let Some(cross) = spec.decoder.as_ref().and_then(|d| d.cross) else { return Ok((self.image_rows, 0)) };
         let rows = request.pictures.len() * cross.tiles * cross.tile_rows;
         if rows > 0 {
-            let graph = cross_graph(spec, rows, (batch, rows), request.compute, request.kv)?;
+            let graph = cross_graph(spec, rows, (batch, rows), request.cache_type())?;
             let cost = self.program("cross", graph, None, 1)?.cost();
             self.stage("llm", cost);
         }
@@ -430,7 +438,7 @@ impl<'w> Walk<'w> {
         let mut lens = vec![request.prompt_tokens.max(1); cache.0];
         lens[0] = tokens;
         let (feature_rows, cross_rows) = self.crossed(cache.0)?;
-        let prefill = |shape: &PrefillShape| prefill_graph(spec, shape, request.compute, request.kv);
+        let prefill = |shape: &PrefillShape| prefill_graph(spec, shape, request.cache_type());
         let fit = spec.decoder.as_ref().map_or(usize::MAX, |d| prompt_rows(d, self.caps, request.compute, false));
         for ranges in prompt_parts(&lens, fit) {
             let lens = ranges.iter().map(ExactSizeIterator::len).collect();
@@ -445,7 +453,7 @@ impl<'w> Walk<'w> {
         let splits = AttentionDecode::splits_for(cache.0, heads, cache.1);
         let decode = |cache| {
             let shape = DecodeShape { cache, max_new: request.max_new, splits, cross_rows };
-            decode_graph(spec, &shape, request.compute, request.kv)
+            decode_graph(spec, &shape, request.cache_type())
         };
         // Four readback buffers for tokens in flight.
         self.memory.own += 4 * 8 * cache.0 as u64;

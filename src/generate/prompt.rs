@@ -218,7 +218,8 @@ impl<'m> Writer<'m> {
 
     /// The prompt, and whether the tokenizer adds its special tokens.
     fn write(&self, messages: &[Message]) -> Result<(Prompt, bool)> {
-        let Some(template) = &self.model.files.template else {
+        let template = self.model.files.template.as_ref().filter(|_| !self.model.spec.own_form);
+        let Some(template) = template else {
             let spec = &self.model.spec;
             let image = if spec.leading.is_some() { "" } else { self.model.files.image_text.as_str() };
             return Ok((by_form(&spec.prompt, messages, image)?, true));
@@ -257,6 +258,7 @@ impl<'m> Writer<'m> {
         for (id, placeholder) in ids.into_iter().zip(marks) {
             match if placeholder { next.next() } else { None } {
                 Some(picture) => {
+                    let picture = (*picture, tokens.pictures.len());
                     let (placed, end) = expand(self.model, self.tokenizer, picture, joint, &mut tokens.ids)?;
                     tokens.pictures.push(placed);
                     joint = end;
@@ -280,7 +282,8 @@ impl<'m> Writer<'m> {
     /// Tokens of a prompt behind its pictures, which have no placeholders.
     fn led(&self, prompt: &Prompt, special: bool, pictures: &[&Pixels]) -> Result<Tokens> {
         let mut tokens = Tokens { ids: Vec::new(), pictures: Vec::new() };
-        for picture in pictures {
+        for (number, picture) in pictures.iter().enumerate() {
+            let picture = (*picture, number);
             let (placed, _) = expand(self.model, self.tokenizer, picture, Joint::default(), &mut tokens.ids)?;
             tokens.pictures.push(placed);
         }
@@ -363,11 +366,12 @@ fn by_form(form: &PromptForm, messages: &[Message], image_text: &str) -> Result<
     if messages.first().is_none_or(|m| m.role != "system") {
         prompt.push(Segment::Trusted(form.system));
     }
+    let mut pictures = 0;
     for message in messages {
         let (before, after) = match message.role.as_str() {
             "user" => (form.user, form.assistant),
             "assistant" => form.answer,
-            "system" => ("", if form.user.is_empty() { "" } else { " " }),
+            "system" => form.own_system,
             other => {
                 let reason = "without a chat template; system, user and assistant are";
                 return Err(Error::unsupported(format!("the role `{other}`"), reason));
@@ -383,7 +387,9 @@ fn by_form(form: &PromptForm, messages: &[Message], image_text: &str) -> Result<
                     Ok(())
                 }
                 Part::Image => {
-                    for text in [form.picture.0, image_text, form.picture.1] {
+                    pictures += 1;
+                    let before = form.picture.0.replace("{n}", &pictures.to_string());
+                    for text in [&before, image_text, form.picture.1] {
                         prompt.push(Segment::Trusted(text));
                     }
                     Ok(())
@@ -400,8 +406,14 @@ fn by_form(form: &PromptForm, messages: &[Message], image_text: &str) -> Result<
 mod tests {
     use super::*;
 
-    const FORM: PromptForm =
-        PromptForm { system: "S. ", user: "U: ", picture: ("", "\n"), assistant: " A:", answer: (" ", "</s>") };
+    const FORM: PromptForm = PromptForm {
+        system: "S. ",
+        own_system: ("", " "),
+        user: "U: ",
+        picture: ("", "\n"),
+        assistant: " A:",
+        answer: (" ", "</s>"),
+    };
 
     #[test]
     fn forms_write_turns() {
@@ -416,6 +428,9 @@ mod tests {
         let own = [Message::text("system", "Be brief."), Message::text("user", "x")];
         assert_eq!(by_form(&FORM, &own, "<image>").unwrap().text(), "Be brief. U: x A:");
         assert!(by_form(&FORM, &[Message::text("tool", "x")], "<image>").is_err());
+        let numbered = PromptForm { picture: ("Picture {n}: <img>", "</img>\n"), ..FORM };
+        let text = by_form(&numbered, &[user("a"), user("b")], "<pad>").unwrap().text().to_owned();
+        assert_eq!(text, "S. U: Picture 1: <img><pad></img>\na A:U: Picture 2: <img><pad></img>\nb A:");
     }
 
     #[test]

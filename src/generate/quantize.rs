@@ -56,7 +56,7 @@ pub async fn quantize_checkpoint(
         return Err(Error::unsupported(format!("`{}` of {}", entry.stored, files.describe()), "is quantized already"));
     }
     let mut matrices = BTreeMap::new();
-    for (name, ty) in weight_list(&spec, DType::F32, DType::F32)? {
+    for (name, ty) in weight_list(&spec, DType::F32)? {
         if ty.layout == Layout::Packed(packing) {
             for part in Part::parse(&name)? {
                 // Parts in another order than the tensor's stay floats.
@@ -90,7 +90,7 @@ fn config_for(config: &Config, to: Encoding) -> Result<Vec<u8>> {
 /// # Errors
 /// Those of building the model's graphs.
 pub fn unpacked_matrices(spec: &Spec) -> Result<Vec<(String, TensorType)>> {
-    let all = weight_list(spec, DType::F32, DType::F32)?;
+    let all = weight_list(spec, DType::F32)?;
     Ok(all.into_iter().filter(|(_, ty)| ty.layout == Layout::Panels).collect())
 }
 

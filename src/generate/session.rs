@@ -4,9 +4,11 @@ use super::cross::CrossState;
 use super::prompt::History;
 use super::{Model, PictureCache, Programs};
 use crate::Result;
+use crate::blocks::CacheType;
 use crate::gpu::{Cancel, Device, Reading, Slice, SubmissionIndex};
 use crate::graph::{FuseOptions, RunOptions, Store};
 use crate::models::Sight;
+use crate::quant::CacheFormat;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ pub struct SessionOptions {
     /// Most tokens of a prompt that go through the decoder at once; `None`: as many as fit a binding, which is what
     /// [`super::plan_memory`] reckons with. Fewer take less memory and more time.
     pub prompt_rows: Option<usize>,
+    /// What keys and values are kept in; `None`: as the activations are.
+    pub kv: Option<CacheFormat>,
     /// Where encoded pictures are kept to be asked about again; sessions may share it.
     pub pictures: Option<Arc<PictureCache>>,
 }
@@ -39,6 +43,7 @@ impl Default for SessionOptions {
             run: RunOptions::default(),
             fuse: true,
             prompt_rows: None,
+            kv: None,
             pictures: None,
         }
     }
@@ -91,6 +96,8 @@ pub struct Session {
     pub(super) cross_state: CrossState,
     /// Whether the rotary table of this context is on the device.
     pub(super) rotary: bool,
+    /// The length of prompts that it is made for, where that scales the frequencies.
+    pub(super) rotary_length: Option<usize>,
     pub(super) staging: Vec<Slice>,
     pub(super) flying: VecDeque<(Reading, SubmissionIndex)>,
     /// What was said, for turns through [`Session::answer`].
@@ -119,6 +126,7 @@ impl Session {
             feature_rows: 0,
             cross_state,
             rotary: false,
+            rotary_length: None,
             staging,
             flying,
             histories,
@@ -131,6 +139,11 @@ impl Session {
     /// Cancels this session's work at its next piece.
     pub fn cancel(&self) -> &Cancel {
         &self.options.run.cancel
+    }
+    /// What its keys and values are kept in.
+    pub(super) fn cache_type(&self) -> CacheType {
+        let own = CacheType::of(self.model.compute);
+        CacheType { format: self.options.kv.unwrap_or(own.format), ..own }
     }
     /// Tokens in the cache, by sequence.
     pub fn past(&self) -> &[usize] {

@@ -88,7 +88,7 @@ fn tensor_of(part: Part<'_>) -> Option<&str> {
         Part::Zeros(_) => None,
         Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => Some(name),
         Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => Some(name),
-        Part::Every { name, .. } | Part::Planar { name, .. } => Some(name),
+        Part::Every { name, .. } | Part::Planar { name, .. } | Part::Elements { name, .. } => Some(name),
     }
 }
 
@@ -109,11 +109,12 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
             }
             (entry.elements(), Order::Transposed { rows: n, cols: k })
         }
-        Part::Rows { first, count, .. } => {
-            if first.checked_add(count).is_none_or(|end| end > stored) {
+        Part::Rows { first, count, .. } | Part::Elements { first, count, .. } => {
+            let (unit, all) = if matches!(part, Part::Rows { .. }) { (width, stored) } else { (1, entry.elements()) };
+            if first.checked_add(count).is_none_or(|end| end > all) {
                 return Err(refuse());
             }
-            (count * width, Order::Straight(first * width))
+            (count * unit, Order::Straight(first * unit))
         }
         Part::Sorted { parts, unit, .. } => {
             (entry.elements(), sorted((stored, width), (parts, unit), 0).ok_or_else(refuse)?)

@@ -1,7 +1,7 @@
 //! Parts of tensors one under the other, as one weight: their numbers, or their bytes as they are stored.
 
 use super::sources::Source;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, TensorEntry};
 use crate::quant::Packing;
 use crate::{Error, Result};
 
@@ -74,26 +74,66 @@ impl<'s> Stack<'s> {
         Ok(bytes)
     }
 
-    /// A section of all tensors, one after the other.
-    pub(super) async fn section(&self, packing: Packing, section: usize, cols: usize) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+    /// A section of all tensors, one after the other, to be read in pieces.
+    pub(super) async fn section(&self, packing: Packing, section: usize, cols: usize) -> Result<Pieces<'s>> {
+        let mut parts = Vec::new();
         let shared = matches!(packing, Packing::Table4 { .. }) && section == 2;
-        for (i, source) in self.sources.iter().enumerate() {
+        for source in self.sources {
             let Some((entry, _)) = source.packed() else { continue };
             if self.sources.len() > 1 && !packing.stacks(source.rows(), cols) {
                 let reason = "cannot be put under another matrix of its layout";
                 return Err(Error::unsupported(format!("`{}` as {}", entry.name, packing.name()), reason));
             }
             let length = packing.sections(source.rows(), cols).get(section).copied().unwrap_or(0);
-            let mut own = vec![0; length];
+            parts.push((entry, length));
+        }
+        if shared {
+            self.check_tables(&parts, section).await?;
+            parts.truncate(1);
+        }
+        Ok(Pieces { checkpoint: self.checkpoint, section, parts, part: 0, offset: 0 })
+    }
+
+    /// A table of codes is kept once: all have to be the same.
+    async fn check_tables(&self, parts: &[(&TensorEntry, usize)], section: usize) -> Result<()> {
+        let mut first = Vec::new();
+        for (i, (entry, length)) in parts.iter().enumerate() {
+            let mut own = vec![0; *length];
             self.checkpoint.read_section(entry, section, 0, &mut own).await?;
-            if !(shared && i > 0) {
-                bytes.extend(own);
-            } else if bytes != own {
+            if i == 0 {
+                first = own;
+            } else if first != own {
                 let reason = "has another table than the matrix above it";
                 return Err(Error::unsupported(format!("`{}`", entry.name), reason));
             }
         }
-        Ok(bytes)
+        Ok(())
+    }
+}
+
+/// The bytes of a section.
+pub(super) struct Pieces<'s> {
+    checkpoint: &'s Checkpoint,
+    section: usize,
+    /// Tensors, and how many bytes of each.
+    parts: Vec<(&'s TensorEntry, usize)>,
+    part: usize,
+    offset: usize,
+}
+
+impl Pieces<'_> {
+    /// The next `most` bytes, or what is left; `None` at the end.
+    pub(super) async fn next(&mut self, most: usize) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        while let Some((entry, length)) = self.parts.get(self.part).filter(|_| bytes.len() < most) {
+            let (at, count) = (bytes.len(), (length - self.offset).min(most - bytes.len()));
+            bytes.resize(at + count, 0);
+            self.checkpoint.read_section(entry, self.section, self.offset as u64, &mut bytes[at..]).await?;
+            self.offset += count;
+            if self.offset == *length {
+                (self.part, self.offset) = (self.part + 1, 0);
+            }
+        }
+        Ok((!bytes.is_empty()).then_some(bytes))
     }
 }

@@ -27,7 +27,7 @@ pub async fn random_model(device: &Device, config: Config, weights: impl Into<En
     let spec = read_spec(&config, &UniformFormat(weights.format(DType::F16)))?;
     let mut quantizer = Quantizer::new(device, weights);
     let (mut store, mut state, mut written) = (Store::new(), seed, 0);
-    for (name, ty) in weight_list(&spec, DType::F32, DType::F32)? {
+    for (name, ty) in weight_list(&spec, DType::F32)? {
         let mut slices = Vec::new();
         for chunk in chunks(&ty, device.caps()) {
             let bytes = chunk_bytes(&ty, chunk.rows);
@@ -54,15 +54,7 @@ pub async fn random_model(device: &Device, config: Config, weights: impl Into<En
     device.flush().await?;
     let image_text = "<image>".to_owned();
     let files = ModelFiles { config, generation: None, tokenizer: None, template: None, processor: None, image_text };
-    Ok(Model {
-        files,
-        spec,
-        device: device.clone(),
-        weights: store,
-        compute: DType::F32,
-        kv: DType::F32,
-        fingerprint: None,
-    })
+    Ok(Model { files, spec, device: device.clone(), weights: store, compute: DType::F32, fingerprint: None })
 }
 
 /// Fills a packed weight `[n, k]` with quantized draws.

@@ -183,13 +183,14 @@ const TILING_TYPES: &[(&str, Resample, [[f64; 3]; 2])] = &[
     ("MiniCPMV", Resample::Bicubic, [HALF, HALF]),
     ("MiniCPMV4_6", Resample::Bicubic, [HALF, HALF]),
     ("Mllama", Resample::Bilinear, [HALF, HALF]),
+    ("OmmaDemo", Resample::Bicubic, [HALF, HALF]),
     ("Pixtral", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
     ("Qwen2VL", Resample::Bicubic, [CLIP_MEAN, CLIP_STD]),
     ("SmolVLM", Resample::Lanczos, [HALF, HALF]),
 ];
 
 /// Types that lay transparent pictures on white (transformers 4); the others drop alpha.
-const ON_WHITE: &[&str] = &["Idefics2", "Idefics3", "Mllama", "Pixtral", "SmolVLM"];
+const ON_WHITE: &[&str] = &["Idefics2", "Idefics3", "Mllama", "OmmaDemo", "Pixtral", "SmolVLM"];
 
 impl Preprocess {
     /// What a processor of type `prefix` does to pixels once their place is known.
@@ -204,8 +205,10 @@ impl Preprocess {
 
 /// Mean and deviation, stated or the type's own.
 fn colours(fields: &Fields<'_>, (mean, std): ([f64; 3], [f64; 3])) -> Result<([f64; 3], [f64; 3])> {
-    let mean = fields.colour("image_mean")?.unwrap_or(mean);
-    let std = fields.colour("image_std")?.unwrap_or(std);
+    // MiniCPM-V's own processor calls them after the norm.
+    let either = |name, own| Ok::<_, Error>(fields.colour(name)?.or(fields.colour(own)?));
+    let mean = either("image_mean", "norm_mean")?.unwrap_or(mean);
+    let std = either("image_std", "norm_std")?.unwrap_or(std);
     if std.iter().any(|s| (*s as f32) == 0.0) {
         return Err(fields.wrong("image_std", "no zero"));
     }

@@ -210,26 +210,26 @@ impl Rounding {
 impl Coordinates {
     /// The place that output `x` stands for.
     ///
-    /// Where places are compared with whole numbers, the last bit decides: runtimes work in f32 then, and so do we.
-    /// `round` is what follows each operation: f32 for [`Interpolation::Nearest`], nothing for weights.
+    /// Where places are compared with whole numbers, the last bit decides: ONNX Runtime works in f32 then, mostly, and so
+    /// do we. `round` is what follows its operations: f32 for [`Interpolation::Nearest`], nothing for weights.
     fn place(self, x: f64, [inputs, outputs, scale]: [f64; 3], round: fn(f64) -> f64) -> f64 {
         let scale = round(scale);
-        let centre = |offset: f64| round(round(offset + round((x + 0.5) / scale)) - 0.5);
+        let centre = || round(round((x + 0.5) / scale) - 0.5);
         match self {
-            Self::HalfPixel => centre(0.0),
+            Self::HalfPixel => centre(),
             Self::HalfPixelSymmetric => {
                 let less = round(1.0 - round(outputs / round(scale * inputs)));
-                centre(round(inputs / 2.0 * less))
+                round(round(inputs / 2.0 * less) + (x + 0.5) / scale - 0.5)
             }
             Self::PytorchHalfPixel | Self::AlignCorners if outputs <= 1.0 => 0.0,
-            Self::PytorchHalfPixel => centre(0.0),
+            Self::PytorchHalfPixel => centre(),
             Self::AlignCorners => round(round(x * (inputs - 1.0)) / (outputs - 1.0)),
             Self::Asymmetric => round(x / scale),
             Self::Crop { start, end } if outputs > 1.0 => {
-                let steps = round(round(round(end - start) * (inputs - 1.0)) * x);
+                let steps = round(round(x * round(end - start)) * (inputs - 1.0));
                 round(round(start * (inputs - 1.0)) + round(steps / (outputs - 1.0)))
             }
-            Self::Crop { start, end } => round(0.5 * round(round(start + end) * (inputs - 1.0))),
+            Self::Crop { start, end } => round(0.5 * round(start + end) * (inputs - 1.0)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Attention with an online softmax (Milakov & Gimelshein 2018, Dao et al. 2022) over ragged batches: memory does
 //! not grow with tokens squared. One query against a cache is [`AttentionDecode`](super::AttentionDecode).
 
+use super::cached::{cache_part, check_cached, packed_format, row_stride};
 use super::sight::{REACH, log2_scale};
 use super::{Cost, Entry, Io, Kernel, Launch, Mask, ScoreBias, TensorType, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
@@ -12,7 +13,7 @@ use crate::{Caps, DType, Error, Result};
 ///
 /// Heads lie side by side in a row: `q`, `k` and `v` may be one fused matrix given three times, with column offsets,
 /// and `k`, `v` a cache with sequence b at rows `b * max_len ..`. With `q_block` or `k_block` they lie in blocks of
-/// rows instead.
+/// rows instead. k and v have the type of q, or are in a packed cache format, without offsets and blocks.
 ///
 /// Query i of a sequence stands at `p = i + k_len - q_len + shift` among its keys. Spans are clamped to the tensors;
 /// those of q must not overlap. A query that sees no key gets 0; rows of q that are in no span are not written.
@@ -127,7 +128,7 @@ impl Attention {
             Some(block) => (block * ty.cols(), (heads - 1) * block),
             None => (dim, 0),
         };
-        Heads { stride: ty.cols(), step, rows: ty.rows().saturating_sub(hidden) }
+        Heads { stride: row_stride(ty), step, rows: ty.rows().saturating_sub(hidden) }
     }
 
     /// Where the heads of q and k lie.
@@ -176,23 +177,25 @@ impl Attention {
     fn whole_quads(&self, io: &Io<'_>) -> bool {
         let (k, v) = (&io.inputs[1], &io.inputs[2]);
         let sizes = [self.head_dim, self.value_dim, self.k_offset, self.v_offset, k.cols(), v.cols()];
-        k.dtype == DType::F32 && sizes.iter().all(|n| n.is_multiple_of(4))
+        k.dtype == DType::F32 && packed_format(k).is_none() && sizes.iter().all(|n| n.is_multiple_of(4))
     }
 
     /// The part that attends, its own helpers, and its lanes.
     fn attend_parts(&self, io: &Io<'_>, caps: &Caps) -> (Vec<&'static str>, f64) {
         if self.head_dim.max(self.value_dim) > MAX_HEAD_DIM {
-            return (vec!["parts/attend_wide"], 64.0);
+            return (vec!["parts/attend_wide", cache_part(&io.inputs[1])], 64.0);
         }
         if !caps.software {
-            return (vec!["parts/attend_tile"], 64.0);
+            return (vec!["parts/attend_tile", cache_part(&io.inputs[1])], 64.0);
         }
         let run = match caps.subgroup {
-            Some((8, 8)) if caps.by_pairs() && self.whole_quads(io) => "parts/run_pairs",
+            Some((8, 8)) if caps.by_pairs() && self.whole_quads(io) => {
+                return (vec!["parts/attend_lanes", "parts/run_pairs", "parts/cache_pairs"], 8.0);
+            }
             Some((8.., _)) => "parts/run_subgroup",
             _ => "parts/run_plain",
         };
-        (vec!["parts/attend_lanes", run], 8.0)
+        (vec!["parts/attend_lanes", run, cache_part(&io.inputs[1])], 8.0)
     }
 }
 
@@ -217,8 +220,9 @@ impl Kernel for Attention {
         let (q, k, v, spans) = (&inputs[0], &inputs[1], &inputs[2], &inputs[3]);
         self.check_scores(self, [q, k, spans], &inputs[4..])?;
         self.check_tensor("v", v, self.v_offset, (self.kv_heads, self.value_dim, self.k_block))?;
-        let alike = q.dtype == k.dtype && q.dtype == v.dtype && k.rows() == v.rows();
-        require(self, alike, || format!("q {q}, k {k} and v {v} do not match"))?;
+        check_cached(self, q, [k, v], [self.k_offset, self.v_offset])?;
+        let blocked = packed_format(k).is_some() && self.k_block.is_some();
+        require(self, !blocked, || format!("k {k} is packed, which heads in blocks of rows are not"))?;
         let y_cols = if self.q_block.is_some() { self.value_dim } else { self.heads * self.value_dim };
         let y = TensorType::new(q.dtype, &[q.rows(), y_cols]);
         self.check_tensor("y", &y, 0, (self.heads, self.value_dim, self.q_block))?;
@@ -273,8 +277,12 @@ impl Kernel for Attention {
         let (q_rows, k_rows) = (rows(q, self.heads, self.q_block), rows(k, self.kv_heads, self.k_block));
         let pairs = q_rows * k_rows / sequences as u64;
         let dims = (self.head_dim + self.value_dim) as u64;
-        let row = dims * q.dtype.size() as u64;
-        let moved = (q_rows * self.heads as u64 + k_rows * self.kv_heads as u64) * row;
+        let size = q.dtype.size() as u64;
+        let cached = match packed_format(k) {
+            None => self.kv_heads as u64 * dims * size,
+            Some(_) => (k.row_bytes() + io.inputs[2].row_bytes()) as u64,
+        };
+        let moved = q_rows * self.heads as u64 * dims * size + k_rows * cached;
         let lists: u64 = io.inputs[3..].iter().map(TensorType::bytes).sum();
         Cost { flops: 2 * pairs * self.heads as u64 * dims, bytes: moved + lists }
     }

@@ -2,12 +2,13 @@
 //! [`Attention`](super::Attention).
 
 use super::attention::{MAX_HEAD_DIM, check_heads};
+use super::cached::{cache_part, check_cached, row_stride};
 use super::sight::log2_scale;
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
 
-/// `q` \[batch, ..\], `k_cache`, `v_cache` \[batch * max_len, kv_heads * head_dim\], `lens` u32 \[batch\] (valid keys
+/// `q` \[batch, ..\], `k`, `v` \[batch * max_len, kv_heads * head_dim\] of the type of `q` or in a packed cache format, `lens` u32 \[batch\] (valid keys
 /// of each sequence, the new one included) -> `partials` f32 \[batch * heads * splits, head_dim + 2\], rows of
 /// (sum, peak, total) with the peak in units of log2(e); [`AttentionMerge`] makes the output of them.
 ///
@@ -58,7 +59,7 @@ impl Kernel for AttentionDecode {
         ENTRY.name
     }
     fn inputs(&self) -> Vec<&'static str> {
-        vec!["q", "k_cache", "v_cache", "lens"]
+        vec!["q", "k", "v", "lens"]
     }
     fn outputs(&self) -> Vec<&'static str> {
         vec!["partials"]
@@ -72,7 +73,8 @@ impl Kernel for AttentionDecode {
         require(self, inside, || format!("{} heads from column {} are not in q {q}", self.heads, self.q_offset))?;
         let rows = q.rows().checked_mul(self.max_len);
         let shaped = k.cols() == self.kv_cols() && Some(k.rows()) == rows && self.max_len > 0;
-        require(self, shaped && k == v && k.dtype == q.dtype, || {
+        check_cached(self, q, [k, v], [0, 0])?;
+        require(self, shaped && k == v, || {
             format!("caches {k} and {v} do not match q {q}, {} rows a sequence", self.max_len)
         })?;
         let listed = lens.dtype == DType::U32 && lens.elements() == q.rows();
@@ -87,7 +89,7 @@ impl Kernel for AttentionDecode {
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let q = &io.inputs[0];
         let groups = io.outputs[0].rows();
-        let mut files = vec!["attention_decode", elem_part(q.dtype, caps)?];
+        let mut files = vec!["attention_decode", elem_part(q.dtype, caps)?, cache_part(&io.inputs[1])];
         let lanes = if caps.software {
             files.push("parts/decode_lanes");
             8
@@ -106,7 +108,7 @@ impl Kernel for AttentionDecode {
                 ("max_len", self.max_len as u32),
                 ("q_stride", q.cols() as u32),
                 ("q_offset", self.q_offset as u32),
-                ("kv_stride", self.kv_cols() as u32),
+                ("kv_stride", row_stride(&io.inputs[1]) as u32),
                 ("scale", log2_scale(self.scale)),
                 ("window", self.window.unwrap_or(u32::MAX)),
             ],
@@ -119,7 +121,7 @@ impl Kernel for AttentionDecode {
         let (q, cache) = (&io.inputs[0], &io.inputs[1]);
         let seen = self.window.map_or(self.max_len, |w| self.max_len.min(w as usize));
         let keys = (q.rows() * seen) as u64;
-        let row = (self.kv_cols() * cache.dtype.size()) as u64;
+        let row = cache.row_bytes() as u64;
         let query = (q.rows() * self.heads * self.head_dim * q.dtype.size()) as u64;
         let bytes = 2 * keys * row + query + io.inputs[3].bytes() + io.outputs[0].bytes();
         Cost { flops: 4 * keys * (self.heads * self.head_dim) as u64, bytes }

@@ -1,7 +1,7 @@
 //! The scores of attention in memory: what a model that returns them needs, and a look into one that does not.
 
 use super::sight::log2_scale;
-use super::{Attention, Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, flat_limit, grid_2d, require};
+use super::{Attention, Cost, Entry, Io, Kernel, Launch, Layout, TensorType, elem_part, flat_limit, grid_2d, require};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, Result};
 
@@ -64,7 +64,8 @@ impl Kernel for AttentionScores {
         require(self, inputs.len() == count, || format!("{} inputs, not {count}", inputs.len()))?;
         let (q, k, spans) = (&inputs[0], &inputs[1], &inputs[2]);
         self.sighted().check_scores(self, [q, k, spans], &inputs[3..])?;
-        require(self, q.dtype == k.dtype, || format!("q {q} and k {k} do not match"))?;
+        let plain = q.dtype == k.dtype && k.layout == Layout::Rows;
+        require(self, plain, || format!("q {q} and k {k} do not match"))?;
         let capped = self.stage != ScoreStage::Capped || self.of.softcap.is_some();
         require(self, capped, || "the scores have no cap".into())?;
         let shape = [spans.rows(), self.of.heads, self.queries, self.keys];

@@ -14,6 +14,7 @@ mod batch_matmul;
 mod batch_norm;
 mod binary;
 mod cache_places;
+mod cached;
 mod cast;
 mod ceilings;
 mod cell;
@@ -31,6 +32,7 @@ mod group_norm;
 mod integer;
 mod interpolate_rows;
 mod kv_append;
+mod kv_encode;
 mod l2_norm;
 mod layer_norm;
 mod layer_scale;
@@ -95,6 +97,7 @@ pub use group_norm::GroupNorm;
 pub use integer::{Integer, IntegerOp, Whole};
 pub use interpolate_rows::InterpolateRows;
 pub use kv_append::KvAppend;
+pub use kv_encode::KvEncode;
 pub use l2_norm::L2Norm;
 pub use layer_norm::LayerNorm;
 pub use layer_scale::LayerScale;
@@ -129,7 +132,7 @@ pub use top_k::TopK;
 pub use unary::{Unary, UnaryOp};
 pub use window::Window;
 
-pub use crate::quant::{Block, Codes, Packing, ScaleType, WeightFormat, Zero};
+pub use crate::quant::{Block, CacheFormat, Codes, Packing, ScaleType, WeightFormat, Zero};
 
 use crate::reference::{Array, Cell};
 use crate::{Caps, DType, Error, Result};
@@ -355,6 +358,7 @@ pub static KERNELS: &[Entry] = &[
     integer::ENTRY,
     interpolate_rows::ENTRY,
     kv_append::ENTRY,
+    kv_encode::ENTRY,
     l2_norm::ENTRY,
     layer_norm::ENTRY,
     layer_scale::ENTRY,

@@ -54,7 +54,7 @@ impl Block {
 impl Packing {
     /// What is wrong with this layout for `[n, k]`.
     pub(super) fn check(&self, kernel: &dyn Kernel, n: usize, k: usize) -> Result<()> {
-        let refused = self.refuses(n, k);
+        let refused = if matches!(self, Self::Cache(_)) { Some("no weight") } else { self.refuses(n, k) };
         require(kernel, refused.is_none(), || {
             format!("a weight [{n}, {k}] as {self:?} needs {}", refused.unwrap_or_default())
         })
@@ -96,7 +96,7 @@ impl Packing {
             Self::Bytes { e4m3, tile } => {
                 vec![("W_TILE_ROWS", tile[0] as f64), ("W_TILE_COLS", tile[1] as f64), ("W_E4M3", flag(e4m3))]
             }
-            Self::Block(_) => Vec::new(),
+            Self::Block(_) | Self::Cache(_) => Vec::new(),
         }
     }
     fn files(&self) -> Vec<&'static str> {
@@ -107,6 +107,8 @@ impl Packing {
             Self::Table4 { .. } => vec!["parts/weight_table4"],
             Self::Bytes { .. } => vec!["parts/weight_bytes"],
             Self::Block(block) => block.files().to_vec(),
+            // Refused by `check`.
+            Self::Cache(_) => Vec::new(),
         }
     }
 }

@@ -55,11 +55,16 @@ impl Window {
         (self.size[axis] - 1) * self.dilation[axis] + 1
     }
     /// Places of the window along each axis, `extents` being those of x. With `ceil` a last window may reach beyond
-    /// the padding, if it begins before the end of x.
+    /// the padding, by less than a stride and if it begins before the end of x.
     pub(super) fn places(&self, extents: [usize; 3], ceil: bool) -> Option<[usize; 3]> {
         let mut places = [0; 3];
         for (axis, place) in places.iter_mut().enumerate() {
-            let room = (extents[axis] + self.pad[axis] + self.pad_end[axis]).checked_sub(self.reach(axis))?;
+            let (padded, reach) = (extents[axis] + self.pad[axis] + self.pad_end[axis], self.reach(axis));
+            if ceil && padded < reach && reach - padded < self.stride[axis] {
+                *place = 1;
+                continue;
+            }
+            let room = padded.checked_sub(reach)?;
             *place = room / self.stride[axis] + 1;
             let more = ceil && !room.is_multiple_of(self.stride[axis]);
             if more && *place * self.stride[axis] < extents[axis] + self.pad[axis] {
@@ -169,5 +174,7 @@ mod tests {
         let window = Window { dilation: [1, 2, 2], ..Window::planar(3, 3).pad(2) };
         assert_eq!(window.places([1, 17, 17], false), Some([1, 17, 17]));
         assert_eq!(Window::planar(3, 3).places([1, 2, 2], false), None);
+        assert_eq!(Window::planar(4, 4).stride(2).places([1, 3, 3], true), Some([1, 1, 1]));
+        assert_eq!(Window::planar(5, 5).stride(2).places([1, 3, 3], true), None);
     }
 }

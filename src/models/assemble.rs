@@ -5,7 +5,7 @@
 use super::encode::embed;
 use super::spec::{Decoder, Spec, TextTower};
 use crate::blocks::{
-    CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, RopeSpec, TokenTable, apply_layer, cross_keys,
+    CacheType, CrossCache, CrossFlow, EncoderFlow, Flow, KvCache, Layer, TokenTable, apply_layer, cross_keys,
     encoder_layer,
 };
 use crate::graph::{Graph, ValueId};
@@ -30,6 +30,7 @@ pub mod names {
     pub const SPANS: &str = "spans";
     pub const LAST: &str = "last";
     pub const ROPE: &str = "rope";
+    pub const QUERY_ROPE: &str = "rope.query";
     pub const LOGITS: &str = "logits";
     pub const TOKEN: &str = "decode.token";
     pub const POSITION: &str = "decode.position";
@@ -161,18 +162,18 @@ fn decoder_of(spec: &Spec) -> Result<&Decoder> {
 /// Reads `ids`, `positions`, `slots` u32 \[rows\] (`positions` \[3, rows\] where tokens have three), `spans` u32 \[sequences, 4\], `last` u32 \[sequences\], the rotary
 /// table, the sampling state, and with pictures [`names::FEATURES`] and `splice` u32 \[rows\] (a row below `rows`
 /// is that token, others are feature rows). A decoder with cross-attention layers reads what [`CrossFlow`] says instead.
-pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DType) -> Result<Graph> {
+pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, kv: CacheType) -> Result<Graph> {
     let decoder = decoder_of(spec)?;
     let mut g = Graph::new();
     let rows: usize = shape.lens.iter().sum();
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[rows]));
     let ids = state(&mut g, names::IDS);
     let x = g.scoped("embed", |g| {
-        let tokens = decoder.tokens().apply(g, ids, compute)?;
+        let tokens = embedded(g, decoder, ids, kv.compute)?;
         if shape.feature_rows == 0 {
             return Ok(tokens);
         }
-        let features = g.state(names::FEATURES, TensorType::new(compute, &[shape.feature_rows, decoder.width]));
+        let features = g.state(names::FEATURES, TensorType::new(kv.compute, &[shape.feature_rows, decoder.width]));
         let index = g.state(names::SPLICE, TensorType::u32(&[rows]));
         g.apply(SpliceRows { two: true, add: false }, &[tokens, features, index])
     })?;
@@ -188,7 +189,7 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
         slots,
         spans: Some(spans),
         cross: cross_flow(&mut g, decoder, (shape.cache.0, shape.cross_rows), (rows, longest), kv),
-        ..flow(&mut g, &decoder.rope, shape.cache, kv)
+        ..flow(&mut g, decoder, shape.cache, kv)
     };
     let x = decoder_layers(&mut g, decoder, x, &flow)?;
     let last = g.state(names::LAST, TensorType::u32(&[shape.lens.len()]));
@@ -196,14 +197,14 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
         let x = if shape.all_logits {
             let normed = decoder.norm.apply(g, x)?;
             g.tap(&format!("{}norm", decoder.stage), normed);
-            let logits = decoder.head.apply(g, normed)?;
+            let logits = head(g, decoder, normed)?;
             g.tap("logits", logits);
             g.apply(SpliceRows { two: false, add: false }, &[normed, last])?
         } else {
             let picked = g.apply(SpliceRows { two: false, add: false }, &[x, last])?;
             decoder.norm.apply(g, picked)?
         };
-        decoder.head.apply(g, x)
+        head(g, decoder, x)
     })?;
     g.store(logits, names::LOGITS);
     sample(&mut g, logits, shape.lens.len(), decoder.vocab, (shape.cache.1, shape.max_new))?;
@@ -211,25 +212,25 @@ pub fn prefill_graph(spec: &Spec, shape: &PrefillShape, compute: DType, kv: DTyp
 }
 
 /// One token of every sequence -> its logits and the next tokens, all state staying on the GPU.
-pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType) -> Result<Graph> {
+pub fn decode_graph(spec: &Spec, shape: &DecodeShape, kv: CacheType) -> Result<Graph> {
     let decoder = decoder_of(spec)?;
     let mut g = Graph::new();
     let batch = shape.cache.0;
     let state = |g: &mut Graph, name: &str| g.state(name, TensorType::u32(&[batch]));
     let token = state(&mut g, names::TOKEN);
-    let x = g.scoped("embed", |g| decoder.tokens().apply(g, token, compute))?;
+    let x = g.scoped("embed", |g| embedded(g, decoder, token, kv.compute))?;
     let flow = Flow {
         positions: state(&mut g, names::POSITION),
         slots: state(&mut g, names::SLOT),
         lens: Some(state(&mut g, names::LEN)),
         splits: shape.splits,
         cross: cross_flow(&mut g, decoder, (batch, shape.cross_rows), (batch, 0), kv),
-        ..flow(&mut g, &decoder.rope, shape.cache, kv)
+        ..flow(&mut g, decoder, shape.cache, kv)
     };
     let x = decoder_layers(&mut g, decoder, x, &flow)?;
     let logits = g.scoped("head", |g| {
         let normed = decoder.norm.apply(g, x)?;
-        decoder.head.apply(g, normed)
+        head(g, decoder, normed)
     })?;
     g.store(logits, names::LOGITS);
     sample(&mut g, logits, batch, decoder.vocab, (shape.cache.1, shape.max_new))?;
@@ -237,11 +238,45 @@ pub fn decode_graph(spec: &Spec, shape: &DecodeShape, compute: DType, kv: DType)
 }
 
 /// The parts of a [`Flow`] that prefill and decode share; the placeholders are set by the caller.
-fn flow(g: &mut Graph, rope: &RopeSpec, cache: (usize, usize), kv: DType) -> Flow {
-    let table = g.state(names::ROPE, TensorType::f32(&[cache.1, rope.rotary_dim]));
-    let cache = KvCache { batch: cache.0, max_len: cache.1, dtype: kv };
+fn flow(g: &mut Graph, decoder: &Decoder, cache: (usize, usize), kv: CacheType) -> Flow {
+    let rope = &decoder.rope;
+    let ty = TensorType::f32(&[cache.1, rope.rotary_dim]);
+    let table = g.state(names::ROPE, ty.clone());
+    let query_table = decoder.log_base.map(|_| g.state(names::QUERY_ROPE, ty));
+    let cache = KvCache { batch: cache.0, max_len: cache.1, ty: kv };
     let (positions, slots, rope) = (table, table, rope.clone());
-    Flow { table, positions, pair_axis: None, slots, rope, cache, spans: None, lens: None, splits: 1, cross: None }
+    Flow {
+        table,
+        query_table,
+        positions,
+        pair_axis: None,
+        slots,
+        rope,
+        cache,
+        spans: None,
+        lens: None,
+        splits: 1,
+        cross: None,
+    }
+}
+
+/// Rows of the token table.
+fn embedded(g: &mut Graph, decoder: &Decoder, ids: ValueId, compute: DType) -> Result<ValueId> {
+    let tokens = decoder.tokens().apply(g, ids, compute)?;
+    scaled(g, tokens, decoder.embed_scale)
+}
+
+/// Logits of normed rows.
+fn head(g: &mut Graph, decoder: &Decoder, normed: ValueId) -> Result<ValueId> {
+    let x = scaled(g, normed, decoder.head_scale)?;
+    decoder.head.apply(g, x)
+}
+
+fn scaled(g: &mut Graph, x: ValueId, scale: Option<f32>) -> Result<ValueId> {
+    match scale {
+        Some(scale) => g.apply(Unary { op: UnaryOp::Affine { scale, shift: 0.0 } }, &[x]),
+        None => Ok(x),
+    }
 }
 
 /// What cross-attention layers read, with room for so many feature rows of each sequence; `longest` rows of a sequence
@@ -251,7 +286,7 @@ fn cross_flow(
     decoder: &Decoder,
     (batch, cross_rows): (usize, usize),
     (rows, longest): (usize, usize),
-    kv: DType,
+    kv: CacheType,
 ) -> Option<CrossFlow> {
     let cache = cross_cache(decoder, batch, cross_rows, kv)?;
     let [spans, sight, seen] = match longest {
@@ -266,9 +301,9 @@ fn cross_flow(
     })
 }
 
-fn cross_cache(decoder: &Decoder, batch: usize, rows: usize, dtype: DType) -> Option<CrossCache> {
+fn cross_cache(decoder: &Decoder, batch: usize, rows: usize, ty: CacheType) -> Option<CrossCache> {
     let cross = decoder.cross.filter(|_| rows > 0)?;
-    Some(CrossCache { batch, rows, tile: cross.tile_rows, dtype })
+    Some(CrossCache { batch, rows, tile: cross.tile_rows, ty })
 }
 
 /// [`names::FEATURES`] -> keys and values of the cross-attention layers. Reads [`names::CROSS_SLOTS`] u32
@@ -276,17 +311,11 @@ fn cross_cache(decoder: &Decoder, batch: usize, rows: usize, dtype: DType) -> Op
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a decoder without such layers.
-pub fn cross_graph(
-    spec: &Spec,
-    feature_rows: usize,
-    (batch, rows): (usize, usize),
-    compute: DType,
-    kv: DType,
-) -> Result<Graph> {
+pub fn cross_graph(spec: &Spec, feature_rows: usize, (batch, rows): (usize, usize), kv: CacheType) -> Result<Graph> {
     let decoder = decoder_of(spec)?;
     let cache = cross_cache(decoder, batch, rows, kv).ok_or_else(|| missing("cross-attention", spec))?;
     let mut g = Graph::new();
-    let features = g.state(names::FEATURES, TensorType::new(compute, &[feature_rows, decoder.width]));
+    let features = g.state(names::FEATURES, TensorType::new(kv.compute, &[feature_rows, decoder.width]));
     let slots = g.state(names::CROSS_SLOTS, TensorType::u32(&[feature_rows]));
     for (i, layer) in decoder.layers.iter().enumerate() {
         if let Layer::Cross(layer) = layer {

@@ -1,6 +1,6 @@
 //! What a tower gets: inputs of any sizes, and the pictures they were cut from.
 
-use super::spec::Spec;
+use super::spec::{Spec, VisionTower};
 use crate::image::tiles::{Input, Place, TilePlan};
 use crate::{Error, Result};
 use std::hash::{Hash, Hasher};
@@ -16,12 +16,19 @@ pub struct TowerInputs {
     pub plans: Vec<TilePlan>,
     /// Height and width of the upper left part of every input that is picture, where the rest is padding.
     pub filled: Option<Vec<(usize, usize)>>,
+    /// Where plans do not say it: the tile of its picture that every input is, `None` for a whole picture.
+    pub placed: Option<Vec<Option<usize>>>,
 }
 
 impl TowerInputs {
     /// `count` pictures of one input of this size (height, width) each.
     pub fn same(size: (usize, usize), count: usize) -> Self {
         Self { sizes: vec![size; count], ..Self::default() }
+    }
+    /// One picture of the size that a tower was trained on, as a first tile where tiles have weights of their own.
+    pub fn one(tower: &VisionTower) -> Self {
+        let placed = (!tower.adapters.is_empty()).then(|| vec![Some(0)]);
+        Self { placed, ..Self::same((tower.image_size, tower.image_size), 1) }
     }
     /// Those of planned pictures.
     pub fn of<'p>(pictures: impl Iterator<Item = (&'p TilePlan, &'p [Input])>) -> Self {
@@ -46,7 +53,20 @@ impl TowerInputs {
         }
         let whole = plans.iter().map(inputs_of).sum::<usize>() == range.len();
         let filled = self.filled.as_ref().map(|sizes| sizes[range.clone()].to_vec());
-        Self { sizes: self.sizes[range].to_vec(), plans: if whole { plans } else { Vec::new() }, filled }
+        let placed = (!whole || self.placed.is_some()).then(|| self.tiles()[range.clone()].to_vec());
+        Self { sizes: self.sizes[range].to_vec(), plans: if whole { plans } else { Vec::new() }, filled, placed }
+    }
+    /// Of every input the tile of its picture that it is; `None` for an overview, and for a picture of one input.
+    pub fn tiles(&self) -> Vec<Option<usize>> {
+        if let Some(placed) = &self.placed {
+            return placed.clone();
+        }
+        let mut tiles = vec![None; self.sizes.len()];
+        for (plan, range) in self.plans.iter().zip(self.pictures()) {
+            let own = places(plan).0;
+            tiles[range][own.clone()].iter_mut().zip(0..).for_each(|(tile, at)| *tile = Some(at));
+        }
+        tiles
     }
     /// Height and width of the part of every input that is no padding.
     pub fn pictured(&self) -> &[(usize, usize)] {

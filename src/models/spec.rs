@@ -2,8 +2,8 @@
 
 use crate::DType;
 use crate::blocks::{
-    AttentionPool, AxialRope, EncoderLayer, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Perceiver, Qkv,
-    Resampler, RopeSpec, TokenTable,
+    AttentionPool, AxialRope, EncoderLayer, Layer, LayerAdapters, Linear, Mlp, Norm, PatchEmbedding, PatchOrder,
+    Perceiver, Qkv, Resampler, RopeSpec, TokenTable,
 };
 use crate::kernels::{Act, WeightFormat};
 
@@ -39,6 +39,9 @@ pub enum Positions {
     /// A learned table \[prefix + side * side, width\] of the trained square, interpolated to other grids by torch's
     /// bicubic filter (`align_corners=False`, no antialias).
     Table(String),
+    /// A learned table \[side * side, width\] of the trained square, interpolated to other grids by the bicubic filter with
+    /// antialias, as timm resamples it.
+    Resampled(String),
     /// They do not: the decoder sees their order.
     None,
     /// A learned table \[side * side, width\] of which every patch takes the row of its place as a part of the height
@@ -96,6 +99,8 @@ pub struct VisionTower {
     pub pre_norm: Option<Norm>,
     /// Layers.
     pub layers: Vec<EncoderLayer>,
+    /// Adapters of every layer, by tile; empty where tiles share all weights.
+    pub adapters: Vec<LayerAdapters>,
     /// Norm after the last layer.
     pub post_norm: Option<Norm>,
 }
@@ -338,14 +343,20 @@ pub struct Decoder {
     pub width: usize,
     /// What the table is kept in.
     pub dtype: WeightFormat,
+    /// Factor on the rows of the table (MiniCPM's `scale_emb`); features take their places as they are.
+    pub embed_scale: Option<f32>,
     /// Layers.
     pub layers: Vec<Layer>,
     /// Norm after the last layer.
     pub norm: Norm,
+    /// Factor on what the output layer takes.
+    pub head_scale: Option<f32>,
     /// Output layer; its weight is the token table where they are tied.
     pub head: Linear,
     /// Rotary positions.
     pub rope: RopeSpec,
+    /// Queries beyond this many tokens are multiplied by the logarithm of their place to this base (Qwen).
+    pub log_base: Option<usize>,
     /// Longest context of the configuration.
     pub max_positions: usize,
     /// Features are attended to by layers of their own instead of standing among the tokens.
@@ -373,14 +384,22 @@ impl Decoder {
 pub struct PromptForm {
     /// Before the first turn, unless the conversation has its own system message.
     pub system: &'static str,
+    /// Before and after a system message of the conversation's own.
+    pub own_system: (&'static str, &'static str),
     /// Before a user's turn.
     pub user: &'static str,
-    /// Before and after the placeholder of a picture.
+    /// Before and after the placeholder of a picture; `{n}` is the picture's number in the conversation.
     pub picture: (&'static str, &'static str),
     /// After a user's turn: the answer begins here.
     pub assistant: &'static str,
     /// Before and after an earlier answer.
     pub answer: (&'static str, &'static str),
+}
+
+impl PromptForm {
+    /// Texts as they are.
+    pub const NONE: Self =
+        Self { system: "", own_system: ("", ""), user: "", picture: ("", ""), assistant: "", answer: ("", "") };
 }
 
 /// A model.
@@ -404,6 +423,10 @@ pub struct Spec {
     pub decoder: Option<Decoder>,
     /// Id of the token that stands for a picture row in a prompt.
     pub image_token: Option<u32>,
+    /// That token, where configurations do not state its id: the tokenizer knows it.
+    pub image_text: Option<&'static str>,
+    /// Conversations are written in the family's own form although there is a chat template, which takes texts only.
+    pub own_form: bool,
     /// Learned vectors that stand between the features of pictures: the names that plans use, and their tensors
     /// \[width of the decoder\].
     pub vectors: Vec<(&'static str, String)>,

@@ -3,7 +3,10 @@
 use super::inputs::TowerInputs;
 use super::names;
 use super::spec::{Positions, VisionTower};
-use crate::blocks::{EncoderFlow, EncoderRope, Grid, bicubic_rows, encoder_layer, gather, same_rows, splice};
+use crate::blocks::{
+    AdapterRows, EncoderFlow, EncoderRope, Grid, adapted_layer, bicubic_rows, encoder_layer, gather, resampled_rows,
+    same_rows, splice,
+};
 use crate::graph::{Graph, ValueId};
 use crate::kernels::{InterpolateRows, Rearrange, TensorType, Unary, UnaryOp};
 use crate::{DType, Error, Result};
@@ -84,10 +87,14 @@ pub fn vision_hidden(
     if grids != filled {
         flow.seen = Some(seen(g, &grids, &filled));
     }
+    let adapted = adapter_rows(g, tower, inputs, &rows)?;
     let mut states = vec![x];
     for (i, layer) in tower.layers.iter().take(deepest).enumerate() {
         let x = states[i];
-        let y = g.scoped(&format!("layer.{i}"), |g| encoder_layer(g, layer, x, &flow))?;
+        let y = g.scoped(&format!("layer.{i}"), |g| match (&adapted, tower.adapters.get(i)) {
+            (Some(rows), Some(adapters)) => Ok(adapted_layer(g, layer, x, &flow, Some((adapters, rows)))?.1),
+            _ => encoder_layer(g, layer, x, &flow),
+        })?;
         // Some codes call them blocks.
         g.tap(&format!("{stage}layer.{i}"), y);
         g.tap(&format!("{stage}block.{i}"), y);
@@ -102,6 +109,24 @@ pub fn vision_hidden(
         states.push(x);
     }
     Ok(Hidden { states, rows, grids, filled })
+}
+
+/// Which rows take which set of adapters: a tile of a picture that of its place.
+fn adapter_rows(
+    g: &mut Graph,
+    tower: &VisionTower,
+    inputs: &TowerInputs,
+    rows: &[Range<usize>],
+) -> Result<Option<AdapterRows>> {
+    let Some(first) = tower.adapters.first() else { return Ok(None) };
+    let sets = first.qkv.sets.len();
+    let tiles = inputs.tiles();
+    if let Some(tile) = tiles.iter().flatten().find(|tile| **tile >= sets) {
+        let reason = format!("the tower has adapters for {sets}");
+        return Err(Error::unsupported(format!("tile {} of a picture", tile + 1), reason));
+    }
+    let runs: Vec<_> = rows.iter().map(ExactSizeIterator::len).zip(tiles).collect();
+    Ok(AdapterRows::new(g, sets, &runs))
 }
 
 /// What the layers share: sequences, windows, rotary positions.
@@ -234,6 +259,7 @@ fn embed(g: &mut Graph, tower: &VisionTower, patches: ValueId, [grids, filled]: 
             return if moved { splice(g, patches, prefix, &index, None) } else { Ok(patches) };
         }
         Positions::Tiled(_) => return Err(Error::graph("embed", "tiles that see each other are no ragged batch")),
+        Positions::Resampled(name) => resampled(g, tower, name, grids)?,
         Positions::Fractions(name) => fractions(g, tower, name, [grids, filled])?,
         Positions::Table(name) => {
             let (table, starts) = positions(g, tower, name, grids)?;
@@ -267,6 +293,32 @@ fn fractions(
         }
     }
     Ok((table, place))
+}
+
+/// The table of positions resampled to every different grid, and for every row the row of its place.
+fn resampled(g: &mut Graph, tower: &VisionTower, name: &str, grids: &[Grid]) -> Result<(ValueId, Vec<u32>)> {
+    let (special, side) = (tower.prefix.len(), tower.image_size / tower.patch.patch);
+    let table = g.weight(name, TensorType::f32(&[special + side * side, tower.patch.width]));
+    let (mut different, mut starts, mut rows) = (Vec::<Grid>::new(), Vec::new(), 0);
+    let mut place = Vec::new();
+    for grid in grids {
+        let at = different.iter().position(|known| known == grid).unwrap_or_else(|| {
+            different.push(*grid);
+            starts.push(rows);
+            rows += special + grid.0 * grid.1;
+            different.len() - 1
+        });
+        let patch = |(row, col): (usize, usize)| special + row * grid.1 + col;
+        let own = (0..special).chain(ordered(tower, *grid).into_iter().map(patch));
+        place.extend(own.map(|row| (starts[at] + row) as u32));
+    }
+    if different == [(side, side)] {
+        return Ok((table, place));
+    }
+    let planned = resampled_rows(special, (side, side), &different)?;
+    let index = g.constant_u32("taps", &[rows, planned.taps], &planned.index);
+    let weight = g.constant_f32("weights", &[rows, planned.taps], &planned.weight);
+    Ok((g.apply(InterpolateRows { taps: planned.taps }, &[table, index, weight])?, place))
 }
 
 /// A table of positions for these grids, and where in it each grid starts with its prefix.

@@ -4,8 +4,10 @@
 //! from the file. What the bytes mean is said by the parts of role weight in `shaders/parts`, and in f64 by
 //! `reference::unpack`.
 
+mod cache;
 mod format;
 
+pub use cache::CacheFormat;
 pub use format::{Encoding, WeightFormat};
 
 /// How the scales of a layout are stored.
@@ -176,6 +178,8 @@ pub enum Packing {
     },
     /// Blocks of ggml.
     Block(Block),
+    /// Rows of cached keys or values; no weight has it.
+    Cache(CacheFormat),
 }
 
 impl Packing {
@@ -214,6 +218,7 @@ impl Packing {
             }
             Self::Bytes { tile, .. } => vec![n * k, 4 * n.div_ceil(tile[0].max(1)) * k.div_ceil(tile[1].max(1))],
             Self::Block(block) => vec![n * (k / block.values()) * block.bytes()],
+            Self::Cache(format) => vec![4 * n * k.div_ceil(CacheFormat::UNIT) * format.words()],
         }
     }
     /// Bytes of the buffer for `[n, k]`.
@@ -230,7 +235,7 @@ impl Packing {
     /// Whether weights of `n` rows of `k` values, one under the other, are their sections one after the other.
     pub fn stacks(&self, n: usize, k: usize) -> bool {
         match *self {
-            Self::Block(_) => true,
+            Self::Block(_) | Self::Cache(_) => true,
             Self::Codes(c) => {
                 let bits = c.bits as usize;
                 let row = (k * bits).next_multiple_of(c.align.max(1) as usize);
@@ -275,6 +280,7 @@ impl Packing {
             Self::Table4 { block, .. } => (block > 0, "blocks of at least one value"),
             Self::Bytes { tile, .. } => (tile[0] > 0 && tile[1] > 0, "tiles of at least one value"),
             Self::Block(block) => (k.is_multiple_of(block.values()), "k in whole blocks"),
+            Self::Cache(_) => (true, ""),
         };
         (!fits).then_some(rule)
     }
@@ -293,6 +299,7 @@ impl Packing {
             Self::Bytes { e4m3: true, tile } => format!("e4m3 {}x{}", tile[0], tile[1]),
             Self::Bytes { tile, .. } => format!("int8 {}x{}", tile[0], tile[1]),
             Self::Block(block) => block.name().into(),
+            Self::Cache(format) => format!("cache_{format}"),
         }
     }
 }

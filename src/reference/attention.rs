@@ -31,7 +31,18 @@ pub fn attention(spec: &Attention, names: &[&str], inputs: &[Array], row: usize)
                 v.row(row)[column + d]
             }
         };
-        cells.extend((0..spec.value_dim).map(|d| mean(&scores, span[3], |n| value(n, d), q)));
+        let loose = |d: usize| {
+            let one = |score: &Score| {
+                let (row, column) = place(span[2] + score.key, kv_head, spec.value_dim, spec.v_offset, spec.k_block);
+                v.slack_of(row).get(column + d).copied().unwrap_or(0.0)
+            };
+            scores.iter().filter(|score| score.key != usize::MAX).map(one).fold(0.0, f64::max)
+        };
+        cells.extend((0..spec.value_dim).map(|d| {
+            let cell = mean(&scores, span[3], |n| value(n, d), q);
+            // The mean of what values may be off by as they are read is at most the largest.
+            Cell { bound: cell.bound + loose(d), ..cell }
+        }));
     }
     cells
 }
@@ -100,13 +111,15 @@ fn one(head: usize) -> std::ops::Range<usize> {
 /// Error: as argued for `score` in sight, without what is added.
 fn cached(query: &[f64], k: &Array, column: usize, keys: &[usize], scale: f64) -> Vec<Score> {
     let one = |key: &usize| {
-        let (mut sum, mut size) = (0.0, 0.0);
-        for (a, b) in query.iter().zip(&k.row(*key)[column..]) {
+        let (mut sum, mut size, mut slack) = (0.0, 0.0, 0.0);
+        let loose = k.slack_of(*key).get(column..).unwrap_or_default();
+        for (d, (a, b)) in query.iter().zip(&k.row(*key)[column..]).enumerate() {
             sum += a * b;
             size += (a * b).abs();
+            slack += a.abs() * loose.get(d).copied().unwrap_or(0.0);
         }
         let roundings = query.len() as f64 + 4.0;
-        Score { key: *key, value: sum * scale, error: roundings * F32_EPS * size * scale.abs() }
+        Score { key: *key, value: sum * scale, error: (roundings * F32_EPS * size + slack) * scale.abs() }
     };
     keys.iter().map(one).collect()
 }
@@ -171,7 +184,7 @@ pub fn attention_decode(spec: &AttentionDecode, inputs: &[Array], row: usize) ->
     }
     let peak = scores.iter().fold(f64::NEG_INFINITY, |m, s| m.max(s.value));
     let peak_error = scores.iter().fold(0.0, |m: f64, s| m.max(s.error));
-    let weighted = |value: &dyn Fn(usize) -> f64| {
+    let weighted = |value: &dyn Fn(usize) -> f64, slack: &dyn Fn(usize) -> f64| {
         let (mut want, mut bound) = (0.0, 0.0);
         for (n, score) in scores.iter().enumerate() {
             let weight = (score.value - peak).exp();
@@ -180,14 +193,16 @@ pub fn attention_decode(spec: &AttentionDecode, inputs: &[Array], row: usize) ->
             let roundings = 6.0 + 6.0 * x + growths + scores.len() as f64 + 16.0;
             let relative = (score.error + peak_error).min(50.0).exp_m1() + roundings * F32_EPS;
             want += weight * value(n);
-            bound += (weight * relative + f64::from(f32::MIN_POSITIVE)) * value(n).abs();
+            bound += (weight * relative + f64::from(f32::MIN_POSITIVE)) * value(n).abs() + weight * slack(n);
         }
         Cell { want, bound: bound + f64::from(f32::MIN_POSITIVE) }
     };
-    let mut cells: Vec<Cell> = (0..spec.head_dim).map(|d| weighted(&|n| v.row(keys[n])[column + d])).collect();
+    let slack = |n: usize, d: usize| v.slack_of(keys[n]).get(column + d).copied().unwrap_or(0.0);
+    let mut cells: Vec<Cell> =
+        (0..spec.head_dim).map(|d| weighted(&|n| v.row(keys[n])[column + d], &|n| slack(n, d))).collect();
     let log2e = std::f64::consts::LOG2_E;
     cells.push(Cell { want: peak * log2e, bound: (peak_error + 2.0 * F32_EPS * peak.abs()) * log2e });
-    cells.push(weighted(&|_| 1.0));
+    cells.push(weighted(&|_| 1.0, &|_| 0.0));
     cells
 }
 

@@ -51,7 +51,7 @@ pub use picks::{gather, row_index, scatter};
 pub use quantize_blocks::quantize_blocks;
 pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
 pub use rope::rope;
-pub use rows::{embed_tokens, interpolate_rows, kv_append, splice_rows};
+pub use rows::{embed_tokens, interpolate_rows, kv_append, kv_encode, splice_rows};
 pub use sampling::{advance, sample_ids, sample_logprob};
 pub use softmax::softmax;
 pub use spatial::{grid_sample, resample, roi_align};

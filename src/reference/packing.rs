@@ -3,7 +3,7 @@
 
 use super::{Array, Cell, F32_EPS, moved};
 use crate::DType;
-use crate::kernels::{Block, Codes, Packing, ScaleType, Zero};
+use crate::kernels::{Block, CacheFormat, Codes, Packing, ScaleType, Zero};
 
 /// The weight `[n, k]` that `bytes` hold, as the device reads it: rounded to f32 once, where the formula rounds once.
 pub fn unpack(packing: Packing, n: usize, k: usize, bytes: &[u8]) -> Array {
@@ -34,6 +34,7 @@ pub fn unpack(packing: Packing, n: usize, k: usize, bytes: &[u8]) -> Array {
             };
             cells.map(one).collect()
         }
+        Packing::Cache(format) => cells.map(|(row, col)| cached(&sections, format, k, row, col)).collect(),
     };
     let data = values.iter().map(|(value, _)| f64::from(*value as f32)).collect();
     let mut array = Array::new(DType::F32, &[n, k], data);
@@ -155,6 +156,24 @@ fn byte(sections: &[Bytes<'_>], (e4m3, tile): (bool, [usize; 2]), k: usize, row:
         _ => (1.0 + fraction) * f64::powi(2.0, exponent - 7),
     };
     (if byte > 127 { -magnitude } else { magnitude } * factor, 0.0)
+}
+
+/// Value `col` of a row of cached keys or values. A denormal half may be flushed.
+fn cached(sections: &[Bytes<'_>], format: CacheFormat, k: usize, row: usize, col: usize) -> (f64, f64) {
+    let first = 4 * format.words() * (row * k.div_ceil(64) + col / 64);
+    let (s, i) = (&sections[0], col % 64);
+    match format {
+        CacheFormat::F32 => (s.f32(first + 4 * i), 0.0),
+        CacheFormat::F16 => {
+            let value = s.f16(first + 2 * i);
+            (value, if value.abs() < f64::powi(2.0, -14) { value.abs() } else { 0.0 })
+        }
+        CacheFormat::Q8_0 => (s.i8(first + i) * s.f16(first + 64 + i / 32 * 2), 0.0),
+        CacheFormat::Q4_0 => {
+            let code = s.u8(first + i / 2) >> (4 * (i % 2)) & 15;
+            ((code as f64 - 8.0) * s.f16(first + 32 + i / 32 * 2), 0.0)
+        }
+    }
 }
 
 const IQ4: [f64; 16] =

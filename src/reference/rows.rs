@@ -1,7 +1,8 @@
 //! Moving rows: caches, embedding tables, splices, planned interpolation. Indices are clamped as the kernels do.
 
-use super::{Array, Cell, F32_EPS, moved, store_error};
+use super::{Array, Cell, F32_EPS, moved, quantize_blocks, store_error};
 use crate::DType;
+use crate::quant::Encoding;
 
 /// `list[at]` as an index below `rows`.
 fn clamped(list: &Array, at: usize, rows: usize) -> usize {
@@ -16,6 +17,26 @@ pub fn kv_append(x: &Array, slots: &Array, cache: &Array, x_offset: usize, row: 
         None => cache.row(row),
     };
     values.iter().map(|v| moved(*v, cache.dtype, cache.dtype)).collect()
+}
+
+/// Row `row` of the cache after `cache[slots[t]]` became `x[t, x_offset ..]` as `to` has it; the old row where no slot names it.
+///
+/// Bound: a float is rounded as it is, what is below its normal range may be flushed; a block is rounded as in [`quantize_blocks`].
+pub fn kv_encode(to: Encoding, [x, slots, cache]: [&Array; 3], x_offset: usize, row: usize) -> Vec<Cell> {
+    let exact = |value: f64| Cell { want: value, bound: 0.0 };
+    let Some(token) = slots.data.iter().position(|slot| *slot == row as f64) else {
+        return cache.row(row).iter().map(|v| exact(*v)).collect();
+    };
+    let values = &x.row(token)[x_offset..][..cache.cols()];
+    match to {
+        Encoding::Float(to) => values.iter().map(|v| moved(half_or(*v, to), x.dtype, to)).collect(),
+        to => quantize_blocks(to, values),
+    }
+}
+
+/// The value as `to` holds it.
+fn half_or(value: f64, to: DType) -> f64 {
+    if to == DType::F16 { half::f16::from_f32(value as f32).to_f64() } else { value }
 }
 
 /// Row `ids[row]` of `table`, stored as `dtype`.

@@ -125,7 +125,8 @@ fn capped(score: Score, cap: f64) -> Score {
 ///
 /// Error: the products and their sum round at most `len + 1` times, the scaling of q and the scale itself
 /// (which the kernels multiply by log2(e)) twice more, all relative to the sum of magnitudes. What is added is
-/// multiplied by log2(e), itself rounded, and the sum rounds: three roundings of what is added, one of the sum.
+/// multiplied by log2(e), itself rounded, and the sum rounds: three roundings of what is added, one of the sum. What a
+/// key may be off by as it is read counts by the query.
 pub(super) fn score(
     spec: &Attention,
     names: &[&str],
@@ -138,14 +139,16 @@ pub(super) fn score(
     let kv_head = query.head / (spec.heads / spec.kv_heads);
     let (q_row, q_column) = place(query.span[0] + query.i, query.head, spec.head_dim, spec.q_offset, spec.q_block);
     let (k_row, k_column) = place(query.span[2] + j, kv_head, spec.head_dim, spec.k_offset, spec.k_block);
-    let (mut sum, mut size) = (0.0, 0.0);
-    for (a, b) in q.row(q_row)[q_column..][..spec.head_dim].iter().zip(&k.row(k_row)[k_column..]) {
+    let (mut sum, mut size, mut slack) = (0.0, 0.0, 0.0);
+    let loose = k.slack_of(k_row).get(k_column..).unwrap_or_default();
+    for (d, (a, b)) in q.row(q_row)[q_column..][..spec.head_dim].iter().zip(&k.row(k_row)[k_column..]).enumerate() {
         sum += a * b;
         size += (a * b).abs();
+        slack += a.abs() * loose.get(d).copied().unwrap_or(0.0);
     }
     let scale = f64::from(spec.scale);
     let roundings = spec.head_dim as f64 + 4.0;
-    let mut score = Score { key: j, value: sum * scale, error: roundings * F32_EPS * size * scale.abs() };
+    let mut score = Score { key: j, value: sum * scale, error: (roundings * F32_EPS * size + slack) * scale.abs() };
     // Products and scores below the normal range may be flushed to zero.
     score.error += roundings * f64::from(f32::MIN_POSITIVE);
     if let (Some(cap), true) = (spec.softcap, depth >= Depth::Capped) {

@@ -17,6 +17,7 @@ mod prompt;
 mod python;
 mod split;
 mod template;
+mod tiktoken;
 mod tokenizer;
 
 #[cfg(test)]

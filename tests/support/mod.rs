@@ -1,6 +1,8 @@
 //! What the integration tests share: golden cases from `kernels-test/goldens`, devices of a host, answers.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod gguf;
+
 use omma::checkpoint::{Checkpoint, Directory, MemoryFile};
 use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels, Sequence, Session, SessionOptions};
 use omma::gpu::{Device, OpenOptions};
@@ -46,6 +48,10 @@ impl Golden {
     }
     fn ints(&self, key: &str, name: &str) -> Vec<i64> {
         pollster::block_on(self.file(key).load_i64(name)).unwrap()
+    }
+    /// What is asked about the pictures of a sample, where its prompt is not given as ids.
+    pub fn question(&self) -> String {
+        self.sample["question"].as_str().unwrap().to_owned()
     }
     pub fn generated(&self) -> Vec<u32> {
         self.ints("expected", "generated_ids").into_iter().map(|id| id as u32).collect()

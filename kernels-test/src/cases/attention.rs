@@ -2,6 +2,7 @@
 //! sequences, huge logits, many rows.
 
 mod drawn;
+mod kept;
 mod scores;
 
 pub use drawn::draw;
@@ -130,7 +131,7 @@ fn models() -> Vec<Case> {
 }
 
 pub fn cases() -> Vec<Case> {
-    let lists = [head_sizes(), masks(), spans(), values(), models(), scores::cases()];
+    let lists = [head_sizes(), masks(), spans(), values(), models(), kept::cases(), scores::cases()];
     let mut cases: Vec<Case> = lists.into_iter().flatten().collect();
     cases.extend(small_as_gpu(&cases, 50_000));
     cases

@@ -4,7 +4,7 @@ use super::as_gpu::small_as_gpu;
 use crate::case::{Case, Fill, Input};
 use crate::draw::{Draw, Drawn, row};
 use omma::DType;
-use omma::kernels::{AttentionDecode, TensorType};
+use omma::kernels::{AttentionDecode, CacheFormat, TensorType};
 
 fn kernel(heads: usize, kv_heads: usize, head_dim: usize, max_len: usize, splits: usize) -> AttentionDecode {
     let scale = (1.0 / (head_dim as f64).sqrt()) as f32;
@@ -23,6 +23,33 @@ fn case_as(name: &str, kernel: AttentionDecode, lens: &[u32], dtype: DType, fill
     let cache = Input::new(TensorType::new(dtype, &[rows, kernel.kv_heads * kernel.head_dim]), fill);
     let lens = Input::u32(&[lens.len()], lens);
     Case::new(name, kernel, vec![q, cache.clone(), cache, lens])
+}
+
+/// Against a cache in a format.
+fn kept(format: CacheFormat, name: &str, kernel: AttentionDecode, lens: &[u32]) -> Case {
+    kept_as(format, name, kernel, lens, if format == CacheFormat::F32 { DType::F16 } else { DType::F32 })
+}
+
+fn kept_as(format: CacheFormat, name: &str, kernel: AttentionDecode, lens: &[u32], compute: DType) -> Case {
+    let q = Input::float(compute, &[lens.len(), kernel.q_offset + kernel.heads * kernel.head_dim]);
+    let rows = lens.len() * kernel.max_len;
+    let cache = Input::cache(format, compute, rows, kernel.kv_heads * kernel.head_dim);
+    let name = format!("{name} of {format}");
+    Case::new(name, kernel, vec![q, cache.clone(), cache, Input::u32(&[lens.len()], lens)])
+}
+
+fn formats() -> Vec<Case> {
+    let mut all = Vec::new();
+    for format in CacheFormat::ALL {
+        let window = AttentionDecode { window: Some(100), ..kernel(4, 2, 64, 300, 2) };
+        all.extend(
+            [1, 7, 20, 64, 80, 96, 128].map(|d| kept(format, &format!("4:2x{d}"), kernel(4, 2, d, 300, 2), &[277])),
+        );
+        all.push(kept(format, "lengths", kernel(2, 1, 32, 530, 3), &[0, 1, 256, 257, 530, u32::MAX]));
+        all.push(kept(format, "window 100", window, &[300, 50, 100]));
+        all.push(kept(format, "14:2x64 in 2048", kernel(14, 2, 64, 2048, 8), &[1500]).bench());
+    }
+    all
 }
 
 pub fn cases() -> Vec<Case> {
@@ -45,6 +72,7 @@ pub fn cases() -> Vec<Case> {
         case("14:2x64 in 2048", kernel(14, 2, 64, 2048, 8), &[1500]).bench(),
         case("32x128 in 4096", kernel(32, 32, 128, 4096, 16), &[4096]).bench_only(),
     ]);
+    list.extend(formats());
     list.extend(small_as_gpu(&list, 200_000));
     list
 }
@@ -58,5 +86,9 @@ pub fn draw(d: &mut Draw) -> Drawn {
     kernel.scale *= d.pick(&[1.0, 30.0]);
     let lens: Vec<u32> = (0..d.size(4)).map(|_| d.below(max_len + 2) as u32).collect();
     let (dtype, fill) = (d.float(), Fill::Uniform(-1.0, 1.0));
+    if d.flag() {
+        let format = d.pick(&CacheFormat::ALL);
+        return row!(kept_as(format, "drawn", kernel, &lens, dtype));
+    }
     row!(case_as("drawn", kernel, &lens, dtype, fill))
 }

@@ -45,6 +45,7 @@ pub static DRAWINGS: &[(&str, Drawing)] = &[
     ("integer", By(integer::draw)),
     ("interpolate_rows", By(interpolate_rows::draw)),
     ("kv_append", By(kv_append::draw)),
+    ("kv_encode", By(kv_encode::draw)),
     ("l2_norm", By(l2_norm::draw)),
     ("layer_norm", By(layer_norm::draw)),
     ("layer_scale", By(layer_scale::draw)),

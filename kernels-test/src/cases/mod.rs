@@ -29,6 +29,7 @@ mod integer;
 mod integer_products;
 mod interpolate_rows;
 mod kv_append;
+mod kv_encode;
 mod l2_norm;
 mod layer_norm;
 mod layer_scale;
@@ -98,6 +99,7 @@ pub static CASES: &[CaseList] = &[
     ("integer", integer::cases),
     ("interpolate_rows", interpolate_rows::cases),
     ("kv_append", kv_append::cases),
+    ("kv_encode", kv_encode::cases),
     ("l2_norm", l2_norm::cases),
     ("layer_norm", layer_norm::cases),
     ("layer_scale", layer_scale::cases),

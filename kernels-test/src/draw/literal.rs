@@ -59,6 +59,7 @@ enums!(
     Mask,
     Border,
     Block,
+    CacheFormat,
     ScaleType,
     Zero,
     PowerRounding
@@ -89,6 +90,7 @@ structs! {
     ExpertSort { experts, capacity }
     GridSample { mode, padding, align_corners }
     KvAppend { x_offset, cols }
+    KvEncode { format, x_offset, cols }
     MatMul { bias, act, residual }
     MatMulInt { inner, x_signed, w_signed, x_zero, w_zero, scaled }
     MatVec { bias, act, residual }

@@ -64,6 +64,7 @@ impl Persimmon {
                 interleaved: false,
                 scaling: RopeScaling::None,
                 rounded: None,
+                factors: None,
                 sections: None,
             },
             head: if tied { format!("{FRONT}.embed_tokens.weight") } else { "language_model.lm_head.weight".into() },

@@ -11,6 +11,7 @@ mod case;
 mod execute;
 mod fuyu;
 mod openclip;
+mod qwen;
 mod resamplers;
 mod tables;
 mod tower;
@@ -33,6 +34,7 @@ pub static BUILDERS: &[(&str, Build)] = &[
     ("minicpmv2_resampler", resamplers::minicpm),
     ("monkey_vision", openclip::monkey),
     ("otterhd_fuyu_whole", fuyu::whole),
+    ("qwen_vl_text", qwen::text),
     ("qwen_vl_vision", openclip::qwen),
     ("uhd_paper_tower_resampler", uhd::paper),
     ("uhd_position_tables", tables::positions),

@@ -33,7 +33,7 @@ impl Named {
         let weight = Part::Transposed(&proj).to_string();
         Resampler {
             query: format!("{front}query"),
-            positions: format!("{front}pos_embed"),
+            positions: Some(format!("{front}pos_embed")),
             side: *side,
             kv_proj: project,
             norm_q: norm(front, "ln_q"),
@@ -50,6 +50,7 @@ impl Named {
             }),
             key_positions: KeyPositions::Interpolated,
             reach: Reach::Whole,
+            residual: false,
         }
     }
 }

@@ -1,7 +1,10 @@
 //! CLIP towers with their stages by picture, and decoders over one sequence.
 
 use super::builder::{Builder, nth};
-use omma::blocks::{EncoderFlow, Flow, Grid, KvCache, apply_layer, bicubic_rows, encoder_layer, rope_table, splice};
+use omma::blocks::{
+    CacheType, EncoderFlow, Flow, Grid, KvCache, apply_layer, bicubic_rows, encoder_layer, log_scaled, rope_table,
+    splice,
+};
 use omma::graph::ValueId;
 use omma::kernels::{EmbedTokens, InterpolateRows, TensorType};
 use omma::models::{Decoder, Positions, TowerInputs, VisionTower, names, vision_hidden};
@@ -123,29 +126,42 @@ pub fn tokens(b: &mut Builder<'_>, decoder: &Decoder, ids: &[u32]) -> Result<Val
     b.graph.apply(EmbedTokens { dtype: DType::F32 }, &[ids, table])
 }
 
-/// A decoder over one sequence from its start: logits of every row. Layers are the stages `front` + `layer.i`.
-pub fn decoded(b: &mut Builder<'_>, decoder: &Decoder, mut x: ValueId, front: &str) -> Result<ValueId> {
+/// How a decoder is run.
+pub struct Run<'n> {
+    /// Sequences of one length.
+    pub sequences: usize,
+    /// Names of its layers' stages.
+    pub stage: &'n dyn Fn(usize) -> String,
+}
+
+/// A decoder over sequences from their start: what leaves its last norm, and logits of every row.
+pub fn decoded(b: &mut Builder<'_>, decoder: &Decoder, mut x: ValueId, run: &Run<'_>) -> Result<(ValueId, ValueId)> {
     let rows = b.graph.ty(x).rows();
+    let len = rows / run.sequences.max(1);
     let own: Vec<u32> = (0..rows as u32).collect();
+    let places: Vec<u32> = own.iter().map(|row| row % len.max(1) as u32).collect();
+    let spans: Vec<u32> = (0..run.sequences).flat_map(|i| [i * len, len, i * len, len]).map(|n| n as u32).collect();
     let g = &mut b.graph;
-    let own = g.constant_u32("rows", &[rows], &own);
-    let table = rope_table(&decoder.rope, rows);
+    let ty = [len, decoder.rope.rotary_dim];
+    let table = rope_table(&decoder.rope, len);
+    let scaled = decoder.log_base.map(|base| log_scaled(&table, decoder.rope.rotary_dim, base));
     let flow = Flow {
-        table: g.constant_f32("rope", &[rows, decoder.rope.rotary_dim], &table),
-        positions: own,
+        table: g.constant_f32("rope", &ty, &table),
+        query_table: scaled.map(|table| g.constant_f32("rope.query", &ty, &table)),
+        positions: g.constant_u32("places", &[rows], &places),
         pair_axis: None,
-        slots: own,
+        slots: g.constant_u32("rows", &[rows], &own),
         rope: decoder.rope.clone(),
-        cache: KvCache { batch: 1, max_len: rows, dtype: DType::F32 },
-        spans: Some(g.constant_u32("spans", &[1, 4], &[0, rows as u32, 0, rows as u32])),
+        cache: KvCache { batch: run.sequences, max_len: len, ty: CacheType::of(DType::F32) },
+        spans: Some(g.constant_u32("spans", &[run.sequences, 4], &spans)),
         lens: None,
         splits: 1,
         cross: None,
     };
     for (i, layer) in decoder.layers.iter().enumerate() {
         x = b.graph.scoped(&format!("llm.layer.{i}"), |g| apply_layer(g, layer, i, x, &flow))?;
-        b.stage(&format!("{front}layer.{i}"), x);
+        b.stage(&(run.stage)(i), x);
     }
     let normed = decoder.norm.apply(&mut b.graph, x)?;
-    decoder.head.apply(&mut b.graph, normed)
+    Ok((normed, decoder.head.apply(&mut b.graph, normed)?))
 }

@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, nth};
 use super::resamplers::{Named, grid};
-use super::tower::{decoded, packed, ragged, tokens};
+use super::tower::{Run, decoded, packed, ragged, tokens};
 use omma::blocks::{Grid, Reach, Resampler, splice};
 use omma::checkpoint::Config;
 use omma::image::tiles::{Tiling, Uhd};
@@ -75,7 +75,8 @@ pub fn whole(b: &mut Builder<'_>) -> Result<()> {
     let index: Vec<u32> = order.iter().map(place).collect();
     let x = splice(&mut b.graph, text, features, &index, None)?;
     b.stage("inputs_embeds", x);
-    let logits = decoded(b, &decoder, x, "llm.")?;
+    let run = Run { sequences: 1, stage: &|i| format!("llm.layer.{i}") };
+    let logits = decoded(b, &decoder, x, &run)?.1;
     b.stage("logits", logits);
     Ok(())
 }

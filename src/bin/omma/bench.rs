@@ -9,7 +9,7 @@ use super::common::{Common, out, print_json};
 use omma::gpu::Device;
 use omma::kernels::Cost;
 use omma::measure::{Ceilings, ceilings};
-use omma::quant::Encoding;
+use omma::quant::{CacheFormat, Encoding};
 use omma::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -28,6 +28,9 @@ pub struct Args {
     /// Format of made-up weights, e.g. f32, f16 or q4_0.
     #[arg(long, default_value = "f32", value_parser = parse_weights)]
     weights: Encoding,
+    /// For `model`: format of the key-value cache: f32, f16, q8_0 or q4_0.
+    #[arg(long, value_parser = super::plan::parse_cache)]
+    kv: Option<CacheFormat>,
     /// For `kernels`: only those whose name contains this.
     #[arg(long, default_value = "")]
     filter: String,

@@ -4,12 +4,14 @@
 use super::common::Common;
 use super::source::{self, Loaded};
 use omma::generate::{
-    Answer, Finish, GenerateOptions, OpenModel, PictureCache, Pixels, Request, Sampling, Session, SessionOptions,
+    Answer, Finish, FitWish, GenerateOptions, OpenModel, PictureCache, Pixels, PlanRequest, Request, Sampling, Session,
+    SessionOptions, fit_memory, planned_image_tokens, planned_spec,
 };
 use omma::gpu::Cancel;
 use omma::graph::RunOptions;
+use omma::image::Picture;
 use omma::image::tiles::Wish;
-use omma::quant::Encoding;
+use omma::quant::{CacheFormat, Encoding};
 use omma::{DType, Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -28,8 +30,8 @@ pub struct Args {
     /// Folder of a checkpoint, or a hub id. Without it: the model in the repository.
     #[arg(long)]
     model: Option<String>,
-    /// The vision part of a GGUF checkpoint.
-    #[arg(long)]
+    /// The picture part of a GGUF checkpoint. Default: the one that fits among the files *mmproj*.gguf beside it.
+    #[arg(long, requires = "model")]
     mmproj: Option<PathBuf>,
     /// The question. Without it: what is in the picture.
     #[arg(long)]
@@ -46,9 +48,12 @@ pub struct Args {
     /// Keep matrices in this format, e.g. f16, q8_0 or q4_0; without it as they are stored.
     #[arg(long)]
     weights: Option<String>,
-    /// Keep keys and values as f32 or f16; so far the type of the activations, which is the default.
+    /// Keep keys and values as f32, f16, q8_0 or q4_0; without it as the activations are.
     #[arg(long)]
     kv: Option<String>,
+    /// Choose what --weights and --kv leave open so that the request fits these bytes of GPU memory, e.g. 6GiB.
+    #[arg(long, value_parser = super::common::parse_bytes)]
+    fit: Option<u64>,
     /// Compute with activations in f32 or f16.
     #[arg(long, default_value = "f32")]
     compute: String,
@@ -80,15 +85,19 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(common: &Common, args: &Args) -> Result<()> {
-    let open = open_model(args)?;
+    let mut open = open_model(args)?;
+    let mut kv = args.kv.as_deref().map(CacheFormat::named).transpose()?;
     let max_tokens = args.max_image_tokens.map(|tokens| tokens as u64);
     let wish = Wish { policy: args.tiling.parse()?, max_tokens, resized: None };
     let pictures = source::decode(&args.images)?;
     let cancel = source::cancel_on_interrupt()?;
-    let loaded = source::load(common, args.model.as_deref(), open, &cancel).await?;
+    if let Some(limit) = args.fit {
+        kv = Some(fit(common, args, &mut open, kv, (&pictures, &wish), limit).await?);
+    }
+    let loaded = source::load(common, (args.model.as_deref(), args.mmproj.as_deref()), open, &cancel).await?;
     let spec = &loaded.model.spec;
     let result = if spec.decoder.is_some() {
-        answer(args, &loaded, source::plan(&loaded.model, &args.images, &pictures, &wish)?, cancel).await
+        answer(args, &loaded, source::plan(&loaded.model, &args.images, &pictures, &wish)?, (kv, cancel)).await
     } else if spec.classifier.is_some() {
         classify(args, &loaded, source::plan(&loaded.model, &args.images, &pictures, &wish)?, cancel).await
     } else {
@@ -101,12 +110,6 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
 
 /// Types of weights, cache and activations.
 fn open_model(args: &Args) -> Result<OpenModel> {
-    if args.mmproj.is_some() {
-        return Err(Error::unsupported(
-            "--mmproj",
-            "picture parts of GGUF checkpoints are not read yet; give a folder with safetensors",
-        ));
-    }
     let one_of = |option: &str, value: &str, known: &[DType]| {
         let found = known.iter().copied().find(|dtype| dtype.name() == value);
         found.ok_or_else(|| {
@@ -116,17 +119,45 @@ fn open_model(args: &Args) -> Result<OpenModel> {
     };
     let float = [DType::F32, DType::F16];
     let compute = one_of("--compute", &args.compute, &float)?;
-    let kv = args.kv.as_deref().map_or(Ok(compute), |value| one_of("--kv", value, &float))?;
-    if kv != compute {
-        let reason = format!("with --compute {compute}; the cache has the type of the activations so far");
-        return Err(Error::unsupported(format!("--kv {kv}"), reason));
-    }
     Ok(OpenModel {
         weights: args.weights.as_deref().map(Encoding::named).transpose()?,
-        kv,
         compute,
         ..OpenModel::default()
     })
+}
+
+/// What --fit chooses: formats that hold pictures, prompt and answer. Says so on stderr.
+async fn fit(
+    common: &Common,
+    args: &Args,
+    open: &mut OpenModel,
+    kv: Option<CacheFormat>,
+    (pictures, wish): (&[Arc<Picture>], &Wish),
+    limit: u64,
+) -> Result<CacheFormat> {
+    let files = source::files((args.model.as_deref(), args.mmproj.as_deref()))?;
+    let (_, caps) = super::plan::adapter_caps(common).await?;
+    let (read, spec) = planned_spec(&*files, open.weights).await?;
+    let request = PlanRequest {
+        pictures: pictures.iter().map(|p| (p.width, p.height)).collect(),
+        policy: wish.policy,
+        // A token has a byte at least; chat templates add a few dozen.
+        prompt_tokens: args.prompt.as_ref().map_or(32, String::len) + 64,
+        max_new: args.max_new_tokens.unwrap_or(256),
+        compute: open.compute,
+        encoding: open.weights,
+        ..PlanRequest::default()
+    };
+    let tokens = planned_image_tokens(&spec, read.processor.as_ref(), &request)? + request.prompt_tokens;
+    let longest = spec.decoder.as_ref().map_or(1, |d| d.max_positions);
+    let context = tokens.saturating_add(request.max_new).min(longest);
+    let wish = FitWish { weights: open.weights, kv, context: Some(context) };
+    let (_, fitted) = fit_memory(&*files, &caps, &request, &wish, limit).await?;
+    if let Some(line) = fitted.why.last() {
+        eprintln!("notice: {line}");
+    }
+    open.weights = fitted.weights;
+    Ok(fitted.kv)
 }
 
 fn generate_options(args: &Args, loaded: &Loaded) -> Result<GenerateOptions> {
@@ -152,7 +183,12 @@ fn request(args: &Args, pictures: Vec<Pixels>) -> Request {
     Request::new(pictures, args.prompt.as_deref().unwrap_or(question))
 }
 
-async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Cancel) -> Result<()> {
+async fn answer(
+    args: &Args,
+    loaded: &Loaded,
+    pictures: Vec<Pixels>,
+    (kv, cancel): (Option<CacheFormat>, Cancel),
+) -> Result<()> {
     let options = generate_options(args, loaded)?;
     let request = request(args, pictures);
     let tokens = loaded.model.prompt_tokens(&request)?;
@@ -164,6 +200,7 @@ async fn answer(args: &Args, loaded: &Loaded, pictures: Vec<Pixels>, cancel: Can
         context: tokens.saturating_add(options.max_new_tokens).min(longest),
         max_new: options.max_new_tokens.min(longest),
         run: RunOptions { cancel, ..Default::default() },
+        kv,
         pictures: args.picture_cache.as_ref().map(|folder| Arc::new(PictureCache::with_folder(CACHE_BYTES, folder))),
         ..Default::default()
     };

@@ -55,7 +55,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let policy: Policy = args.tiling.parse()?;
     let pictures = source::decode(&args.images)?;
     let cancel = source::cancel_on_interrupt()?;
-    let loaded = source::load(common, Some(&args.model), OpenModel::default(), &cancel).await?;
+    let loaded = source::load(common, (Some(&args.model), None), OpenModel::default(), &cancel).await?;
     let model = &loaded.model;
     let pictures = source::plan(model, &args.images, &pictures, &Wish { policy, ..Wish::default() })?;
     let options = SessionOptions { run: RunOptions { cancel, ..Default::default() }, ..Default::default() };

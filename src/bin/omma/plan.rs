@@ -4,21 +4,26 @@ mod unpacked;
 
 use super::common::{Common, out, parse_bytes, print_json};
 use omma::generate::{
-    MemoryPlan, PlanRequest, PlannedProgram, largest_context, plan_memory, planned_image_tokens, planned_spec,
+    FitWish, Fitted, MemoryPlan, PlanRequest, PlannedProgram, fit_memory, plan_memory, planned_image_tokens,
+    planned_spec,
 };
 use omma::gpu::{AdapterChoice, adapters, choose, wgpu};
 use omma::graph::Plan;
 use omma::image::Policy;
 use omma::models::Spec;
-use omma::quant::Encoding;
+use omma::quant::{CacheFormat, Encoding};
 use omma::{Caps, DType, Error, Result};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder of the model (config.json alone will do), or a hub id.
     model: String,
+    /// The picture part of a GGUF checkpoint. Default: the one that fits among the files *mmproj*.gguf beside it.
+    #[arg(long)]
+    mmproj: Option<PathBuf>,
     /// Size of a picture, e.g. 640x480; may be given several times. Default: one of the size that the model takes.
     #[arg(long, value_parser = parse_size)]
     image: Vec<(u32, u32)>,
@@ -34,9 +39,9 @@ pub struct Args {
     /// Format that matrices are kept in, e.g. f16 or q8_0. Default: the checkpoint's, else the configuration's.
     #[arg(long)]
     weights: Option<String>,
-    /// Type of the key-value cache: f32 or f16.
-    #[arg(long, default_value = "f32", value_parser = parse_dtype)]
-    kv: DType,
+    /// Format of the key-value cache: f32, f16, q8_0 or q4_0. Default: the type of the activations.
+    #[arg(long, value_parser = parse_cache)]
+    kv: Option<CacheFormat>,
     /// Type of activations: f32 or f16.
     #[arg(long, default_value = "f32", value_parser = parse_dtype)]
     compute: DType,
@@ -49,8 +54,8 @@ pub struct Args {
     /// Sequences side by side.
     #[arg(long, default_value_t = 1)]
     batch: usize,
-    /// Largest context whose peak fits these bytes, e.g. 8GB.
-    #[arg(long, value_parser = parse_bytes, conflicts_with = "context")]
+    /// Chooses what --weights, --kv and --context leave open so that the peak fits these bytes, e.g. 8GB.
+    #[arg(long, value_parser = parse_bytes)]
     fit: Option<u64>,
     /// Every step of every program.
     #[arg(long)]
@@ -65,27 +70,34 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(common: &Common, args: &Args) -> Result<()> {
-    let files = omma::checkpoint::open_model(&args.model)?;
+    let files = omma::checkpoint::open_model_with(&args.model, args.mmproj.as_deref())?;
     let encoding = args.weights.as_deref().map(Encoding::named).transpose()?;
     let (read, spec) = planned_spec(&*files, encoding).await?;
     let (adapter, caps) = adapter_caps(common).await?;
     let request = PlanRequest { encoding, ..request(args, &spec) };
     let processor = read.processor.as_ref();
-    let (context, plan) = match args.fit {
-        Some(limit) => largest_context(&spec, processor, &caps, &request, limit)?,
-        None => {
-            // The default context grows with the prompt; one that was asked for does not.
-            let pictures = planned_image_tokens(&spec, processor, &request)?;
-            let needed = pictures + request.prompt_tokens + request.max_new;
-            let context = args.context.unwrap_or(request.context.max(needed));
-            (context, plan_memory(&spec, processor, &caps, &PlanRequest { context, ..request.clone() })?)
-        }
-    };
+    // The default context grows with the prompt; one that was asked for does not.
+    let needed = planned_image_tokens(&spec, processor, &request)? + request.prompt_tokens + request.max_new;
+    let context = args.context.unwrap_or(request.context.max(needed));
     let request = PlanRequest { context, ..request };
+    let (plan, request, spec, why) = match args.fit {
+        Some(limit) => {
+            let wish = FitWish { weights: encoding, kv: args.kv, context: args.context };
+            let (_, fitted) = fit_memory(&*files, &caps, &request, &wish, limit).await?;
+            let Fitted { weights, kv, context, plan, spec, why } = fitted;
+            (plan, PlanRequest { encoding: weights, kv: Some(kv), context, ..request }, spec, why)
+        }
+        None => (plan_memory(&spec, processor, &caps, &request)?, request, spec, Vec::new()),
+    };
     if args.json {
-        print_json(&as_json(&plan, &request, &adapter, &spec));
+        let mut all = as_json(&plan, &request, &adapter, &spec);
+        if args.fit.is_some() {
+            all["choices"] = json!(why);
+        }
+        print_json(&all);
         return Ok(());
     }
+    why.iter().for_each(|line| out!("{line}"));
     print_plan(&plan, &request, &adapter, &spec);
     if args.steps {
         for program in &plan.programs {
@@ -120,12 +132,17 @@ fn request(args: &Args, spec: &Spec) -> PlanRequest {
     }
 }
 
+/// A format of cached keys and values.
+pub fn parse_cache(text: &str) -> std::result::Result<CacheFormat, String> {
+    CacheFormat::named(text).map_err(|e| e.to_string())
+}
+
 fn parse_policy(text: &str) -> std::result::Result<Policy, String> {
     text.parse().map_err(|e: Error| e.to_string())
 }
 
 /// Capabilities of the chosen adapter; without any adapter those of the floor. No device is opened.
-async fn adapter_caps(common: &Common) -> Result<(String, Caps)> {
+pub async fn adapter_caps(common: &Common) -> Result<(String, Caps)> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let choice = AdapterChoice::from(common.adapter.as_str());
     match choose(adapters(&instance).await, &choice) {
@@ -153,7 +170,7 @@ fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Sp
         let (text, new, context) = (request.prompt_tokens, request.max_new, request.context);
         out!("prompt        {text} text tokens, {new} new ones at most, context {context} x {}", request.batch);
     }
-    out!("activations   {}, cache {}", request.compute, request.kv);
+    out!("activations   {}, cache {}", request.compute, request.cache_type().format);
     if let Some(to) = request.encoding {
         let rest = match plan.unpacked {
             0 => String::new(),
@@ -210,6 +227,7 @@ fn as_json(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Spec)
         "image_tokens": plan.image_tokens,
         "weights": request.encoding.map(|to| to.name()),
         "unpacked_matrices": plan.unpacked,
+        "kv": request.cache_type().format.name(),
         "context": request.context,
         "batch": request.batch,
         "prompt_tokens": request.prompt_tokens,

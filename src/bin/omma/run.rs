@@ -16,7 +16,7 @@ use dump::Dump;
 use inputs::Inputs;
 use omma::checkpoint::{Config, Directory};
 use omma::generate::{LoadOptions, Model, OpenModel};
-use omma::quant::Encoding;
+use omma::quant::{CacheFormat, Encoding};
 use omma::{DType, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +41,9 @@ pub struct Args {
     /// Leave the graphs as they are built: no fusion.
     #[arg(long)]
     no_fuse: bool,
+    /// Format of the key-value cache: f32, f16, q8_0 or q4_0.
+    #[arg(long, value_parser = super::plan::parse_cache)]
+    kv: Option<CacheFormat>,
 }
 
 /// Runs the command.
@@ -51,7 +54,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     for (i, sample) in case.samples.iter().enumerate() {
         let mut inputs = Inputs::read(&args.case, sample, &model, args.from == "pictures")?;
         let mut dump = Dump::new(sample);
-        let context = Context { model: model.clone(), fuse: !args.no_fuse };
+        let context = Context { model: model.clone(), fuse: !args.no_fuse, kv: args.kv };
         if model.spec.decoder.is_some() {
             decoder::run(&context, &case, sample, &mut inputs, &mut dump).await?;
         } else {
@@ -70,6 +73,8 @@ pub struct Context {
     pub model: Arc<Model>,
     /// Fused programs.
     pub fuse: bool,
+    /// What keys and values are kept in.
+    pub kv: Option<CacheFormat>,
 }
 
 async fn load(device: &omma::gpu::Device, args: &Args) -> Result<Model> {

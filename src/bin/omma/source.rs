@@ -1,7 +1,7 @@
 //! Where models and pictures of a command come from: a folder, a hub id, the model in the repository; picture files.
 
 use crate::common::{Common, read_file};
-use omma::checkpoint::{Directory, Files, open_model};
+use omma::checkpoint::{Directory, Files, open_model_with};
 use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Pixels};
 use omma::gpu::{Cancel, Device};
 use omma::image::tiles::Wish;
@@ -26,7 +26,7 @@ pub struct Loaded {
 }
 
 /// Opens the device and loads a model, with a bar on a terminal.
-pub async fn load(common: &Common, name: Option<&str>, open: OpenModel, cancel: &Cancel) -> Result<Loaded> {
+pub async fn load(common: &Common, name: Named<'_>, open: OpenModel, cancel: &Cancel) -> Result<Loaded> {
     let start = Instant::now();
     let files = files(name)?;
     let device = common.device().await?;
@@ -52,10 +52,13 @@ pub async fn load(common: &Common, name: Option<&str>, open: OpenModel, cancel: 
     Ok(Loaded { device, model, load_ms: start.elapsed().as_secs_f64() * 1e3 })
 }
 
-/// Files of a model by folder or hub id.
-fn files(name: Option<&str>) -> Result<Arc<dyn Files>> {
+/// A model by folder, file or hub id, and the picture part of a GGUF file.
+pub type Named<'a> = (Option<&'a str>, Option<&'a Path>);
+
+/// Files of a model.
+pub fn files((name, mmproj): Named<'_>) -> Result<Arc<dyn Files>> {
     match name {
-        Some(name) => open_model(name),
+        Some(name) => open_model_with(name, mmproj),
         None => Ok(Arc::new(Directory::open(own_model()?)?)),
     }
 }

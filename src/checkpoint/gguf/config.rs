@@ -4,20 +4,23 @@ use serde_json::{Map, Value, json};
 
 use super::Gguf;
 use crate::checkpoint::Config;
-use crate::{Error, Result};
+use crate::{DType, Error, Result};
+
+/// Most factors of frequencies: half of the widest head.
+const MAX_FACTORS: usize = 1 << 15;
 
 /// A file name and what the file says.
 pub(super) type File = (&'static str, Value);
 
-/// The configuration of the decoder in `file`.
+/// The configuration of the decoder in `file`, first, and that of its answers.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for another architecture or an option that is not done; [`Error::Malformed`].
-pub(super) fn files(file: &Gguf) -> Result<Vec<File>> {
+pub(super) async fn files(file: &Gguf) -> Result<Vec<File>> {
     let all = Config::of_value(file.source.name(), file.metadata.clone())?;
     let architecture = all.string("general.architecture", "")?;
     let decoder = match architecture.as_str() {
-        "llama" | "qwen2" => decoder(&all, file, &architecture)?,
+        "llama" | "qwen2" => with_factors(decoder(&all, file, &architecture)?, file).await?,
         "clip" => {
             let reason = "it is the picture part of a checkpoint; give the language model's file as the model";
             return Err(all.unsupported("general.architecture", reason));
@@ -40,11 +43,11 @@ fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
         return Err(own.unsupported("expert_count", "mixtures of experts are not read from GGUF yet"));
     }
     let has = |name: &str| file.tensors.iter().any(|t| t.name == name);
-    if has("rope_freqs.weight") {
-        return Err(Error::unsupported(
-            format!("{}: tensor `rope_freqs.weight`", all.file()),
-            "frequencies of its own are not",
-        ));
+    for tensor in ["rope_factors_long.weight", "rope_factors_short.weight"] {
+        if has(tensor) {
+            let what = format!("{}: tensor `{tensor}`", all.file());
+            return Err(Error::unsupported(what, "factors that depend on the length; rope_freqs.weight is read"));
+        }
     }
     let heads: usize = own.require("attention.head_count")?;
     let width: usize = own.require("embedding_length")?;
@@ -90,6 +93,23 @@ fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
     if let Some(scaling) = scaling(&own)? {
         config["rope_scaling"] = Value::Object(scaling);
     }
+    Ok(config)
+}
+
+/// The configuration with what the frequencies are divided by (LLaMA 3.1), where the file has such a tensor.
+async fn with_factors(mut config: Value, file: &Gguf) -> Result<Value> {
+    let Some(entry) = file.tensors.iter().find(|t| t.name == "rope_freqs.weight") else { return Ok(config) };
+    let wrong = |reason: String| Error::malformed(file.source.name(), format!("tensor `rope_freqs.weight`: {reason}"));
+    if entry.dtype != DType::F32 || entry.packed.is_some() || entry.shape.len() != 1 || entry.shape[0] > MAX_FACTORS {
+        return Err(wrong(format!("is {} {:?}, not a list of at most {MAX_FACTORS} f32", entry.dtype, entry.shape)));
+    }
+    let mut bytes = vec![0; 4 * entry.shape[0]];
+    file.source.read_at(entry.offset, &mut bytes).await?;
+    let factors: Vec<f32> = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    if let Some(bad) = factors.iter().find(|f| !f.is_finite() || **f <= 0.0) {
+        return Err(wrong(format!("holds {bad}")));
+    }
+    config["rope_factors"] = json!(factors);
     Ok(config)
 }
 

@@ -5,9 +5,10 @@
 
 mod config;
 mod files;
+mod mmproj;
 mod table;
 mod tokenizer;
 
 pub use files::GgufFiles;
-pub(crate) use files::WEIGHTS;
+pub(crate) use files::{PICTURES, WEIGHTS};
 pub use table::Gguf;

@@ -147,10 +147,10 @@ fn lies_are_refused_by_name() {
     ];
     for (what, bytes, text) in lies {
         let source: Arc<dyn ReadAt> = Arc::new(MemoryFile::new("made.gguf", bytes));
-        let error = wait(Checkpoint::of_gguf(source)).expect_err(what);
+        let error = wait(Checkpoint::of_gguf(source, None)).expect_err(what);
         assert!(matches!(error, Error::Malformed { .. }), "{what}: {error:?}");
         assert!(error.to_string().contains(text), "{what}: {error}");
     }
-    let iq2 = wait(Checkpoint::of_gguf(Arc::new(MemoryFile::new("made.gguf", one(&[256], 16, 0))))).unwrap_err();
+    let iq2 = wait(Checkpoint::of_gguf(Arc::new(MemoryFile::new("made.gguf", one(&[256], 16, 0))), None)).unwrap_err();
     assert!(matches!(&iq2, Error::Unsupported { .. }) && iq2.to_string().contains("iq2_xxs"), "{iq2}");
 }

@@ -4,7 +4,7 @@
 
 use super::{
     AnyRes, Features, Fuyu, Idefics2, Idefics3, InternVl, Levels, MiniCpmV, Mllama, Native, Pixtral, Tiling, Uhd,
-    Unpad, Whole,
+    Unpad, Whole, own,
 };
 use crate::image::fields::Fields;
 use crate::image::preprocess::bare_name;
@@ -24,7 +24,7 @@ pub struct CheckpointFiles<'a> {
 }
 
 /// The objects that settings are read from.
-struct Sources {
+pub(super) struct Sources {
     image: Value,
     image_file: &'static str,
     processor: Value,
@@ -33,19 +33,24 @@ struct Sources {
 }
 
 impl Sources {
-    fn image(&self) -> Result<Fields<'_>> {
+    pub(super) fn image(&self) -> Result<Fields<'_>> {
         Fields::new(self.image_file, &self.image)
     }
     fn processor(&self) -> Result<Fields<'_>> {
         Fields::new("processor_config.json", &self.processor)
     }
-    fn config(&self) -> Result<Fields<'_>> {
+    pub(super) fn config(&self) -> Result<Fields<'_>> {
         Fields::new("config.json", &self.config)
     }
     fn vision(&self) -> Result<Fields<'_>> {
         Fields::new("config.json", &self.vision)
     }
-    fn model_type(&self) -> Result<&str> {
+    /// Whether a processor's file says nothing of its type.
+    fn unnamed(&self) -> Result<bool> {
+        let image = self.image()?;
+        Ok(image.get("image_processor_type").or(image.get("feature_extractor_type")).is_none())
+    }
+    pub(super) fn model_type(&self) -> Result<&str> {
         Ok(self.config()?.text("model_type")?.unwrap_or_default())
     }
     /// Side of the tower's patches: stated, or the default of the tower's type in transformers.
@@ -88,6 +93,9 @@ impl Tiling {
     /// that are not known.
     pub fn of_checkpoint(files: &CheckpointFiles<'_>) -> Result<Self> {
         let sources = sources(files)?;
+        if let (true, Some((tiling, _))) = (sources.unnamed()?, own::alone(&sources)?) {
+            return tiling.checked();
+        }
         let fields = sources.image()?;
         let named = fields.text("image_processor_type")?.or(fields.text("feature_extractor_type")?);
         let prefix = bare_name(named.unwrap_or("CLIPImageProcessor"));
@@ -102,7 +110,8 @@ impl Tiling {
             "Pixtral" => pixtral(&sources),
             "Mllama" => mllama(&sources),
             "MiniCPMV4_6" => minicpmv4_6(&sources),
-            "MiniCPMV" => minicpmv(&sources),
+            "MiniCPMV" => own::minicpmv(&sources),
+            "OmmaDemo" => demo(&sources),
             _ => whole(&sources, named),
         };
         tiling?.checked()
@@ -118,7 +127,18 @@ impl Levels {
         let sources = sources(files)?;
         let fields = sources.image()?;
         let named = fields.text("image_processor_type")?.or(fields.text("feature_extractor_type")?);
-        Preprocess::levels(&fields, named.map_or("CLIP", bare_name))
+        let own = if sources.unnamed()? { own::alone(&sources)?.map(|(_, levels)| levels) } else { None };
+        Preprocess::levels(&fields, own.or(named.map(bare_name)).unwrap_or("CLIP"))
+    }
+}
+
+impl CheckpointFiles<'_> {
+    /// Whether config.json says all of how pictures are tiled, where no processor's file is there.
+    pub fn is_enough(config: &str) -> bool {
+        let alone = CheckpointFiles { config: Some(config), ..CheckpointFiles::default() };
+        let own = sources(&alone).and_then(|sources| own::alone(&sources));
+        // LLaVA-UHD's own code has no file for its slices, only CLIP's levels. What is not supported is said later.
+        !matches!(own, Ok(None)) || matches!(Tiling::of_checkpoint(&alone), Ok(Tiling::Uhd(_)))
     }
 }
 
@@ -268,16 +288,15 @@ fn minicpmv4_6(sources: &Sources) -> Result<Tiling> {
     Ok(Tiling::MiniCpmV(MiniCpmV::v4_6(max, side, image.side("patch_size")?.unwrap_or(14), merge)))
 }
 
-fn minicpmv(sources: &Sources) -> Result<Tiling> {
-    let (image, own) = (sources.image()?, MiniCpmV::default());
-    let cuts = image.bool("slice_mode")?.unwrap_or(true);
-    let queries = sources.config()?.count("query_num")?.or(image.count("image_feature_size")?).unwrap_or(64);
-    Ok(Tiling::MiniCpmV(MiniCpmV {
-        max: if cuts { image.side("max_slice_nums")?.unwrap_or(own.max) } else { 1 },
-        size: image.side("scale_resolution")?.unwrap_or(own.size),
-        step: image.side("patch_size")?.unwrap_or(own.step),
-        features: Features::Queries(queries),
-        ..own
+/// LLaVA-UHD's slices of another size and number.
+fn demo(sources: &Sources) -> Result<Tiling> {
+    let (image, own) = (sources.image()?, Uhd::default());
+    let queries = sources.config()?.object("resampler_config")?.map(|r| r.count("num_queries")).transpose()?;
+    Ok(Tiling::Uhd(Uhd {
+        max: image.side("max_slices")?.unwrap_or(24),
+        size: image.side("slice_size")?.unwrap_or(252),
+        patch: image.side("patch_size")?.unwrap_or(own.patch),
+        queries: queries.flatten().unwrap_or(64),
     }))
 }
 

@@ -19,11 +19,26 @@ pub struct MiniCpmV {
     pub features: Features,
     /// Of equally good grids the one with most rows (4.6), not the first.
     pub tall_ties: bool,
+    /// Tags around slices.
+    pub form: Form,
+}
+
+/// How slices stand in a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Form {
+    /// Each between the tags of a picture, all of them between those of slices (up to 2.5).
+    #[default]
+    Images,
+    /// Each between the tags of a slice (2.6).
+    Slices {
+        /// The number of the picture comes first.
+        numbered: bool,
+    },
 }
 
 impl Default for MiniCpmV {
     fn default() -> Self {
-        Self { max: 9, size: 448, step: 14, features: Features::Queries(64), tall_ties: false }
+        Self { max: 9, size: 448, step: 14, features: Features::Queries(64), tall_ties: false, form: Form::Images }
     }
 }
 
@@ -31,7 +46,7 @@ impl MiniCpmV {
     /// Version 4.6: tokens stand for `merge` x `merge` patches (4, or 2 for its finer mode).
     pub fn v4_6(max: u32, size: u32, patch: u32, merge: u32) -> Self {
         let step = patch.saturating_mul(merge);
-        Self { max, size, step, features: Features::Squares(step), tall_ties: true }
+        Self { max, size, step, features: Features::Squares(step), tall_ties: true, form: Form::Images }
     }
 
     pub(super) fn plan(&self, width: u32, height: u32) -> Result<TilePlan> {
@@ -40,9 +55,12 @@ impl MiniCpmV {
         let whole = (f64::from(width), f64::from(height));
         let overview = slices::fit(whole, self.size, self.step, python::round, grid.is_none());
         let mut order = Vec::new();
+        if let Form::Slices { numbered: true } = self.form {
+            order.extend(["<image_id>", Mark::NUMBER, "</image_id>"].map(|name| Segment::Mark(Mark::token(name))));
+        }
         let Some(grid) = grid else {
             let plan = TilePlan::new(Policy::MiniCpmV, size, overview).overview(overview, Place::First, From::Picture);
-            tagged(&mut order, plan.overview_segment(self.features));
+            tagged(&mut order, PICTURE, plan.overview_segment(self.features));
             order.push(Segment::Mark(Mark::token("\n")));
             return plan.finish(self.features, order);
         };
@@ -50,22 +68,28 @@ impl MiniCpmV {
         let resized = (slice.0.saturating_mul(grid.0), slice.1.saturating_mul(grid.1));
         let plan = TilePlan::new(Policy::MiniCpmV, size, resized).cut(grid, slice);
         let plan = plan.overview(overview, Place::First, From::Picture);
-        tagged(&mut order, plan.overview_segment(self.features));
-        order.push(Segment::Mark(Mark::token("<slice>")));
+        tagged(&mut order, PICTURE, plan.overview_segment(self.features));
+        let inner = if self.form == Form::Images { PICTURE } else { SLICE };
+        let outer = |mark: &'static str| (self.form == Form::Images).then(|| Segment::Mark(Mark::token(mark)));
+        order.extend(outer(SLICE.0));
         for (i, tile) in plan.tile_segments(self.features).enumerate() {
             if i > 0 && i.is_multiple_of(grid.0 as usize) {
                 order.push(Segment::Mark(Mark::token("\n")));
             }
-            tagged(&mut order, Some(tile));
+            tagged(&mut order, inner, Some(tile));
         }
-        order.extend([Mark::token("</slice>"), Mark::token("\n")].map(Segment::Mark));
+        order.extend(outer(SLICE.1));
+        order.push(Segment::Mark(Mark::token("\n")));
         plan.finish(self.features, order)
     }
 }
 
-/// A picture's features between its tags.
-fn tagged(order: &mut Vec<Segment>, features: Option<Segment>) {
-    order.push(Segment::Mark(Mark::token("<image>")));
+const PICTURE: (&str, &str) = ("<image>", "</image>");
+const SLICE: (&str, &str) = ("<slice>", "</slice>");
+
+/// Features between tags.
+fn tagged(order: &mut Vec<Segment>, (before, after): (&'static str, &'static str), features: Option<Segment>) {
+    order.push(Segment::Mark(Mark::token(before)));
     order.extend(features);
-    order.push(Segment::Mark(Mark::token("</image>")));
+    order.push(Segment::Mark(Mark::token(after)));
 }

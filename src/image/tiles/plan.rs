@@ -75,6 +75,8 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// The name of the mark that is the number of the picture in its conversation, from 0 on.
+    pub const NUMBER: &str = "{n}";
     /// A token of the vocabulary.
     pub const fn token(text: &'static str) -> Self {
         Self { name: Cow::Borrowed(text), learned: false }

@@ -123,6 +123,7 @@ pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) ->
         order: PatchOrder::ROWS,
         pre_norm: norm("pre_layrnorm"),
         layers: sizes.layers(dtypes, front, false),
+        adapters: Vec::new(),
         post_norm: norm("post_layernorm"),
     })
 }

@@ -1,9 +1,10 @@
 //! DINOv2 (Oquab et al. 2023): a ViT with layer scale and, in the largest, a gated MLP. A base model gives features, one
-//! with a head classifies the first row beside the mean of the patches.
+//! with a head classifies the first row beside the mean of the patches. With registers (Darcet et al. 2024), rows without
+//! positions stand between the first row and the patches.
 
 use super::{activation, divided, layer_count, side, vit};
 use crate::Result;
-use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, SelfAttention};
+use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, Part, PatchEmbedding, PatchOrder, SelfAttention};
 use crate::checkpoint::{Config, Rule, Scheme, rule};
 use crate::kernels::Act;
 use crate::models::{ClassHead, Classifier, Dtypes, HeadRows, Pooler, Positions, Spec, VisionTower};
@@ -11,6 +12,7 @@ use crate::models::{ClassHead, Classifier, Dtypes, HeadRows, Pooler, Positions, 
 /// A base model is saved without the front.
 const NAMES: &Scheme = &[FRONT];
 const FRONT: &[Rule] = &[
+    rule("dinov2_with_registers.", "dinov2."),
     rule("embeddings.", "dinov2.embeddings."),
     rule("encoder.", "dinov2.encoder."),
     rule("layernorm.", "dinov2.layernorm."),
@@ -41,7 +43,9 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, width: usize) -> Result<VisionTow
         act: activation(config, "hidden_act", "gelu")?,
         qkv_bias: config.bool("qkv_bias", true)?,
     };
-    let (image_size, patch_size) = (side(config, "image_size", 224)?, side(config, "patch_size", 14)?);
+    let registers = registers(config)?;
+    let usual = if registers.is_some() { 16 } else { 14 };
+    let (image_size, patch_size) = (side(config, "image_size", 224)?, side(config, "patch_size", usual)?);
     divided(config, "patch_size", image_size - image_size % patch_size.max(1), patch_size)?;
     let patch = "dinov2.embeddings.patch_embeddings.projection";
     Ok(VisionTower {
@@ -55,13 +59,44 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, width: usize) -> Result<VisionTow
             dtype: dtypes.of(&format!("{patch}.weight")),
         },
         image_size,
-        prefix: vec!["dinov2.embeddings.cls_token".into()],
-        positions: Positions::Table("dinov2.embeddings.position_embeddings".into()),
+        prefix: prefix(width, registers.unwrap_or(0)),
+        positions: positions(width, image_size / patch_size.max(1), registers),
         order: PatchOrder::ROWS,
         pre_norm: None,
         layers: (0..layer_count(config, "num_hidden_layers", 12)?).map(|i| shape.layer(i, dtypes)).collect(),
+        adapters: Vec::new(),
         post_norm: Some(Norm::Layer { name: "dinov2.layernorm".into(), eps: shape.eps }),
     })
+}
+
+/// Registers of the later kind, which has none at least.
+fn registers(config: &Config) -> Result<Option<usize>> {
+    if config.string("model_type", "")? != "dinov2_with_registers" {
+        return Ok(None);
+    }
+    match config.usize("num_register_tokens", 4)? {
+        count if count <= 1024 => Ok(Some(count)),
+        count => Err(config.broken("num_register_tokens", format!("{count} registers"))),
+    }
+}
+
+/// Rows before the patches.
+fn prefix(width: usize, registers: usize) -> Vec<String> {
+    let name = "dinov2.embeddings.register_tokens";
+    let register = |i: usize| Part::Elements { name, first: i * width, count: width }.to_string();
+    ["dinov2.embeddings.cls_token".to_owned()].into_iter().chain((0..registers).map(register)).collect()
+}
+
+/// A table; with registers, which have no positions in it, other grids are resampled with antialias.
+fn positions(width: usize, side: usize, registers: Option<usize>) -> Positions {
+    let name = "dinov2.embeddings.position_embeddings";
+    let Some(count) = registers else { return Positions::Table(name.into()) };
+    if count == 0 {
+        return Positions::Resampled(name.into());
+    }
+    let first = Part::Elements { name, first: 0, count: width };
+    let patches = Part::Elements { name, first: width, count: side * side * width };
+    Positions::Resampled([first, Part::Zeros(count * width), patches].map(|part| part.to_string()).join("+"))
 }
 
 /// Width inside the MLP. A gated one has two thirds of it, up to the next multiple of 8.
@@ -147,6 +182,17 @@ mod tests {
             r#"{"architectures": ["Dinov2ForImageClassification"], "id2label": {"0": "a", "1": "b", "2": "c"}}"#;
         let heads = spec(named).unwrap().classifier.unwrap().heads;
         assert_eq!((heads[0].layer.n, heads[0].layer.k), (3, 2 * 768));
+    }
+
+    #[test]
+    fn registers_have_rows_and_no_positions() {
+        let json = r#"{"model_type": "dinov2_with_registers", "hidden_size": 64, "num_attention_heads": 4,
+            "image_size": 28, "patch_size": 14, "num_register_tokens": 2}"#;
+        let tower = spec(json).unwrap().vision.unwrap();
+        let name = "dinov2.embeddings.position_embeddings";
+        let table = format!("elements({name},0,64)+zeros(128)+elements({name},64,256)");
+        assert_eq!((tower.prefix.len(), tower.positions), (3, Positions::Resampled(table)));
+        assert!(spec(&json.replace("\": 2}", "\": 5000}")).is_err());
     }
 
     #[test]

@@ -73,6 +73,7 @@ fn patches(config: &Config, width: usize, dtypes: &dyn Dtypes) -> Result<VisionT
         order: PatchOrder::ROWS,
         pre_norm: None,
         layers: Vec::new(),
+        adapters: Vec::new(),
         post_norm: None,
     })
 }
@@ -103,11 +104,14 @@ fn decoder(config: &Config, dtypes: &dyn Dtypes, front: &str, stage: &'static st
         vocab,
         width,
         dtype: dtypes.of(&table),
+        embed_scale: None,
         layers: (0..count).map(|i| Layer::Own(shape.layer(i, dtypes))).collect(),
         norm: Norm::Layer { name: format!("{front}model.final_layernorm"), eps: shape.eps },
+        head_scale: None,
         head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: width, stack: Vec::new() },
         table,
         rope: llama::rope(config, head_dim, max_positions, RopeDefaults { theta: 25_000.0, partial: 0.5 })?,
+        log_base: None,
         max_positions,
         cross: None,
     })
@@ -132,6 +136,7 @@ impl Shape {
             Linear::new(&name, n, k, true, dtypes.of(&format!("{name}.weight")))
         };
         DecoderLayer {
+            branch_scale: None,
             norm1: norm("input_layernorm"),
             qkv: self.qkv(&at, dtypes),
             attention: self.attention,

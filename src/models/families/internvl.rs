@@ -71,6 +71,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes) -> Result<VisionTower> {
         order: PatchOrder::ROWS,
         pre_norm: None,
         layers: (0..layer_count(config, "num_hidden_layers", 24)?).map(|i| shape.layer(i, dtypes)).collect(),
+        adapters: Vec::new(),
         post_norm: (!config.bool("use_mean_pooling", true)?).then_some(last),
     })
 }

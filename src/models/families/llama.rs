@@ -140,11 +140,14 @@ pub(super) fn decoder(config: &Config, dtypes: &dyn Dtypes, front: &str, stage: 
         vocab,
         width: shape.width,
         dtype: dtypes.of(&table),
+        embed_scale: None,
         layers: windows.into_iter().enumerate().map(layer).collect(),
         norm: Norm::Rms { name: format!("{front}model.norm"), eps: shape.eps },
+        head_scale: None,
         head: Linear { dtype: dtypes.of(&head), weight: head, bias: None, n: vocab, k: shape.width, stack: Vec::new() },
         table,
         rope: RopeSpec { sections, ..rope },
+        log_base: None,
         max_positions,
         cross: None,
     })
@@ -209,6 +212,7 @@ impl Shape {
         let qkv = qkv.map(|(p, n)| (format!("{at}.self_attn.{p}"), n, self.qkv_bias));
         let out = format!("{at}.self_attn.o_proj");
         DecoderLayer {
+            branch_scale: None,
             norm1: self.norm(&at, "input_layernorm"),
             qkv: Qkv::Stacked(Linear::stacked(&qkv, self.width, of("q_proj"))),
             attention,
@@ -353,9 +357,20 @@ pub(super) fn rope(config: &Config, head_dim: usize, max_positions: usize, defau
         rotary_dim,
         interleaved: config.bool("rope_interleaved", false)?,
         scaling,
+        factors: factors(config, rotary_dim)?,
         rounded: None,
         sections: None,
     })
+}
+
+/// `rope_factors`, which GGUF checkpoints have.
+fn factors(config: &Config, rotary_dim: usize) -> Result<Option<Vec<f32>>> {
+    let Some(factors) = config.list::<f64>("rope_factors")? else { return Ok(None) };
+    if factors.len() != rotary_dim / 2 {
+        let reason = format!("{} factors for {} frequencies", factors.len(), rotary_dim / 2);
+        return Err(config.broken("rope_factors", reason));
+    }
+    Ok(Some(factors.into_iter().map(|f| f as f32).collect()))
 }
 
 /// The factor on cosine and sine that YaRN recommends, or what the configuration states.

@@ -86,8 +86,14 @@ const HUGE_448: &str = r#"{"hidden_size": 1280, "intermediate_size": 5120, "num_
     "num_attention_heads": 16, "patch_size": 14, "image_size": 448, "hidden_act": "gelu"}"#;
 
 /// LLaVA-1.5 as its transformers checkpoints are asked.
-const V15: PromptForm =
-    PromptForm { system: "", user: "USER: ", picture: ("", "\n"), assistant: " ASSISTANT:", answer: (" ", "</s>") };
+const V15: PromptForm = PromptForm {
+    system: "",
+    own_system: ("", " "),
+    user: "USER: ",
+    picture: ("", "\n"),
+    assistant: " ASSISTANT:",
+    answer: (" ", "</s>"),
+};
 /// LLaVA v1 and v1.5 in the original code: Vicuna's conversation with its introduction.
 const V1: PromptForm = PromptForm {
     system: "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, \
@@ -98,6 +104,7 @@ const V1: PromptForm = PromptForm {
 const VIP: PromptForm = PromptForm {
     system: "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, \
              detailed, and polite answers to the human's questions.",
+    own_system: ("", " "),
     user: "###Human: ",
     picture: ("", "\n"),
     assistant: "###Assistant:",
@@ -108,14 +115,21 @@ const YI_VL: PromptForm = PromptForm {
     system: "This is a chat between an inquisitive human and an AI assistant. Assume the role of the AI assistant. \
              Read all the images carefully, and respond to the human's questions with informative, helpful, detailed \
              and polite answers.\n\n",
+    own_system: ("", " "),
     user: "### Human: ",
     picture: ("", "\n"),
     assistant: "\n### Assistant:",
     answer: (" ", "\n"),
 };
 /// LLaVA-Mistral: the decoder's own form.
-const MISTRAL: PromptForm =
-    PromptForm { system: "", user: "[INST] ", picture: ("", "\n"), assistant: " [/INST]", answer: (" ", "</s>") };
+const MISTRAL: PromptForm = PromptForm {
+    system: "",
+    own_system: ("", " "),
+    user: "[INST] ",
+    picture: ("", "\n"),
+    assistant: " [/INST]",
+    answer: (" ", "</s>"),
+};
 
 /// The form of a checkpoint in the original layout.
 fn original_form(config: &Config) -> Result<PromptForm> {

@@ -65,6 +65,7 @@ fn tower(
         order: PatchOrder::ROWS,
         pre_norm: norm("layernorm_pre"),
         layers: local,
+        adapters: Vec::new(),
         post_norm: norm("layernorm_post"),
     })
 }

@@ -1,16 +1,19 @@
 //! The registry of families: `model_type` -> the function that reads its configuration. Tensor names live here.
 
 mod clip;
+mod demo;
 mod dinov2;
 mod fuyu;
 mod idefics;
 mod internvl;
 mod llama;
 mod llava;
+mod minicpm;
 mod mistral3;
 mod mllama;
 mod mllama_vision;
 mod pixtral;
+mod qwen;
 mod qwen_vl;
 mod siglip;
 mod uhd;
@@ -34,7 +37,11 @@ pub struct Family {
 /// All families.
 pub static FAMILIES: &[Family] = &[
     Family { model_types: &["vit", "deit"], about: "ViT and DeiT, picture classification", read: vit::read },
-    Family { model_types: &["dinov2"], about: "DINOv2, picture features and classification", read: dinov2::read },
+    Family {
+        model_types: &["dinov2", "dinov2_with_registers"],
+        about: "DINOv2, with registers or without, picture features and classification",
+        read: dinov2::read,
+    },
     Family { model_types: &["clip"], about: "CLIP, picture and text embeddings and scores", read: clip::read },
     Family { model_types: &["siglip"], about: "SigLIP, picture and text embeddings and scores", read: siglip::read },
     Family {
@@ -69,7 +76,18 @@ pub static FAMILIES: &[Family] = &[
         about: "Qwen2-VL and Qwen2.5-VL, pictures",
         read: qwen_vl::read,
     },
+    Family {
+        model_types: &["qwen", "monkey"],
+        about: "Qwen-VL and Monkey; the first Qwen, their decoder",
+        read: qwen::read,
+    },
+    Family {
+        model_types: &["minicpmv", "minicpm"],
+        about: "MiniCPM-V 2.0 and 2.6, a picture in slices of its own shape; MiniCPM, the decoder of 2.0",
+        read: minicpm::read,
+    },
     Family { model_types: &["mistral3"], about: "Mistral Small 3.1", read: mistral3::read },
+    Family { model_types: &["omma_demo"], about: "The demo model of this project", read: demo::read },
 ];
 
 /// Reads config.json by its `model_type`.

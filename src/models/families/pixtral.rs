@@ -11,8 +11,14 @@ use crate::kernels::Act;
 use crate::models::{Dtypes, Positions, PromptForm, VisionTower};
 
 /// Mistral's instructions, a picture in place.
-pub(super) const INSTRUCT: PromptForm =
-    PromptForm { system: "", user: "[INST]", picture: ("", ""), assistant: "[/INST]", answer: ("", "</s>") };
+pub(super) const INSTRUCT: PromptForm = PromptForm {
+    system: "",
+    own_system: ("", " "),
+    user: "[INST]",
+    picture: ("", ""),
+    assistant: "[/INST]",
+    answer: ("", "</s>"),
+};
 
 /// The eps that the reference code has in place of an option.
 const EPS: f32 = 1e-5;
@@ -54,6 +60,7 @@ pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) ->
         order: PatchOrder::ROWS,
         pre_norm: Some(layers.norm("ln_pre")),
         layers: (0..layer_count(config, "num_hidden_layers", 24)?).map(|i| layers.layer(i, dtypes)).collect(),
+        adapters: Vec::new(),
         post_norm: None,
     })
 }

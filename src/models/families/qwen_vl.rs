@@ -18,6 +18,7 @@ use crate::{DType, Result};
 /// The chat form of both.
 const CHAT: PromptForm = PromptForm {
     system: "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n",
+    own_system: ("<|im_start|>system\n", "<|im_end|>\n"),
     user: "<|im_start|>user\n",
     picture: ("<|vision_start|>", "<|vision_end|>"),
     assistant: "<|im_end|>\n<|im_start|>assistant\n",
@@ -128,6 +129,7 @@ impl Tower {
             order: self.order,
             pre_norm: None,
             layers: (0..layers).map(|i| self.layer(i, dtypes)).collect(),
+            adapters: Vec::new(),
             post_norm: None,
         })
     }

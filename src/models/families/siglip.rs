@@ -73,6 +73,7 @@ pub(super) fn vision_tower(
         order: PatchOrder::ROWS,
         pre_norm: None,
         layers: sizes.layers(dtypes, front, false),
+        adapters: Vec::new(),
         post_norm: Some(Norm::Layer { name: format!("{front}.post_layernorm"), eps: sizes.eps }),
     })
 }

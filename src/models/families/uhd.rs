@@ -44,7 +44,7 @@ pub(super) fn resampler(
     let weight = Part::Transposed(&proj).to_string();
     Ok(Some(Resampler {
         query: format!("{PROJECTOR}.query"),
-        positions: format!("{PROJECTOR}.pos_embed"),
+        positions: Some(format!("{PROJECTOR}.pos_embed")),
         side,
         kv_proj: (features != width).then_some(kv_proj),
         norm_q: norm("ln_q"),
@@ -54,5 +54,6 @@ pub(super) fn resampler(
         proj: Some(Linear { weight, bias: None, n: width, k: width, dtype: of("proj"), stack: Vec::new() }),
         key_positions: KeyPositions::Interpolated,
         reach,
+        residual: false,
     }))
 }

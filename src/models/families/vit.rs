@@ -87,6 +87,7 @@ fn tower(config: &Config, dtypes: &dyn Dtypes, front: &str, deit: bool, width: u
         order: PatchOrder::ROWS,
         pre_norm: None,
         layers: (0..layer_count(config, "num_hidden_layers", 12)?).map(layer).collect(),
+        adapters: Vec::new(),
         post_norm: Some(Norm::Layer { name: format!("{front}.layernorm"), eps }),
     })
 }

@@ -27,25 +27,28 @@ const KNOWN: &[Known] = &[(
 )];
 
 /// Integration tests that use a device.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 15] = [
     "bisect",
     "chat",
     "decoders",
+    "demo",
     "faults",
     "floor",
     "fuse",
     "generate",
     "host",
+    "kv_cache",
+    "mmproj",
     "native",
     "pictures",
     "plan",
     "quantized",
 ];
 
-/// The others: `hostile` reads what `omma` prints, and the layer prints in between; `tiles` uses no device; `hub` is a
-/// command of its own.
+/// The others: `hostile` reads what `omma` prints, and the layer prints in between; `tiles` uses no device; `memory` counts
+/// bytes that the layer takes as well; `hub` is a command of its own.
 #[cfg(test)]
-const NOT_RUN: [&str; 3] = ["hostile", "hub", "tiles"];
+const NOT_RUN: [&str; 4] = ["hostile", "hub", "memory", "tiles"];
 
 /// Runs the cases whose `kernel/name` contains `filter` and, without a filter, the integration tests.
 pub fn check(filter: &str) -> Result<bool, String> {

@@ -187,7 +187,9 @@ fn onnx(b: &mut Builder<'_>) -> Mapped {
     let keys = if b.has(4) { k_heads.block.unwrap_or(new_keys) } else { new_keys };
     let mut all = Attending::new((q, q_heads), (k, k_heads), (v, v_heads), [batch, queries, keys]);
     all.kernel.scale = b.opt_float("scale")?.unwrap_or(all.kernel.scale);
-    all.kernel.causal = b.int("is_causal")? != 0;
+    // ONNX Runtime takes a single query behind a cache for the next token, which sees all keys.
+    let next = b.of_runtime() && queries == 1 && keys > new_keys;
+    all.kernel.causal = b.int("is_causal")? != 0 && !next;
     all.kernel.softcap = b.opt_float("softcap")?.filter(|cap| *cap > 0.0);
     let side = |name: &str| b.opt_int(name).map(|n| n.and_then(|n| u32::try_from(n).ok()));
     (all.kernel.window, all.kernel.ahead) = (side("left_window_size")?.map(|n| n + 1), side("right_window_size")?);
@@ -221,7 +223,9 @@ fn onnx(b: &mut Builder<'_>) -> Mapped {
             3 => ScoreStage::Weight,
             mode => return Stop::unsupported(format!("qk_matmul_output_mode {mode}")),
         };
-        outputs.push(Some(all.scores(b, stage, f32::NEG_INFINITY)?));
+        // ONNX Runtime hides a key by the lowest number.
+        let hidden = if b.of_runtime() { f32::MIN } else { f32::NEG_INFINITY };
+        outputs.push(Some(all.scores(b, stage, hidden)?));
     }
     Ok(outputs.into_iter().take(b.case().wanted.len()).collect())
 }

@@ -77,7 +77,9 @@ fn conv_transpose(b: &mut Builder<'_>) -> Mapped {
             let less = total / 2;
             let (before, after) = if auto == "SAME_UPPER" { (less, total - less) } else { (total - less, less) };
             (window.pad[axis], window.pad_end[axis]) = (before, after);
-            extra[axis] = (target + total).saturating_sub(whole);
+            // The padding of ONNX Runtime takes cells away and adds none, unless a shape is asked for.
+            let short = wanted.is_none() && b.of_runtime();
+            extra[axis] = if short { more } else { (target + total).saturating_sub(whole) };
         }
     }
     // From [channels, cols of a group, window] to [cols, channels of a group, window].

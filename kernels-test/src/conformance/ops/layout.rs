@@ -86,17 +86,20 @@ fn transpose(b: &mut Builder<'_>) -> Mapped {
 }
 
 /// Start, step and count of the cells of an axis of `n` that a slice takes: bounds are counted from the end where
-/// negative, then clamped.
+/// negative, then clamped; backwards, a start before the first cell is the first cell, an end there includes it.
 fn cells(n: usize, start: i64, end: i64, step: i64) -> Result<(usize, i64, usize), Stop> {
     if step == 0 {
         return wrong("steps", "a step is 0".into());
     }
     let n = n as i64;
     let from_end = |v: i64| if v < 0 { v.saturating_add(n) } else { v };
-    let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
-    let (start, end) = (from_end(start).clamp(low, high), from_end(end).clamp(low, high));
+    let last = (n - 1).max(0);
+    let (start, end) = match step > 0 {
+        true => (from_end(start).clamp(0, n), from_end(end).clamp(0, n)),
+        false => (from_end(start).clamp(0, last), from_end(end).clamp(-1, n - 1)),
+    };
     let span = if step > 0 { end - start } else { start - end };
-    let count = if span > 0 { (span as u64).div_ceil(step.unsigned_abs()) as usize } else { 0 };
+    let count = if span > 0 && n > 0 { (span as u64).div_ceil(step.unsigned_abs()) as usize } else { 0 };
     Ok((if count == 0 { 0 } else { start as usize }, step, count))
 }
 

@@ -2,8 +2,10 @@
 
 use super::super::builder::{Builder, Mapped, Stop};
 use super::axes::widened;
+use super::shapes::slice;
 use super::windows::window;
 use super::{Entry, ONNX};
+use omma::graph::ValueId;
 use omma::kernels::{
     Border, Combine, Pad, Picks, Places, Pool, PoolOp, Rearrange, Reduce, ReduceOp, Scatter, Window, Windows,
 };
@@ -19,14 +21,69 @@ pub static OPS: &[Entry] = &[
     (ONNX, "MaxUnpool", max_unpool),
 ];
 
-fn sliding(b: &Builder<'_>, shape: &[usize]) -> Result<Windows, Stop> {
-    let window = window(b, shape, &[])?;
-    Ok(Windows::Sliding { window, ceil: b.opt_int("ceil_mode")?.unwrap_or(0) != 0 })
+/// Operand 0, and the windows that slide over it.
+fn sliding(b: &mut Builder<'_>) -> Result<(ValueId, Windows), Stop> {
+    let mut x = b.input(0)?;
+    let shape = b.shape(x);
+    let mut window = window(b, &shape, &[])?;
+    let ceil = b.opt_int("ceil_mode")?.unwrap_or(0) != 0;
+    if b.of_runtime() {
+        let cuts = padded_by_runtime(b, &shape, &mut window)?;
+        if !cuts.is_empty() {
+            x = slice(b, x, &cuts)?;
+        }
+        if !ceil {
+            widen(b, &shape, &mut window)?;
+        }
+    }
+    Ok((x, Windows::Sliding { window, ceil }))
+}
+
+/// ONNX Runtime pads a pool whose `auto_pad` is SAME as if its window were not dilated. Where the stride is the longer one
+/// that padding is below 0: the cells that are left, as [`slice`] takes them.
+fn padded_by_runtime(
+    b: &Builder<'_>,
+    shape: &[usize],
+    window: &mut Window,
+) -> Result<Vec<(usize, usize, i64, usize)>, Stop> {
+    let auto = b.opt_text("auto_pad")?.unwrap_or("NOTSET");
+    let mut cuts = Vec::new();
+    for axis in 2..shape.len() {
+        let (to, extent) = (axis + 3 - shape.len(), shape[axis] as i64);
+        if !auto.starts_with("SAME") || extent == 0 {
+            continue;
+        }
+        let (stride, size) = (window.stride[to].max(1) as i64, window.size[to] as i64);
+        let pad = (extent - 1) / stride * stride + size - extent;
+        // Halves are rounded to zero, as C++ does.
+        let before = if auto == "SAME_LOWER" { (pad + 1) / 2 } else { pad / 2 };
+        let after = pad - before;
+        (window.pad[to], window.pad_end[to]) = (before.max(0) as usize, after.max(0) as usize);
+        if before < 0 {
+            cuts.push((axis, -before as usize, 1, (extent + before + after).max(0) as usize));
+        }
+    }
+    Ok(cuts)
+}
+
+/// ONNX Runtime gives a window that is wider than the padded `x` by less than a stride its place.
+fn widen(b: &Builder<'_>, shape: &[usize], window: &mut Window) -> Result<(), Stop> {
+    for axis in 2..shape.len() {
+        let to = axis + 3 - shape.len();
+        let reach = window.size[to].saturating_sub(1) * window.dilation[to] + 1;
+        let beyond = reach.saturating_sub(shape[axis] + window.pad[to] + window.pad_end[to]);
+        if (1..window.stride[to]).contains(&beyond) {
+            if b.opt_int("count_include_pad")?.unwrap_or(0) != 0 {
+                return Stop::unsupported(format!("padding counted in a window of {reach} cells over fewer"));
+            }
+            window.pad_end[to] += beyond;
+        }
+    }
+    Ok(())
 }
 
 fn average(b: &mut Builder<'_>) -> Mapped {
-    let x = b.input(0)?;
-    let windows = sliding(b, &b.shape(x))?;
+    let (x, windows) = sliding(b)?;
     let count_padding = b.opt_int("count_include_pad")?.unwrap_or(0) != 0;
     let kernel = Pool { op: PoolOp::Average { count_padding }, windows, places: Places::None };
     Ok(vec![Some(b.add(kernel, &[x])?)])
@@ -37,20 +94,20 @@ fn power(b: &Builder<'_>) -> Result<PoolOp, Stop> {
 }
 
 fn norm(b: &mut Builder<'_>) -> Mapped {
-    let x = b.input(0)?;
-    let kernel = Pool { op: power(b)?, windows: sliding(b, &b.shape(x))?, places: Places::None };
+    let (x, windows) = sliding(b)?;
+    let kernel = Pool { op: power(b)?, windows, places: Places::None };
     Ok(vec![Some(b.add(kernel, &[x])?)])
 }
 
 fn max(b: &mut Builder<'_>) -> Mapped {
-    let x = b.input(0)?;
+    let (x, windows) = sliding(b)?;
     let columns = b.opt_int("storage_order")?.unwrap_or(0) != 0;
     let places = match (b.wanted(1), columns) {
         (false, _) => Places::None,
         (true, false) => Places::Rows,
         (true, true) => Places::Columns,
     };
-    let found = b.add_all(Pool { op: PoolOp::Max, windows: sliding(b, &b.shape(x))?, places }, &[x])?;
+    let found = b.add_all(Pool { op: PoolOp::Max, windows, places }, &[x])?;
     let ids = found.get(1).map(|ids| widened(b, *ids)).transpose()?;
     Ok(vec![Some(found[0]), ids])
 }

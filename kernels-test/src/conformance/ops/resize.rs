@@ -39,21 +39,36 @@ fn resize(b: &mut Builder<'_>) -> Mapped {
     let mut y = b.input(0)?;
     for (i, (axis, target)) in axes.iter().zip(&targets).enumerate() {
         let coordinates = coordinates(b, i, axes.len())?;
-        let crop = matches!(coordinates, Coordinates::Crop { .. });
+        // ONNX Runtime leaves an axis that keeps its size as it is, whatever its region.
+        let moved = matches!(coordinates, Coordinates::Crop { .. }) && !b.of_runtime();
         let same = target.extent == shape[*axis] && target.scale.is_none_or(|s| s == 1.0);
-        if same && !crop {
+        if same && !moved {
             continue;
         }
-        let sampling = Sampling {
+        let mut sampling = Sampling {
             interpolation: interpolation(b)?,
             coordinates,
             antialias: flag(b, "antialias")?,
             exclude_outside: flag(b, "exclude_outside")?,
         };
-        let taps = sampling.taps(shape[*axis], target.extent, target.scale)?;
+        let mut scale = target.scale;
+        if coordinates == Coordinates::AlignCorners && !b.of_runtime() && !sampling.antialias {
+            (sampling.coordinates, scale) = aligned(shape[*axis], target);
+        }
+        let taps = sampling.taps(shape[*axis], target.extent, scale)?;
         y = resampled(b, y, *axis, &taps)?;
     }
     Ok(vec![Some(y)])
+}
+
+/// Aligned corners by a given scale, as the reference of ONNX has them: the far corner is that of the size before it is
+/// rounded down. ONNX Runtime has that of the result.
+fn aligned(extent: usize, target: &Target) -> (Coordinates, Option<f64>) {
+    let size = target.scale.map_or(0.0, |scale| scale * extent as f64);
+    if size <= 1.0 || extent < 2 || size == target.extent as f64 {
+        return (Coordinates::AlignCorners, target.scale);
+    }
+    (Coordinates::Asymmetric, Some((size - 1.0) / (extent as f64 - 1.0)))
 }
 
 /// The size of the result along each of the axes: operand 3, or operand 2 times the size (operand 1 in old sets).

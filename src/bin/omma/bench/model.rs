@@ -47,17 +47,21 @@ pub async fn rows(device: &Device, args: &Args) -> Result<Vec<Row>> {
         prompt_tokens: args.prompt_tokens.max(1),
         context: 4096,
         max_new: args.tokens + 2,
+        kv: args.kv,
         ..Default::default()
     };
     let rows_of_pictures = planned_image_tokens(spec, None, &request)?;
     let context = rows_of_pictures + request.prompt_tokens + request.max_new;
     let plan = plan_memory(spec, None, device.caps(), &PlanRequest { context, ..request.clone() })?;
-    let options = SessionOptions { context, max_new: request.max_new, ..Default::default() };
+    let options = SessionOptions { context, max_new: request.max_new, kv: args.kv, ..Default::default() };
     let session = Session::new(Arc::new(model), options);
-    let dtype = match args.weights {
+    let mut dtype = match args.weights {
         Encoding::Float(DType::F32) => "f32".into(),
         weights => format!("f32, weights {weights}"),
     };
+    if let Some(kv) = args.kv {
+        dtype += &format!(", cache {kv}");
+    }
     let mut bench = Bench { device, title, dtype, session, plan, side, args };
     bench.run().await
 }

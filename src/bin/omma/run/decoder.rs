@@ -25,6 +25,7 @@ pub async fn run(
         context: longest + case.max_new,
         max_new: case.max_new,
         fuse: context.fuse,
+        kv: context.kv,
         ..Default::default()
     };
     let mut session = Session::new(model.clone(), options);

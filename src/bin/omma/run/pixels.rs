@@ -4,7 +4,7 @@ use super::case::Sample;
 use super::inputs::{Inputs, Ints};
 use super::{batches, layouts};
 use omma::generate::{Model, Pixels};
-use omma::image::tiles::{Tiling, Wish};
+use omma::image::tiles::{Processor, Tiling, Wish};
 use omma::models::{Positions, Tiled, TowerInputs, VisionTower, inputs_of};
 use omma::{Error, Result};
 
@@ -37,6 +37,8 @@ pub fn stored(model: &Model, inputs: &Inputs) -> Result<Option<Planes>> {
     match (shape[..].len(), tiling(model)) {
         (4, Some(Tiling::Pixtral(_))) => layouts::from_filled(inputs, shape, values).map(Some),
         (5, Some(Tiling::Idefics2(_) | Tiling::Idefics3(_))) => batches::stored(inputs, shape, values).map(Some),
+        (4, Some(Tiling::Monkey(_))) => windows(model, shape, values).map(Some),
+        (1, Some(Tiling::MiniCpmV(_))) => slices(model, inputs, shape, values).map(Some),
         (5, Some(Tiling::AnyRes(_))) => tiles_of_pictures(model, inputs, shape, values).map(Some),
         (4, _) => {
             let size = (shape[2], shape[3]);
@@ -76,6 +78,38 @@ fn tiles_of_pictures(model: &Model, inputs: &Inputs, shape: &[usize], values: &[
     Ok(Planes { values: all, inputs: tower })
 }
 
+/// Monkey: \[windows of all pictures, the whole of each behind its windows, 3, side, side\].
+fn windows(model: &Model, shape: &[usize], values: &[f32]) -> Result<Planes> {
+    let mut tower = TowerInputs { sizes: vec![(shape[2], shape[3]); shape[0]], ..TowerInputs::default() };
+    // Every picture is squeezed to one size.
+    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+    let plan = processor(model, shape)?.plan(side(shape[3]), side(shape[2]), &Wish::default())?.0;
+    if !shape[0].is_multiple_of(inputs_of(&plan)) {
+        return Err(wrong(shape, &format!("a picture becomes {} inputs", inputs_of(&plan))));
+    }
+    let pictures = shape[0] / inputs_of(&plan);
+    tower.plans = vec![plan; pictures];
+    Ok(Planes { values: values.to_vec(), inputs: tower })
+}
+
+/// MiniCPM-V: the planes of all slices one after the other, and image_sizes.
+fn slices(model: &Model, inputs: &Inputs, shape: &[usize], values: &[f32]) -> Result<Planes> {
+    let mut tower = TowerInputs::default();
+    for (height, width) in sizes(inputs, shape)? {
+        let (plan, ways) = processor(model, shape)?.plan(width, height, &Wish::default())?;
+        tower.sizes.extend(ways.iter().map(|way| (way.size().1 as usize, way.size().0 as usize)));
+        tower.plans.push(plan);
+    }
+    if tower.values(3) != values.len() {
+        return Err(wrong(shape, &format!("slices of these pictures have {} values", tower.values(3))));
+    }
+    Ok(Planes { values: values.to_vec(), inputs: tower })
+}
+
+fn processor<'m>(model: &'m Model, shape: &[usize]) -> Result<&'m Processor> {
+    model.files.processor.as_ref().ok_or_else(|| wrong(shape, "there is no processor"))
+}
+
 /// (height, width) of every picture.
 fn sizes(inputs: &Inputs, shape: &[usize]) -> Result<Vec<(u32, u32)>> {
     let list = inputs.ints.get("image_sizes").ok_or_else(|| wrong(shape, "image_sizes is missing"))?;
@@ -105,6 +139,12 @@ pub fn made(model: &Model, sample: &Sample, pictures: &[Pixels], planes: &[f32],
     if let Some(Tiling::Idefics2(_) | Tiling::Idefics3(_)) = tiling(model) {
         let own = |prompt: &String| prompt.matches(model.files.image_text.as_str()).count();
         batches::made(&sample.prompts.iter().map(own).collect::<Vec<_>>(), pictures, planes, inputs);
+        return Ok(());
+    }
+    if let Some(Tiling::MiniCpmV(_)) = tiling(model) {
+        let sizes = pictures.iter().flat_map(|p| [i64::from(p.plan.size.1), i64::from(p.plan.size.0)]).collect();
+        inputs.ints.insert("image_sizes".into(), Ints { shape: vec![pictures.len(), 2], values: sizes });
+        inputs.floats.insert("pixel_values".into(), (vec![planes.len()], planes.to_vec()));
         return Ok(());
     }
     let each: Vec<usize> = pictures.iter().map(|p| p.inputs.iter().map(|i| area(i.size())).sum()).collect();

@@ -1,0 +1,40 @@
+// Role cache: keys and values, blocks of Q8_0: in 17 words 64 signed bytes and two f16 scales.
+//
+// Value i, counted over rows of whole units of 64 values; and of a head of `dim` values from `at` on
+// the quad from d on, where what is beyond the head is any of its values.
+
+alias KvCell = u32;
+
+fn cache_k(i: u32) -> f32 {
+    let code = unpack4xI8(k[i / 64u * 17u + i % 64u / 4u])[i % 4u];
+    let scales = unpack2x16float(k[i / 64u * 17u + 16u]);
+    return select(scales.x, scales.y, i % 64u >= 32u) * f32(code);
+}
+
+fn cache_k_quad(at: u32, d: u32, dim: u32) -> vec4<f32> {
+    if dim % 4u != 0u {
+        let i = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(dim - 1u));
+        return vec4<f32>(cache_k(i.x), cache_k(i.y), cache_k(i.z), cache_k(i.w));
+    }
+    let i = at + min(d, dim - 4u);
+    let codes = unpack4xI8(k[i / 64u * 17u + i % 64u / 4u]);
+    let scales = unpack2x16float(k[i / 64u * 17u + 16u]);
+    return select(scales.x, scales.y, i % 64u >= 32u) * vec4<f32>(codes);
+}
+
+fn cache_v(i: u32) -> f32 {
+    let code = unpack4xI8(v[i / 64u * 17u + i % 64u / 4u])[i % 4u];
+    let scales = unpack2x16float(v[i / 64u * 17u + 16u]);
+    return select(scales.x, scales.y, i % 64u >= 32u) * f32(code);
+}
+
+fn cache_v_quad(at: u32, d: u32, dim: u32) -> vec4<f32> {
+    if dim % 4u != 0u {
+        let i = at + min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(dim - 1u));
+        return vec4<f32>(cache_v(i.x), cache_v(i.y), cache_v(i.z), cache_v(i.w));
+    }
+    let i = at + min(d, dim - 4u);
+    let codes = unpack4xI8(v[i / 64u * 17u + i % 64u / 4u]);
+    let scales = unpack2x16float(v[i / 64u * 17u + 16u]);
+    return select(scales.x, scales.y, i % 64u >= 32u) * vec4<f32>(codes);
+}

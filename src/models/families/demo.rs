@@ -1,0 +1,78 @@
+//! The demo model of this project (tools/demo-model), in the form of LLaVA-UHD: Pixtral's tower over slices and overview,
+//! a resampler that adds its queries to what they read, a LLaMA decoder.
+
+use super::{divided, llama, llava, pixtral};
+use crate::Result;
+use crate::blocks::{CrossAttention, KeyPositions, Linear, Norm, Reach, Resampler, SelfAttention};
+use crate::checkpoint::{Config, Scheme};
+use crate::models::{Bridge, Connector, Dtypes, FeatureSelect, PromptForm, Spec};
+
+const RESAMPLER: &str = "resampler";
+/// Its tensors are saved under the names used here.
+const SCHEME: &Scheme = &[];
+
+/// A question behind the picture, and the token that asks for the answer.
+const FORM: PromptForm = PromptForm {
+    own_system: ("", ""),
+    system: "<s>",
+    user: "",
+    picture: ("", ""),
+    assistant: "<answer>",
+    answer: ("", "</s>"),
+};
+
+pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
+    let vision = llava::section(config, "vision_config", "{}", "pixtral")?;
+    let text = llava::section(config, "text_config", "{}", "llama")?;
+    let tower = pixtral::vision_tower(&vision, dtypes, "vision_tower")?;
+    let decoder = llama::decoder(&text, dtypes, "language_model.", "llm.")?;
+    let resampler = resampler(config, (tower.patch.width, decoder.width), dtypes)?;
+    let select = FeatureSelect { layers: vec![tower.layers.len()], drop_prefix: false };
+    Ok(Spec {
+        connector: Some(Connector { select, bridge: Bridge::Resampler(Box::new(resampler)) }),
+        vision: Some(tower),
+        decoder: Some(decoder),
+        image_token: Some(config.usize("image_token_id", 3)? as u32),
+        eos: llama::eos(&text)?,
+        pad: llama::pad(&text)?,
+        prompt: FORM,
+        scheme: SCHEME,
+        ..Spec::default()
+    })
+}
+
+fn resampler(config: &Config, (features, width): (usize, usize), dtypes: &dyn Dtypes) -> Result<Resampler> {
+    let empty = || Config::parse(config.file(), b"{}");
+    let own = config.section("resampler_config")?.map_or_else(empty, Ok)?;
+    let queries = own.usize("num_queries", 64)?;
+    let side = (1..=64).find(|side| side * side == queries);
+    let side = side.ok_or_else(|| own.broken("num_queries", format!("{queries} is no square up to 4096")))?;
+    let heads = own.usize("num_attention_heads", 10)?;
+    let head_dim = divided(&own, "num_attention_heads", width, heads)?;
+    let eps = own.f64("layer_norm_eps", 1e-6)? as f32;
+    let norm = |name: &str| Norm::Layer { name: format!("{RESAMPLER}.{name}"), eps };
+    let linear = |name: &str, n: usize, k: usize, bias: bool| {
+        let name = format!("{RESAMPLER}.{name}");
+        Linear::new(&name, n, k, bias, dtypes.of(&format!("{name}.weight")))
+    };
+    Ok(Resampler {
+        query: format!("{RESAMPLER}.query"),
+        positions: Some(format!("{RESAMPLER}.pos_embed")),
+        side,
+        kv_proj: (features != width).then(|| linear("kv_proj", width, features, false)),
+        norm_q: norm("ln_q"),
+        norm_kv: norm("ln_kv"),
+        attention: CrossAttention {
+            heads: SelfAttention { heads, kv_heads: heads, head_dim, causal: false, window: None },
+            q: linear("q_proj", width, width, true),
+            k: linear("k_proj", width, width, true),
+            v: linear("v_proj", width, width, true),
+            out: linear("out_proj", width, width, true),
+        },
+        post: Some(norm("ln_post")),
+        proj: Some(linear("proj", width, width, false)),
+        key_positions: KeyPositions::Interpolated,
+        reach: Reach::Whole,
+        residual: true,
+    })
+}

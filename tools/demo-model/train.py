@@ -1,0 +1,264 @@
+"""Trains the demo model on the CPU; goes on where it stopped.
+
+    python train.py STATE [--threads 2] [--hours H]
+
+STATE is a folder outside the repository: tokenizer.json, state.pt (model, optimiser, place in the data), log.jsonl.
+Stop it with SIGINT or SIGTERM; it saves every five minutes and when it is stopped.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import data
+import tokens
+from data import STAGES
+from model import CELL_PARTS, GLYPHS, PATCH_PARTS, Model, Shape
+
+SAVE_SECONDS, TEST_SECONDS = 300, 900
+GLYPHS_OF_A_BATCH = 6000
+
+
+class Muon:
+    """Momentum, made orthogonal, for matrices (Jordan et al. 2024); Adam for everything else."""
+
+    def __init__(self, model):
+        self.matrices, self.others = {}, []
+        for name, p in model.named_parameters():
+            if p.ndim == 2 and any(part in name for part in (".layers.", "_proj.weight", "resampler.proj")):
+                self.matrices.setdefault(tuple(p.shape), []).append(p)
+            else:
+                self.others.append(p)
+        self.momentum = {shape: torch.zeros(len(ps), *shape) for shape, ps in self.matrices.items()}
+        self.adam = torch.optim.AdamW(self.others, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
+
+    @torch.no_grad()
+    def step(self, rate):
+        """`rate`: 1 at full speed."""
+        for shape, ps in self.matrices.items():
+            grads = torch.stack([p.grad for p in ps])
+            momentum = self.momentum[shape]
+            momentum.lerp_(grads, 0.05)
+            update = orthogonal(grads.lerp_(momentum, 0.95))
+            scale = 0.02 * rate * max(1, shape[0] / shape[1]) ** 0.5
+            for p, u in zip(ps, update):
+                p.mul_(1 - 0.0005 * rate).add_(u, alpha=-scale)
+        for group in self.adam.param_groups:
+            group["lr"] = 3e-3 * rate
+        self.adam.step()
+
+    def state_dict(self):
+        return {"momentum": self.momentum, "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state):
+        self.momentum = state["momentum"]
+        self.adam.load_state_dict(state["adam"])
+
+
+def orthogonal(g, steps=5):
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = g.bfloat16()
+    tall = x.shape[-2] > x.shape[-1]
+    if tall:
+        x = x.mT
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.mT if tall else x).float()
+
+
+def glyph_loss(logits, labels, rows):
+    """Mean loss over parts with a character and a few without; and the share of characters named right."""
+    labels = torch.from_numpy(labels).long().reshape(-1)
+    present = labels > 0
+    weight = torch.where(present, 1.0, 0.08)
+    chosen = present | (torch.rand(len(labels)) < 0.15)
+    logits = logits.float().reshape(-1, GLYPHS)[chosen]
+    loss = F.cross_entropy(logits, labels[chosen], reduction="none")
+    weight = torch.where(present[chosen], 1.0, 0.5)
+    right = (logits.argmax(-1) == labels[chosen])[present[chosen]].float()
+    return (loss * weight).sum() / weight.sum().clamp(min=1), right.mean().item() if len(right) else math.nan
+
+
+def forward(model, batch, teach=1.0):
+    """Losses and shares of right answers; `teach`: how much the text teaches the tower and the resampler."""
+    slices = None if batch["slices"] is None else torch.from_numpy(batch["slices"])
+    with torch.autocast("cpu", torch.bfloat16):
+        encoded = model.encode(slices, torch.from_numpy(batch["overview"]))
+        features, queries = encoded[0]
+        patch, patch_right = glyph_loss(model.patch_head(features), batch["patch"], PATCH_PARTS)
+        cell, cell_right = glyph_loss(model.cell_head(queries.float()), batch["cell"], CELL_PARTS)
+        if batch["share"] == "dense":
+            return (patch * 0, patch, cell), (math.nan, patch_right, cell_right)
+        ids, target = torch.from_numpy(batch["ids"]), torch.from_numpy(batch["target"])
+        if teach < 1:
+            encoded = [(None, teach * queries + (1 - teach) * queries.detach()) for _, queries in encoded]
+        hidden = model(encoded, batch["grid"], ids)
+        wanted = target >= 0
+        logits = model.language_model.logits(hidden[wanted]).float()
+    text = F.cross_entropy(logits, target[wanted])
+    right = (logits.argmax(-1) == target[wanted]).float().mean().item()
+    return (text, patch, cell), (right, patch_right, cell_right)
+
+
+@torch.no_grad()
+def answer(model, batch, tokenizer):
+    """Greedy answers, token by token, of a batch whose questions have one length each."""
+    slices = None if batch["slices"] is None else torch.from_numpy(batch["slices"])
+    lm, end = model.language_model, tokenizer.token_to_id(tokens.END)
+    with torch.autocast("cpu", torch.bfloat16):
+        encoded = model.encode(slices, torch.from_numpy(batch["overview"]))
+        rows = model.rows(encoded, batch["grid"], len(batch["ids"]))
+    answers = []
+    for row, (before, _) in zip(rows, batch["asked"]):
+        x, caches, out, first = torch.cat((row, lm.embed_tokens(torch.tensor(before)).float())), None, [], 0
+        caches = [[] for _ in lm.layers]
+        while len(out) < data.LONGEST:
+            with torch.autocast("cpu", torch.bfloat16):
+                hidden = lm(x[None], first, caches)
+                best = lm.logits(hidden[0, -1]).argmax().item()
+            if best == end:
+                break
+            out.append(best)
+            first += len(x)
+            x = lm.embed_tokens(torch.tensor([best])).float()
+        answers.append(tokenizer.decode(out))
+    return answers
+
+
+def test(model, source, tokenizer, stage):
+    """Token accuracy and exact lines on fixed pictures that training does not see."""
+    report = {}
+    model.eval()
+    for share in STAGES[stage].shares:
+        right = []
+        exact = total = 0
+        for i in range(2):
+            batch = source.batch(stage, i, count=2 if share == "pages" else 8, share=share)
+            with torch.no_grad():
+                right.append(forward(model, batch)[1])
+            if share == "dense":
+                continue
+            for got, (_, after) in zip(answer(model, batch, tokenizer), batch["asked"]):
+                want = tokenizer.decode(after[:-1]).split("\n")
+                exact += sum(a == b for a, b in zip(want, got.split("\n")))
+                total += len(want)
+        means = np.array(right).mean(0) if share == "dense" else np.nanmean(np.array(right), 0)
+        report[share] = [round(float(x), 3) for x in means] + ([round(exact / total, 3)] if total else [])
+    model.train()
+    return report
+
+
+def work(path, stage, first, queue):
+    """The process that renders."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, i = data.Source(path), first
+    while os.getppid() > 1:
+        batch = source.batch(stage.value, i)
+        batch["scenes"] = batch["asked"] = None
+        queue.put(batch)
+        i += 1
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("state", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--hours", type=float, default=1e9)
+    parser.add_argument("--rate", type=float, default=1.0)
+    parser.add_argument("--decay", type=float, default=0, help="million units over which the rate falls to 0 from here")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.state.mkdir(parents=True, exist_ok=True)
+    path = args.state / "tokenizer.json"
+    if not path.exists():
+        tokens.train(path)
+    tokenizer = tokens.load(path)
+    comma, line = (tokenizer.encode(mark).ids for mark in (",", "\n"))
+    torch.manual_seed(1)
+    model = Model(Shape(vocab=tokens.VOCAB), comma[0], line[0], tokenizer.token_to_id(tokens.START))
+    optimiser = Muon(model)
+    place = {"step": 0, "cost": 0.0, "seconds": 0.0}
+    saved = args.state / "state.pt"
+    if saved.exists():
+        state = torch.load(saved, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        place = state["place"]
+    at = lambda: next(i for i, stage in enumerate(STAGES) if place["cost"] / 1e6 < stage.until)
+    stage, queue = multiprocessing.Value("i", at()), multiprocessing.Queue(6)
+    worker = multiprocessing.Process(target=work, args=(path, stage, place["step"], queue), daemon=True)
+    worker.start()
+    stopped = []
+    for s in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(s, lambda *_: stopped.append(1))
+
+    def save():
+        new = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "place": place}
+        torch.save(new, args.state / "state.new")
+        os.replace(args.state / "state.new", saved)
+
+    def log(entry):
+        print(json.dumps(entry), flush=True)
+        with open(args.state / "log.jsonl", "a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    unseen_data = data.Source(path, seed="test")
+    start = last_save = last_test = time.time()
+    window, from_cost = {}, place["cost"]
+    log({"parameters": sum(p.numel() for p in model.parameters()), **place})
+    while not stopped and time.time() - start < args.hours * 3600:
+        batch = queue.get()
+        began = time.time()
+        rate = args.rate * STAGES[stage.value].rate * min(1, (place["step"] + 1) / 100)
+        if args.decay:
+            rate *= max(0.0, 1 - (place["cost"] - from_cost) / (args.decay * 1e6))
+        (text, patch, cell), right = forward(model, batch, STAGES[stage.value].teach)
+        # A step of Muon is as long whatever the gradient, so a batch weighs what it has to say.
+        weight = min(1.0, (batch["patch"] > 0).sum() / GLYPHS_OF_A_BATCH)
+        (text + weight * (patch + cell)).backward()
+        torch.nn.utils.clip_grad_norm_(optimiser.others, 1.0)
+        for p in model.parameters():
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        optimiser.step(rate)
+        model.zero_grad(set_to_none=True)
+        took = time.time() - began
+        place["step"] += 1
+        place["cost"] += batch["cost"]
+        place["seconds"] += took
+        stage.value = at()
+        window.setdefault(batch["share"], []).append((text.item(), *right, batch["cost"], batch["patches"], took))
+        if place["step"] % 50 == 0:
+            entry = {"step": place["step"], "Mcost": round(place["cost"] / 1e6, 2), "stage": STAGES[stage.value].name}
+            for share, rows in window.items():
+                mean = np.nanmean(np.array(rows)[:, :4], 0)
+                entry[share] = [len(rows)] + [round(float(x), 3) for x in mean]
+            rows = np.array([row[4:] for rows in window.values() for row in rows])
+            entry["cost/s"] = int(rows[:, 0].sum() / rows[:, 2].sum())
+            entry["minutes"] = round(place["seconds"] / 60, 1)
+            log(entry)
+            window = {}
+        if time.time() - last_test > TEST_SECONDS:
+            log({"test": test(model, unseen_data, tokenizer, stage.value), "step": place["step"]})
+            last_test = time.time()
+        if time.time() - last_save > SAVE_SECONDS:
+            save()
+            last_save = time.time()
+    save()
+    worker.terminate()
+
+
+if __name__ == "__main__":
+    main()
