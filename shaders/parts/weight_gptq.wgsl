@@ -13,7 +13,8 @@ override W_ORDERED: u32 = 0u;
 
 @group(0) @binding(2) var<storage, read> w: array<u32>;
 
-fn w_value(code: u32, k: u32, col: u32) -> f32 {
+// Zero and scale of value k.
+fn w_terms(k: u32, col: u32) -> vec2<f32> {
     let n = params.chunk_cols;
     let per = 32u / W_BITS;
     let zeros = (params.inner + per - 1u) / per * n;
@@ -26,16 +27,21 @@ fn w_value(code: u32, k: u32, col: u32) -> f32 {
     g = min(g, W_GROUPS - 1u);
     let zero = extractBits(w[zeros + g * zero_row + col / per], W_BITS * (col % per), W_BITS) + W_PLUS;
     let at = g * n + col;
-    return (f32(code) - f32(zero)) * unpack2x16float(w[scales + at / 2u])[at % 2u];
+    return vec2<f32>(f32(zero), unpack2x16float(w[scales + at / 2u])[at % 2u]);
 }
 
 fn w_quad(quad: u32, col: u32) -> vec4<f32> {
     let k = 4u * quad;
     let per = 32u / W_BITS;
     let word = w[k / per * params.chunk_cols + col];
+    var terms = w_terms(k, col);
     var values = vec4<f32>();
     for (var i = 0u; i < min(4u, params.inner - k); i++) {
-        values[i] = w_value(extractBits(word, W_BITS * ((k + i) % per), W_BITS), k + i, col);
+        // Zero and scale of a quad are the same where it lies in one group.
+        if W_ORDERED == 1u || W_BLOCK % 4u != 0u {
+            terms = w_terms(k + i, col);
+        }
+        values[i] = (f32(extractBits(word, W_BITS * ((k + i) % per), W_BITS)) - terms.x) * terms.y;
     }
     return values;
 }

@@ -42,15 +42,24 @@ fn w_magnitude(block: u32) -> f32 {
         + bitcast<f32>(w[second + 256u]);
 }
 
+fn w_entry(code: u32) -> f32 {
+    return bitcast<f32>(w[w_table_at() + code]);
+}
+
 fn w_value(i: u32) -> f32 {
     // The first of a byte is in its high bits.
-    let code = extractBits(w[i / 8u], 4u * ((i % 8u) ^ 1u), 4u);
-    return bitcast<f32>(w[w_table_at() + code]) * w_magnitude(i / W_BLOCK);
+    return w_entry(extractBits(w[i / 8u], 4u * ((i % 8u) ^ 1u), 4u)) * w_magnitude(i / W_BLOCK);
 }
 
 fn w_quad(quad: u32, col: u32) -> vec4<f32> {
     let k = 4u * quad;
     let first = col * params.inner + k;
+    if params.inner % 4u == 0u && W_BLOCK % 4u == 0u {
+        // Two bytes of a word, and one magnitude.
+        let codes = w[first / 8u] >> (4u * (first % 8u));
+        return w_magnitude(first / W_BLOCK) * vec4<f32>(
+            w_entry((codes >> 4u) & 15u), w_entry(codes & 15u), w_entry((codes >> 12u) & 15u), w_entry((codes >> 8u) & 15u));
+    }
     var values = vec4<f32>();
     for (var i = 0u; i < min(4u, params.inner - k); i++) {
         values[i] = w_value(first + i);

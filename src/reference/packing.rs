@@ -140,13 +140,13 @@ fn table4(sections: &[Bytes<'_>], (block, nested): (usize, usize), i: usize) -> 
     (entry * magnitude, entry.abs() * slack * 1.001)
 }
 
-/// The division by 127 may be off by 2.5 ulp, its operand is rounded, and so is the value that we compare with.
+/// 1/127 is rounded, the product with it, its operand, and the value that we compare with.
 fn byte(sections: &[Bytes<'_>], (e4m3, tile): (bool, [usize; 2]), k: usize, row: usize, col: usize) -> (f64, f64) {
     let factor = sections[1].f32(4 * (row / tile[0] * k.div_ceil(tile[1]) + col / tile[1]));
     let at = row * k + col;
     if !e4m3 {
         let value = sections[0].i8(at) * factor / 127.0;
-        return (value, 7.0 * F32_EPS * value.abs());
+        return (value, 4.0 * F32_EPS * value.abs());
     }
     let byte = sections[0].u8(at);
     let (exponent, fraction) = ((byte >> 3 & 15) as i32, (byte & 7) as f64 / 8.0);

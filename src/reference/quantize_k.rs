@@ -166,12 +166,14 @@ mod tests {
 
     #[test]
     fn an_error_is_half_a_step_and_some() {
-        // Half a step where sub-blocks are alike: of the range -1 .. 1, or of the size of the extreme.
-        for (block, step) in [(Block::Q2K, 0.67), (Block::Q3K, 0.26), (Block::Q4K, 0.14), (Block::Q5K, 0.07)] {
+        // Half a step of the range -1 .. 1 where sub-blocks are alike, and what offset and scale are rounded by.
+        for (block, step) in [(Block::Q2K, 0.67), (Block::Q4K, 0.14), (Block::Q5K, 0.07)] {
             assert!(worst(block) < 0.6 * step, "{block:?}: {}", worst(block));
         }
         // The highest code is one short of the other side.
-        assert!(worst(Block::Q6K) < 1.0 / 31.0, "{}", worst(Block::Q6K));
+        for (block, step) in [(Block::Q3K, 1.0 / 4.0), (Block::Q6K, 1.0 / 32.0)] {
+            assert!(worst(block) < 1.05 * step, "{block:?}: {}", worst(block));
+        }
         // The widest gaps of the tables: 24 of 127, and from 4 to 6 of 6 with a last binade that may be cut at 6.
         assert!(worst(Block::Iq4Nl) < 0.13 && worst(Block::Iq4Xs) < 0.13);
         assert!(worst(Block::Mxfp4) < 0.25);

@@ -50,6 +50,11 @@ pub fn listed(filter: &str) -> Result<Vec<String>, String> {
     names(LIST, filter)
 }
 
+/// Where a listed case lies: in the repository or in the folder with the golden cases.
+pub fn case_folder(folder: &Path, name: &str) -> PathBuf {
+    if name.starts_with(OWN) { root().join(name) } else { folder.join(name) }
+}
+
 /// Names in a list of cases, one a line, that contain `filter`.
 pub fn names(list: &str, filter: &str) -> Result<Vec<String>, String> {
     let text = std::fs::read_to_string(root().join(list)).map_err(|e| format!("{list}: {e}"))?;
@@ -69,7 +74,7 @@ pub fn run(adapter: &Adapter, folder: &Path, filter: &str) -> Result<bool, Strin
     }
     let mut failed = 0;
     for name in &cases {
-        let case = if name.starts_with(OWN) { root().join(name) } else { folder.join(name) };
+        let case = case_folder(folder, name);
         for way in ways(&case) {
             let place = Place { adapter, case: case.clone(), label: format!("{name}{}", way.label()) };
             match one(&place, &way) {
