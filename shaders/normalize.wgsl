@@ -2,12 +2,12 @@
 //
 //     y[image, c, p] = (byte(x[image, p], c) * rescale - mean[c]) / std[c]
 //
-// One lane a pixel, which writes three planes; pixels of all images are numbered through.
+// A lane takes four neighbouring pixels at a time and writes them to three planes; workgroups stand in x for the pixels of
+// an image and in y for images.
 //
-// Parts: elem (Elem, the activation type)
+// Parts: elem (Elem, Elem4: the activation type), planes (x, y, planes_load, planes_store)
 
 struct Params {
-    pixels: u32, // of all images
     plane: u32, // pixels of one image
     rescale: f32,
     mean_red: f32,
@@ -19,10 +19,14 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<u32>; // [images, plane], 0xAABBGGRR
-@group(0) @binding(2) var<storage, read_write> y: array<Elem>; // [images, 3, plane]
+// x: 1, y: 2, both in their part
 
 override LANES: u32 = 64;
+
+fn normalized(words: vec4<u32>, place: u32, mean: f32, deviation: f32) -> vec4<f32> {
+    let bytes = (words >> vec4<u32>(place)) & vec4<u32>(255u);
+    return (vec4<f32>(bytes) * params.rescale - mean) / deviation;
+}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -30,16 +34,11 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let pixel = (group.x + group.y * groups.x) * LANES + lane;
-    if pixel >= params.pixels {
-        return;
+    let image = group.y;
+    for (var quad = group.x * LANES + lane; 4u * quad < params.plane; quad += groups.x * LANES) {
+        let words = planes_load(image, quad);
+        planes_store(3u * image, quad, normalized(words, 0u, params.mean_red, params.std_red));
+        planes_store(3u * image + 1u, quad, normalized(words, 8u, params.mean_green, params.std_green));
+        planes_store(3u * image + 2u, quad, normalized(words, 16u, params.mean_blue, params.std_blue));
     }
-    let bytes = (vec3<u32>(x[pixel]) >> vec3<u32>(0u, 8u, 16u)) & vec3<u32>(255u);
-    let mean = vec3<f32>(params.mean_red, params.mean_green, params.mean_blue);
-    let deviation = vec3<f32>(params.std_red, params.std_green, params.std_blue);
-    let value = (vec3<f32>(bytes) * params.rescale - mean) / deviation;
-    let first = pixel / params.plane * 3u * params.plane + pixel % params.plane;
-    y[first] = Elem(value.x);
-    y[first + params.plane] = Elem(value.y);
-    y[first + 2u * params.plane] = Elem(value.z);
 }

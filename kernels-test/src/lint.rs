@@ -8,8 +8,6 @@ use std::collections::BTreeSet;
 
 /// Findings that are right as they are: file, lint, the name that the finding begins or ends with, and why.
 pub static ACCEPTED: &[(&str, Lint, &str, &str)] = &[
-    ("resize_columns.wgsl", Lint::UnguardedIndex, "into x ", "taps low .. high are those that meet rows of x"),
-    ("resize_rows.wgsl", Lint::UnguardedIndex, "into x ", "taps low .. high are those that meet columns of x"),
     ("sample.wgsl", Lint::UnguardedIndex, "into logits ", "offsets share a struct with settings; indices are counters"),
     ("sample.wgsl", Lint::UnguardedIndex, "into seen ", "offsets share a struct with settings; indices are counters"),
 ];

@@ -4,7 +4,7 @@
 use crate::gpu::{Buffer, Device, Recorder, Slice, Texture};
 use crate::graph::{Graph, Plan as GraphPlan, Pool, Program, RunOptions, Store, ValueId};
 use crate::image::tiles::{Input, TilePlan};
-use crate::image::{Picture, Sampling};
+use crate::image::{Picture, Sampling, Walk};
 use crate::kernels::{Normalize, Resample, TensorType, chunks, resize_passes};
 use crate::models::{TowerInputs, names};
 use crate::{DType, Error, Result};
@@ -99,7 +99,7 @@ impl PictureSource {
     /// Words from row to row.
     fn pitch(&self) -> u32 {
         match self {
-            Self::Host(picture) => picture.width,
+            Self::Host(picture) => host_type((picture.width, picture.height)).cols() as u32,
             // A texture is copied with rows of whole 256 bytes.
             Self::Texture(texture) => texture.width().next_multiple_of(64),
             Self::Buffer { pitch, .. } => *pitch,
@@ -109,6 +109,8 @@ impl PictureSource {
 
 pub(super) const PICTURE: &str = "picture";
 pub(super) const PLANES: &str = "planes";
+/// Rows of a picture of odd width that are padded at a time.
+const PADDED_ROWS: usize = 64;
 
 /// Resizes, cuts and normalises `pictures` into [`names::PIXELS`] of the store, the planes of all inputs one after the
 /// other. A picture goes to the device once.
@@ -175,9 +177,9 @@ impl BoundPicture {
         let largest = largest.ok_or_else(|| Error::argument("picture", "has no inputs in its plan"))?;
         store.ensure(device, PLANES, &largest).await?;
         let chunked = store.get(PICTURE).is_some_and(|c| c.len() > 1);
-        let mut programs = Vec::new();
+        let (mut programs, how) = (Vec::new(), (compute, device.caps().software));
         for input in &picture.inputs {
-            let graph = picture_graph(input, picture.source.ty(), (picture.source.bgra()?, chunked), compute)?;
+            let graph = picture_graph(input, picture.source.ty(), (picture.source.bgra()?, chunked), how)?;
             let plan = GraphPlan::new(graph, device.caps())?;
             programs.push(Program::build(device, plan, &store, pool).await?);
         }
@@ -199,9 +201,24 @@ impl BoundPicture {
     /// Puts a picture of the host where the first pass reads it; other sources are on the device.
     pub fn upload(&self, device: &Device) {
         let PictureSource::Host(picture) = &self.source else { return };
-        let (words, row): (&[u8], _) = (bytemuck::cast_slice(&picture.pixels), self.source.ty().row_bytes());
+        let (width, pitch) = (picture.width as usize, self.source.pitch() as usize);
         for (rows, slice) in self.pieces(device) {
-            device.write(&slice.buffer, slice.offset, &words[rows.start * row..rows.end * row]);
+            if width == pitch {
+                let words = &picture.pixels[rows.start * width..rows.end * width];
+                device.write(&slice.buffer, slice.offset, bytemuck::cast_slice(words));
+                continue;
+            }
+            // Some rows at a time, so that the padded copy stays small.
+            for part in rows.clone().step_by(PADDED_ROWS) {
+                let end = (part + PADDED_ROWS).min(rows.end);
+                let mut words = vec![0u32; (end - part) * pitch];
+                for (to, from) in words.chunks_exact_mut(pitch).zip(picture.pixels[part * width..].chunks_exact(width))
+                {
+                    to[..width].copy_from_slice(from);
+                }
+                let offset = ((part - rows.start) * pitch * 4) as u64;
+                device.write(&slice.buffer, slice.offset + offset, bytemuck::cast_slice(&words));
+            }
         }
     }
     /// Records the copy of a texture to where the first pass reads it; other sources need none.
@@ -217,6 +234,11 @@ impl BoundPicture {
     }
 }
 
+/// A picture of the host on the device. Rows of whole quads are read 16 bytes at a time.
+pub(super) fn host_type((width, height): (u32, u32)) -> TensorType {
+    TensorType::u32(&[height as usize, width.next_multiple_of(4) as usize])
+}
+
 /// Planes of an input.
 pub(super) fn planes_type(input: &Input, compute: DType) -> TensorType {
     let (width, height) = input.size();
@@ -224,22 +246,21 @@ pub(super) fn planes_type(input: &Input, compute: DType) -> TensorType {
 }
 
 /// The steps of an input: resize passes in their order, normalisation, and shrinking of the planes where it is planned.
-/// `ty` is the picture's type on the device; with `bgra` its bytes are swapped, `chunked` it is kept in several pieces.
+/// `ty` is the picture's type on the device; with `bgra` its bytes are swapped, `chunked` it is kept in several pieces; `software` as
+/// [`resize_passes`] takes it.
 pub(super) fn picture_graph(
     input: &Input,
     ty: TensorType,
     (bgra, chunked): (bool, bool),
-    compute: DType,
+    (compute, software): (DType, bool),
 ) -> Result<Graph> {
     let mut g = Graph::new();
     let mut x = if chunked { g.weight(PICTURE, ty) } else { g.state(PICTURE, ty) };
     for (i, step) in input.steps.iter().enumerate() {
-        for (kernel, taps) in resize_passes(step, bgra && i == 0)? {
-            let n = taps.outputs();
-            let first = g.constant_u32("first", &[n], &taps.first);
-            let count = g.constant_u32("count", &[n], &taps.count);
-            let weights = g.constant_i32("weights", &[taps.width, n], &taps.weights);
-            x = g.scoped("resize", |g| g.add_shared(kernel.into(), &[x, first, count, weights]))?[0];
+        for (pass, walk) in resize_passes(step, bgra && i == 0, software)? {
+            let runs = g.constant_u32("runs", &[walk.runs.len() / 4, 4], &walk.runs);
+            let steps = g.constant_i32("steps", &[walk.count(), Walk::row(walk.slots)], &walk.steps);
+            x = g.scoped("resize", |g| g.apply(pass, &[x, runs, steps]))?;
         }
     }
     let last = input.steps.last().ok_or_else(|| Error::graph("picture", "an input without steps"))?;

@@ -12,7 +12,7 @@ mod tally;
 use super::encoding::result_name;
 use super::model::weight_list;
 use super::parts::{groups, prompt_parts, prompt_rows};
-use super::pictures::{PICTURE, PLANES, picture_graph, planes_type};
+use super::pictures::{PICTURE, PLANES, host_type, picture_graph, planes_type};
 use super::quantizer::quantizing_bytes;
 use crate::blocks::{CacheType, Part};
 use crate::graph::{FuseOptions, Graph, Plan, fuse, stored_bytes};
@@ -322,7 +322,7 @@ impl<'w> Walk<'w> {
 
     /// One picture: its buffers and programs are let go at the end.
     fn preprocess(&mut self, plan: &TilePlan, inputs: &[Input], listed: bool) -> Result<()> {
-        let ty = TensorType::u32(&[plan.size.1 as usize, plan.size.0 as usize]);
+        let ty = host_type(plan.size);
         let chunked = chunks(&ty, self.caps).len() > 1;
         self.memory.ensure(PICTURE, &ty);
         let largest = inputs.iter().map(|input| planes_type(input, self.request.compute)).max_by_key(TensorType::bytes);
@@ -331,7 +331,7 @@ impl<'w> Walk<'w> {
         }
         let mut own = 0;
         for (i, input) in inputs.iter().enumerate() {
-            let graph = picture_graph(input, ty.clone(), (false, chunked), self.request.compute)?;
+            let graph = picture_graph(input, ty.clone(), (false, chunked), (self.request.compute, self.caps.software))?;
             let graph = Plan::new(graph, self.caps)?;
             self.memory.grow(&graph.slots);
             own += graph.own_bytes(self.caps);

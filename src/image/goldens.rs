@@ -37,12 +37,10 @@ pub(super) fn array(dtype: DType, shape: &[usize], values: impl Iterator<Item = 
     Array::new(dtype, shape, values.collect())
 }
 
-fn tables(taps: &Taps) -> [Array; 3] {
-    let n = taps.outputs();
+fn tables(walk: &Walk) -> [Array; 2] {
     [
-        array(DType::U32, &[n], taps.first.iter().map(|v| f64::from(*v))),
-        array(DType::U32, &[n], taps.count.iter().map(|v| f64::from(*v))),
-        array(DType::I32, &[taps.width, n], taps.weights.iter().map(|v| f64::from(*v))),
+        array(DType::U32, &[walk.runs.len() / 4, 4], walk.runs.iter().map(|v| f64::from(*v))),
+        array(DType::I32, &[walk.count(), Walk::row(walk.slots)], walk.steps.iter().map(|v| f64::from(*v))),
     ]
 }
 
@@ -58,8 +56,8 @@ pub(super) fn run(kernel: &dyn Kernel, inputs: &[Array]) -> Array {
 pub(super) fn resize(plan: &Plan, picture: &Picture) -> Array {
     let shape = [picture.height as usize, picture.width as usize];
     let source = array(DType::U32, &shape, picture.pixels.iter().map(|p| f64::from(*p)));
-    let passes = resize_passes(plan, false).unwrap();
-    passes.iter().fold(source, |x, (pass, taps)| run(pass.as_ref(), &[vec![x], tables(taps).to_vec()].concat()))
+    let passes = resize_passes(plan, false, true).unwrap();
+    passes.iter().fold(source, |x, (pass, walk)| run(pass, &[vec![x], tables(walk).to_vec()].concat()))
 }
 
 /// Largest error in units of the tolerance 2e-6 + 1e-4 * |want|.

@@ -7,6 +7,7 @@
 //! chroma differs by 0.35 levels on average and 5 at most, one with full chroma by 0.02 and 2 (a picture of 123x77,
 //! quality 90). Refused though PIL reads them: TIFF with a palette or with 32-bit float samples.
 
+use super::inks;
 use crate::{Error, Result};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
@@ -46,7 +47,8 @@ impl std::fmt::Debug for Picture {
 }
 
 impl Picture {
-    /// Decodes a file held in memory. EXIF orientation is ignored, as transformers ignores it.
+    /// Decodes a file held in memory. EXIF orientation is ignored, as transformers ignores it; that of a TIFF is not, for
+    /// PIL itself turns a TIFF when it loads it.
     ///
     /// # Errors
     /// [`Error::Picture`] with `name` for bytes that are no picture, for a damaged one and for one beyond `limits`.
@@ -164,6 +166,11 @@ fn decode(name: &str, bytes: &[u8], limits: &Limits) -> Result<(DynamicImage, Im
     let mut reader = ImageReader::new(Cursor::new(bytes));
     let format = image::guess_format(bytes)
         .map_err(|_| refuse("none of the formats png, jpeg, webp, gif, bmp, tiff, pnm".to_string()))?;
+    if format == ImageFormat::Tiff
+        && let Some(decoded) = inks::decode(bytes, limits).map_err(|e| refuse(one_line(&e.to_string())))?
+    {
+        return Ok((decoded, format, Orientation::NoTransforms));
+    }
     reader.set_format(format);
     // Eight bytes a pixel hold every pixel type; the slack is for tables and metadata of tiny pictures.
     let mut alloc = image::Limits::no_limits();
@@ -176,8 +183,13 @@ fn decode(name: &str, bytes: &[u8], limits: &Limits) -> Result<(DynamicImage, Im
         return Err(refuse(format!("{width}x{height} pixels, the limit is {}", limits.max_pixels)));
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let decoded = DynamicImage::from_decoder(decoder).map_err(refused)?;
-    Ok((decoded, format, orientation))
+    let mut decoded = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    if format != ImageFormat::Tiff {
+        return Ok((decoded, format, orientation));
+    }
+    // PIL turns a TIFF while it loads it, asked or not.
+    decoded.apply_orientation(orientation);
+    Ok((decoded, format, Orientation::NoTransforms))
 }
 
 fn one_line(text: &str) -> String {

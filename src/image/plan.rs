@@ -139,8 +139,9 @@ impl Plan {
         let vertical_first = vertical_first((canvas.width, canvas.height), self.resized);
         let reads_x = reads(&columns, canvas.x, self.source.0);
         let reads_y = reads(&rows, canvas.y, self.source.1);
-        let between = if vertical_first { (reads_x.1, crop.height) } else { (crop.width, reads_y.1) };
-        if u64::from(between.0) * u64::from(between.1) > MAX_PIXELS {
+        let between = if vertical_first { (reads_x.1, crop.height) } else { (reads_y.1, crop.width) };
+        // Its rows are padded to whole quads.
+        if u64::from(between.0.next_multiple_of(4)) * u64::from(between.1) > MAX_PIXELS {
             let reason = format!("{}x{} pixels between the passes exceed {MAX_PIXELS}", between.0, between.1);
             return Err(Error::argument("picture size", reason));
         }

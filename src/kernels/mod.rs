@@ -117,7 +117,7 @@ pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
 pub use resample::Resample;
-pub use resize::{ResizeColumns, ResizePass, ResizeRows, resize_passes};
+pub use resize::{Lines, Resize, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use row_index::RowIndex;
@@ -378,8 +378,7 @@ pub static KERNELS: &[Entry] = &[
     rearrange::ENTRY,
     reduce::ENTRY,
     resample::ENTRY,
-    resize::RESIZE_COLUMNS,
-    resize::RESIZE_ROWS,
+    resize::ENTRY,
     rms_norm::ENTRY,
     grid_sample::ROI_ALIGN,
     rope::ENTRY,

@@ -1,7 +1,7 @@
 //! Rescaling and normalising pixels into planes: `y = (byte * rescale - mean) / std`, in the order of transformers'
 //! `rescale` and `normalize`.
 
-use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, grid_2d, require};
+use super::{Cost, Entry, Io, Kernel, Launch, TensorType, elem_part, require};
 use crate::image::Plan;
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Result};
@@ -53,12 +53,15 @@ impl Kernel for Normalize {
     fn launch(&self, io: &Io<'_>, caps: &Caps) -> Result<Vec<Launch>> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let plane: usize = x.shape[x.shape.len() - 2..].iter().product();
-        let bits = |v: f32| v.to_bits();
+        let (images, bits) = (x.elements() / plane, |v: f32| v.to_bits());
+        let planes = if plane.is_multiple_of(4) { "parts/planes_quads" } else { "parts/planes_cells" };
+        // Lanes take further quads where the pixels of an image are more than a dimension of the grid holds.
+        let tiles = plane.div_ceil(4 * LANES as usize).min(caps.max_groups as usize);
+        require(self, images <= caps.max_groups as usize, || format!("{images} images in one dispatch"))?;
         Ok(vec![Launch {
-            files: vec!["normalize", elem_part(y.dtype, caps)?],
+            files: vec!["normalize", elem_part(y.dtype, caps)?, planes],
             overrides: vec![("LANES", LANES.into())],
             params: vec![
-                ("pixels", x.elements() as u32),
                 ("plane", plane as u32),
                 ("rescale", bits(self.rescale)),
                 ("mean_red", bits(self.mean[0])),
@@ -68,7 +71,7 @@ impl Kernel for Normalize {
                 ("std_green", bits(self.std[1])),
                 ("std_blue", bits(self.std[2])),
             ],
-            grid: grid_2d(x.elements().div_ceil(LANES as usize), caps)?,
+            grid: [tiles as u32, images as u32, 1],
             chunk: None,
         }])
     }

@@ -49,7 +49,7 @@ pub use packing::{read_weight, unpack};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
 pub use quantize_blocks::quantize_blocks;
-pub use resize::{normalize, pillow_resize, resize_columns, resize_rows};
+pub use resize::{normalize, pillow_resize, resize};
 pub use rope::rope;
 pub use rows::{embed_tokens, interpolate_rows, kv_append, kv_encode, splice_rows};
 pub use sampling::{advance, sample_ids, sample_logprob};

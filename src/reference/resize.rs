@@ -1,10 +1,11 @@
 //! Pictures: Pillow's resize as its own code defines it, the two passes of it that the kernels compute, and
-//! normalising. Integers are exact, so their bound is 0. Nothing here uses the tables of `image::Taps`.
+//! normalising. Integers are exact, so their bound is 0. Nothing here makes tables of weights as
+//! `image::Taps` and `image::Walk` do; those of a walk are read as its description says.
 
 use super::matmul::smallest_of;
 use super::{Array, Cell, F32_EPS};
 use crate::image::Resample;
-use crate::kernels::{Normalize, ResizePass};
+use crate::kernels::{Lines, Normalize, Resize};
 
 const ONE: f64 = 4_194_304.0;
 
@@ -124,44 +125,67 @@ fn mix(samples: &[(usize, i64)], pixel: impl Fn(usize) -> u32) -> u32 {
     word
 }
 
-/// Row `row` of the horizontal pass; inputs are those of the kernel.
-pub fn resize_rows(pass: &ResizePass, inputs: &[Array], row: usize) -> Vec<Cell> {
-    let [x, first, count, weights] = inputs else { return Vec::new() };
-    let line = x.row(pass.lines.0 as usize + row);
-    let column = |col: usize| {
-        let samples = taps(first, count, weights, col);
-        resampled(pass, row, &samples, |at| line[at])
-    };
-    (0..first.data.len()).map(column).collect()
+/// Row `row` of a pass of Pillow's resize; inputs are those of the kernel.
+pub fn resize(pass: &Resize, inputs: &[Array], row: usize) -> Vec<Cell> {
+    let [x, runs, steps] = inputs else { return Vec::new() };
+    if pass.along == Lines::Rows {
+        return (0..pass.outputs as usize).map(|out| resized(pass, x, &taps(runs, steps, out), row)).collect();
+    }
+    let samples = taps(runs, steps, row);
+    (0..pass.laid as usize).map(|line| resized(pass, x, &samples, line)).collect()
 }
 
-/// Row `row` of the vertical pass; inputs are those of the kernel.
-pub fn resize_columns(pass: &ResizePass, inputs: &[Array], row: usize) -> Vec<Cell> {
-    let [x, first, count, weights] = inputs else { return Vec::new() };
-    let samples = taps(first, count, weights, row);
-    let column = |col: usize| resampled(pass, col, &samples, |at| x.row(at)[pass.lines.0 as usize + col]);
-    (0..pass.lines.1 as usize).map(column).collect()
-}
-
-/// One output of a pass in line `line` of `y`, from words of `x` by their place along the axis.
-fn resampled(pass: &ResizePass, line: usize, samples: &[(usize, i64)], word: impl Fn(usize) -> f64) -> Cell {
-    if samples.is_empty() || line < pass.inside.0 as usize || line >= pass.inside.1 as usize {
+/// One output of line `line` of `y`. Samples are places along a line of `x`; below 0, colours.
+fn resized(pass: &Resize, x: &Array, samples: &[(i64, i64)], line: usize) -> Cell {
+    let line = line.min(pass.lines.1 as usize - 1);
+    if line < pass.inside.0 as usize || line >= pass.inside.1 as usize {
         return Cell { want: f64::from(pass.beyond | 255 << 24), bound: 0.0 };
     }
-    let pixel = |at: usize| {
-        let at = at as i64 + i64::from(pass.origin);
-        if at < 0 || at >= i64::from(pass.size) {
-            return pass.background;
+    let place = pass.lines.0 as usize + line;
+    let mut sums = [1i64 << 21; 3];
+    for (at, weight) in samples {
+        let word = match *at {
+            -1 => pass.background,
+            -2 => pass.beyond,
+            at => {
+                let (row, column) =
+                    if pass.along == Lines::Columns { (at as usize, place) } else { (place, at as usize) };
+                let word = x.row(row)[column] as u32;
+                if pass.bgra { word & 0xff00 | word >> 16 & 255 | (word & 255) << 16 } else { word }
+            }
+        };
+        for (c, sum) in sums.iter_mut().enumerate() {
+            *sum += weight * i64::from(word >> (8 * c) & 255);
         }
-        let word = word((at - i64::from(pass.held)) as usize) as u32;
-        if pass.bgra { word & 0xff00 | word >> 16 & 255 | (word & 255) << 16 } else { word }
-    };
-    Cell { want: f64::from(mix(samples, pixel)), bound: 0.0 }
+    }
+    let bytes = sums.map(|sum| (sum >> 22).clamp(0, 255) as u8);
+    Cell { want: f64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 255])), bound: 0.0 }
 }
 
-fn taps(first: &Array, count: &Array, weights: &Array, output: usize) -> Vec<(usize, i64)> {
-    let of = |t: usize| (first.data[output] as usize + t, weights.row(t)[output] as i64);
-    (0..count.data[output] as usize).map(of).collect()
+/// What output `out` is made of by the tables of a walk: places of samples with their weights. A row of `steps` has the
+/// weights of four samples for every slot, the outputs that it finishes, and its first sample.
+fn taps(runs: &Array, steps: &Array, out: usize) -> Vec<(i64, i64)> {
+    let slots =
+        [(24, 5), (28, 6), (32, 7), (36, 8)].iter().find(|(words, _)| *words == steps.cols()).map_or(0, |s| s.1);
+    let mut found = Vec::new();
+    let Some(run) = (0..runs.rows()).map(|r| runs.row(r)).rfind(|run| run[0] as usize <= out) else {
+        return found;
+    };
+    let mut next = run[0] as usize;
+    for step in (run[1] as usize..).take(run[2] as usize).map(|s| steps.row(s)) {
+        if next > out {
+            break;
+        }
+        let (slot, at) = (out - next, step[4 * slots + 1] as i64);
+        for q in (0..4).filter(|_| slot < slots) {
+            let weight = step[q * slots + slot] as i64;
+            if weight != 0 {
+                found.push((if at < 0 { at } else { at + q as i64 }, weight));
+            }
+        }
+        next += step[4 * slots] as usize;
+    }
+    found
 }
 
 /// Row `row` of the planes: image `row / (3 * height)`, channel, then the row of the picture.

@@ -46,8 +46,7 @@ mod read_weight;
 mod rearrange;
 mod reduce;
 mod resample;
-mod resize_columns;
-mod resize_rows;
+mod resize;
 mod rms_norm;
 mod roi_align;
 mod rope;
@@ -119,8 +118,7 @@ pub static CASES: &[CaseList] = &[
     ("rearrange", rearrange::cases),
     ("reduce", reduce::cases),
     ("resample", resample::cases),
-    ("resize_columns", resize_columns::cases),
-    ("resize_rows", resize_rows::cases),
+    ("resize", resize::cases),
     ("rms_norm", rms_norm::cases),
     ("roi_align", roi_align::cases),
     ("rope", rope::cases),

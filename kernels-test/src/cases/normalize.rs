@@ -1,6 +1,6 @@
 //! normalize: sizes around a workgroup, several images, the means of CLIP, and no normalisation at all.
 
-use super::resize_rows::pixels;
+use super::resize::pixels;
 use crate::case::{Case, Fill, Input};
 use omma::DType::{F16, F32};
 use omma::kernels::{Normalize, TensorType};
@@ -25,7 +25,11 @@ pub fn cases() -> Vec<Case> {
         one(5, 13),
         one(2100, 2001),
         one(336, 336).bench(),
+        one(672, 672).bench_only(),
+        one(2016, 1344).bench_only(),
         Case::new("3 images of 7x11", clip(), vec![images]),
+        Case::new("3 images of 8x12", clip(), vec![Input::new(TensorType::u32(&[3, 8, 12]), Fill::Index(u32::MAX))]),
+        Case::new("32x20 to f16", Normalize { dtype: F16, ..clip() }, vec![pixels(32, 20)]),
         Case::new("31x17 to f16", Normalize { dtype: F16, ..clip() }, vec![pixels(31, 17)]),
         Case::new("bytes as they are", bytes, vec![pixels(16, 16)]),
     ]

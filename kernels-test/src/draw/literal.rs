@@ -47,6 +47,7 @@ macro_rules! enums {
 enums!(Act, BinaryOp, DType, Each, Fill, GridMode, GridPadding, IntegerOp, Items, PoolOp, Places, ReduceOp, ScanOp);
 enums!(
     Coordinates,
+    Lines,
     Resample,
     Rounding,
     Score,

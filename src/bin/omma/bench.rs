@@ -1,8 +1,9 @@
-//! `omma bench ceilings|kernels|model|tiles`: timings, each held against the ceilings measured around it in the same run.
+//! `omma bench ceilings|kernels|pictures|model|tiles`: timings, each held against the ceilings measured around it in the same run.
 
 mod html;
 mod kernels;
 mod model;
+mod pictures;
 mod tiles;
 
 use super::common::{Common, out, print_json};
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     /// What to measure.
-    #[arg(value_parser = ["ceilings", "kernels", "model", "tiles"])]
+    #[arg(value_parser = ["ceilings", "kernels", "pictures", "model", "tiles"])]
     what: String,
     /// For `model` and `tiles`: its folder or hub id. Without it a ViT-B/16 at 224 with made-up weights.
     model: Option<String>,
@@ -31,7 +32,7 @@ pub struct Args {
     /// For `model`: format of the key-value cache: f32, f16, q8_0 or q4_0.
     #[arg(long, value_parser = super::plan::parse_cache)]
     kv: Option<CacheFormat>,
-    /// For `kernels`: only those whose name contains this.
+    /// For `kernels` and `pictures`: only those whose name contains this.
     #[arg(long, default_value = "")]
     filter: String,
     /// For `model`: new tokens that are timed.
@@ -148,6 +149,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
     let rows = match args.what.as_str() {
         "ceilings" => kernels::ceiling_rows(&device).await?,
         "kernels" => kernels::rows(&device, &args.filter).await?,
+        "pictures" => pictures::rows(&device, &args.filter).await?,
         _ => model::rows(&device, args).await?,
     };
     if let Some(path) = &args.html {

@@ -45,10 +45,10 @@ const TESTS: [&str; 15] = [
     "quantized",
 ];
 
-/// The others: `hostile` reads what `omma` prints, and the layer prints in between; `tiles` uses no device; `memory` counts
+/// The others: `hostile` reads what `omma` prints, and the layer prints in between; `formats` and `tiles` use no device; `memory` counts
 /// bytes that the layer takes as well; `hub` is a command of its own.
 #[cfg(test)]
-const NOT_RUN: [&str; 4] = ["hostile", "hub", "memory", "tiles"];
+const NOT_RUN: [&str; 5] = ["formats", "hostile", "hub", "memory", "tiles"];
 
 /// Runs the cases whose `kernel/name` contains `filter` and, without a filter, the integration tests.
 pub fn check(filter: &str) -> Result<bool, String> {

@@ -1,0 +1,43 @@
+// Role slots: sums of the next outputs of a walk, seven of them, for one channel. Weights are those of four samples.
+
+// Quads of a row of steps.
+const SLOTS_ROW: u32 = 8u;
+
+struct Slots {
+    near: vec4<i32>,
+    last: vec3<i32>,
+}
+
+// Weights of each of the four samples, how many outputs are finished after them, and the first sample.
+struct Taps {
+    a: Slots,
+    b: Slots,
+    c: Slots,
+    d: Slots,
+    finished: i32,
+    at: i32,
+}
+
+fn slots_taps(row: Row) -> Taps {
+    return Taps(
+        Slots(row.a, row.b.xyz),
+        Slots(vec4<i32>(row.b.w, row.c.xyz), vec3<i32>(row.c.w, row.d.xy)),
+        Slots(vec4<i32>(row.d.zw, row.e.xy), vec3<i32>(row.e.zw, row.f.x)),
+        Slots(vec4<i32>(row.f.yzw, row.g.x), row.g.yzw),
+        row.h.x,
+        row.h.y,
+    );
+}
+
+fn slots_add(sums: Slots, weights: Slots, v: i32) -> Slots {
+    return Slots(sums.near + weights.near * v, sums.last + weights.last * v);
+}
+
+fn slots_first(sums: Slots) -> i32 {
+    return sums.near.x;
+}
+
+// The sums without the first, which is finished.
+fn slots_next(sums: Slots) -> Slots {
+    return Slots(vec4<i32>(sums.near.yzw, sums.last.x), vec3<i32>(sums.last.yz, 0));
+}
