@@ -133,10 +133,13 @@ fn pooled(windows: &Windows, x: [usize; 3]) -> [usize; 3] {
     match windows {
         Windows::Adaptive(places) => *places,
         Windows::Sliding { window, ceil } => std::array::from_fn(|a| {
-            let mut places = slid(window, x)[a];
             let reach = (window.size[a] - 1) * window.dilation[a] + 1;
-            let covered = (places - 1) * window.stride[a] + reach;
-            let more = covered < x[a] + window.pad[a] + window.pad_end[a];
+            let padded = x[a] + window.pad[a] + window.pad_end[a];
+            if padded < reach {
+                return 1;
+            }
+            let mut places = (padded - reach) / window.stride[a] + 1;
+            let more = (places - 1) * window.stride[a] + reach < padded;
             if *ceil && more && places * window.stride[a] < x[a] + window.pad[a] {
                 places += 1;
             }

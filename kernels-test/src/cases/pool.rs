@@ -30,6 +30,7 @@ pub fn cases() -> Vec<Case> {
             (ceil(k3.stride(2)), vec![1, 3, 16, 15]),
             (ceil(k3.stride(3).pad(1)), vec![1, 2, 2, 5]),
             (ceil(lopsided), vec![1, 5, 11, 14]),
+            (ceil(cube), vec![1, 2, 7, 9, 8]),
             (floor(line), vec![2, 3, 32]),
             (ceil(cube), vec![1, 2, 16, 17, 18]),
             (Windows::Adaptive([1, 3, 5]), vec![2, 2, 7, 4]),

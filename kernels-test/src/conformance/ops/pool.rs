@@ -59,8 +59,12 @@ fn padded_by_runtime(
         let before = if auto == "SAME_LOWER" { (pad + 1) / 2 } else { pad / 2 };
         let after = pad - before;
         (window.pad[to], window.pad_end[to]) = (before.max(0) as usize, after.max(0) as usize);
-        if before < 0 {
-            cuts.push((axis, -before as usize, 1, (extent + before + after).max(0) as usize));
+        let reach = (size - 1) * window.dilation[to] as i64 + 1;
+        let places = |pad: i64| (extent + pad - reach) / stride;
+        // Cells are cut where that is seen: places of maxima count all of them.
+        if before < 0 || places(pad) != places(pad - after.min(0)) {
+            let left = extent + before.min(0) + after.min(0);
+            cuts.push((axis, (-before).max(0) as usize, 1, left.max(0) as usize));
         }
     }
     Ok(cuts)

@@ -39,10 +39,7 @@ fn resize(b: &mut Builder<'_>) -> Mapped {
     let mut y = b.input(0)?;
     for (i, (axis, target)) in axes.iter().zip(&targets).enumerate() {
         let coordinates = coordinates(b, i, axes.len())?;
-        // ONNX Runtime leaves an axis that keeps its size as it is, whatever its region.
-        let moved = matches!(coordinates, Coordinates::Crop { .. }) && !b.of_runtime();
-        let same = target.extent == shape[*axis] && target.scale.is_none_or(|s| s == 1.0);
-        if same && !moved {
+        if unchanged(b, coordinates, &targets, &axes, &shape, i)? {
             continue;
         }
         let mut sampling = Sampling {
@@ -59,6 +56,26 @@ fn resize(b: &mut Builder<'_>) -> Mapped {
         y = resampled(b, y, *axis, &taps)?;
     }
     Ok(vec![Some(y)])
+}
+
+/// Whether the `i`-th axis stays as it is. ONNX Runtime leaves it whatever its region; and an axis that keeps its size by
+/// a scale that is not 1, where all do, or under antialias.
+fn unchanged(
+    b: &Builder<'_>,
+    coordinates: Coordinates,
+    targets: &[Target],
+    axes: &[usize],
+    shape: &[usize],
+    i: usize,
+) -> Result<bool, Stop> {
+    let keeps = |(axis, target): (&usize, &Target)| target.extent == shape[*axis];
+    if !keeps((&axes[i], &targets[i])) {
+        return Ok(false);
+    }
+    let copied = axes.iter().zip(targets).all(keeps) || flag(b, "antialias")?;
+    let crop = matches!(coordinates, Coordinates::Crop { .. });
+    let by_one = targets[i].scale.is_none_or(|s| s == 1.0);
+    Ok(if b.of_runtime() { by_one || copied } else { by_one && !crop })
 }
 
 /// Aligned corners by a given scale, as the reference of ONNX has them: the far corner is that of the size before it is
