@@ -262,7 +262,8 @@ impl Session {
 }
 
 /// A model's identity: its configuration, and of every tensor of its tower and connector name, type, shape, and the first
-/// and the last bytes. `None` where a tensor is kept in a format that cannot be read in part.
+/// and the last bytes, of each section where it is quantized. `None` where a tensor is kept in a format that cannot be
+/// read in part.
 pub(super) async fn fingerprint(
     checkpoint: &crate::checkpoint::Checkpoint,
     config: &crate::checkpoint::Config,
@@ -275,15 +276,31 @@ pub(super) async fn fingerprint(
     names.dedup();
     for entry in names.iter().filter_map(|name| checkpoint.find(name)) {
         hasher.update(format!("{} {} {:?}", entry.name, entry.dtype, entry.shape).as_bytes());
-        if !matches!(entry.dtype, DType::F32 | DType::F16 | DType::BF16) {
-            return Ok(None);
-        }
-        let bytes = entry.elements() * entry.dtype.size();
-        let mut piece = vec![0u8; bytes.min(1024)];
-        for offset in [0, bytes - piece.len()] {
-            checkpoint.read_into(entry, offset as u64, &mut piece).await?;
-            hasher.update(&piece);
+        let Some(packed) = &entry.packed else {
+            if !matches!(entry.dtype, DType::F32 | DType::F16 | DType::BF16) {
+                return Ok(None);
+            }
+            for (offset, len) in ends((entry.elements() * entry.dtype.size()) as u64) {
+                let mut piece = vec![0u8; len];
+                checkpoint.read_into(entry, offset, &mut piece).await?;
+                hasher.update(&piece);
+            }
+            continue;
+        };
+        hasher.update(packed.packing.name().as_bytes());
+        for (section, kept) in packed.sections.iter().enumerate() {
+            for (offset, len) in ends(kept.bytes()) {
+                let mut piece = vec![0u8; len];
+                checkpoint.read_section(entry, section, offset, &mut piece).await?;
+                hasher.update(&piece);
+            }
         }
     }
     Ok(Some(*hasher.finalize().as_bytes()))
+}
+
+/// Offset and length of the first and the last piece of so many bytes.
+fn ends(bytes: u64) -> [(u64, usize); 2] {
+    let len = bytes.min(1024);
+    [0, bytes - len].map(|offset| (offset, len as usize))
 }
