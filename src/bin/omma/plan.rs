@@ -98,7 +98,7 @@ pub async fn run(common: &Common, args: &Args) -> Result<()> {
         return Ok(());
     }
     why.iter().for_each(|line| out!("{line}"));
-    print_plan(&plan, &request, &adapter, &spec);
+    print_plan(&plan, &request, &adapter, &spec)?;
     if args.steps {
         for program in &plan.programs {
             out!("\n{} ({} steps):\n{}", program.name, program.plan.steps.len(), program.plan);
@@ -160,7 +160,7 @@ fn giga(flops: u64) -> String {
     format!("{:.3} GFLOP", flops as f64 / 1e9)
 }
 
-fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Spec) {
+fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Spec) -> Result<()> {
     let pictures: Vec<String> = request.pictures.iter().map(|(w, h)| format!("{w}x{h}")).collect();
     let pictures = if pictures.is_empty() { "none".to_owned() } else { pictures.join(" ") };
     out!("model         {}, {:.3} M parameters", spec.model_type, plan.parameters as f64 / 1e6);
@@ -177,7 +177,7 @@ fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Sp
             n => format!("; {n} matrices and filters stay floats: {to} cannot hold their rows"),
         };
         out!("weights       {to}{rest}");
-        for line in unpacked::lines(spec, to) {
+        for line in unpacked::lines(spec, to)? {
             out!("              {line}");
         }
     }
@@ -203,6 +203,7 @@ fn print_plan(plan: &MemoryPlan, request: &PlanRequest, adapter: &str, spec: &Sp
     for PlannedProgram { name, plan, runs } in &plan.programs {
         out!("  {name:<12}{:>6} steps, {runs} runs at most", plan.steps.len());
     }
+    Ok(())
 }
 
 fn step_rows(program: &'static str, plan: &Plan) -> impl Iterator<Item = Value> {

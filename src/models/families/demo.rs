@@ -1,6 +1,7 @@
 //! The demo model of this project (tools/demo-model), in the form of LLaVA-UHD: Pixtral's tower over slices and overview,
 //! a resampler that adds its queries to what they read, a LLaMA decoder.
 
+use super::resampler::square;
 use super::{divided, llama, llava, pixtral};
 use crate::Result;
 use crate::blocks::{CrossAttention, KeyPositions, Linear, Norm, Reach, Resampler, SelfAttention};
@@ -44,9 +45,7 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
 fn resampler(config: &Config, (features, width): (usize, usize), dtypes: &dyn Dtypes) -> Result<Resampler> {
     let empty = || Config::parse(config.file(), b"{}");
     let own = config.section("resampler_config")?.map_or_else(empty, Ok)?;
-    let queries = own.usize("num_queries", 64)?;
-    let side = (1..=64).find(|side| side * side == queries);
-    let side = side.ok_or_else(|| own.broken("num_queries", format!("{queries} is no square up to 4096")))?;
+    let side = square(&own, ("num_queries", own.usize("num_queries", 64)?))?;
     let heads = own.usize("num_attention_heads", 10)?;
     let head_dim = divided(&own, "num_attention_heads", width, heads)?;
     let eps = own.f64("layer_norm_eps", 1e-6)? as f32;

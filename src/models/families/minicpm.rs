@@ -2,11 +2,11 @@
 //! whose keys have sines and cosines of their places, and MiniCPM's (2.0) or Qwen2's decoder (2.6). And MiniCPM, the
 //! decoder alone.
 
+use super::resampler::Stored;
 use super::{divided, layer_count, llama, siglip};
 use crate::Result;
 use crate::blocks::{
-    CrossAttention, EncoderLayer, KeyPositions, Layer, Linear, Mlp, Norm, Part, PatchEmbedding, PatchOrder, Reach,
-    Resampler, SelfAttention,
+    EncoderLayer, KeyPositions, Layer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder, Resampler, SelfAttention,
 };
 use crate::checkpoint::Config;
 use crate::kernels::Act;
@@ -16,8 +16,6 @@ const TOWER: &str = "vpm";
 const RESAMPLER: &str = "resampler";
 /// Added to the variance by all norms of the resampler and of timm's tower.
 const EPS: f32 = 1e-6;
-/// Width of a head of the resampler.
-const HEAD: usize = 128;
 
 /// How a conversation with 2.0 is written.
 const SECOND: PromptForm = PromptForm { user: "<用户>", assistant: "<AI>", ..PromptForm::NONE };
@@ -200,31 +198,17 @@ fn resampler(
     second: bool,
     dtypes: &dyn Dtypes,
 ) -> Result<Resampler> {
-    let queries = config.usize("query_num", 64)?;
-    let side = (1..=64).find(|side| side * side == queries);
-    let side = side.ok_or_else(|| config.broken("query_num", format!("{queries} is no square up to 4096")))?;
-    if width < HEAD || !width.is_multiple_of(HEAD) {
-        return Err(config.broken("hidden_size", format!("{width} is not made of heads of {HEAD}")));
-    }
-    let at = |name: &str| format!("{RESAMPLER}.{name}");
-    let norm = |name: &str| Norm::Layer { name: at(name), eps: EPS };
-    let kv_proj = Linear::new(&at("kv_proj"), width, features, false, dtypes.of(&at("kv_proj.weight")));
-    let proj = at("proj");
-    let weight = Part::Transposed(&proj).to_string();
-    Ok(Resampler {
-        query: at("query"),
-        positions: second.then(|| at("pos_embed")),
-        side,
-        kv_proj: (features != width).then_some(kv_proj),
-        norm_q: norm("ln_q"),
-        norm_kv: norm("ln_kv"),
-        attention: CrossAttention::torch(&at("attn"), width, width / HEAD, dtypes.of(&at("attn.in_proj_weight"))),
-        post: Some(norm("ln_post")),
-        proj: Some(Linear { weight, bias: None, n: width, k: width, dtype: dtypes.of(&proj), stack: Vec::new() }),
-        key_positions: KeyPositions::Fresh,
-        reach: Reach::Whole,
-        residual: false,
-    })
+    let stored = Stored {
+        at: RESAMPLER,
+        post: &format!("{RESAMPLER}.ln_post"),
+        proj: &format!("{RESAMPLER}.proj"),
+        queries: ("query_num", config.usize("query_num", 64)?),
+        features,
+        width: ("hidden_size", width),
+    };
+    let read = stored.read(config, dtypes)?;
+    let positions = if second { read.positions } else { None };
+    Ok(Resampler { positions, key_positions: KeyPositions::Fresh, ..read })
 }
 
 #[cfg(test)]

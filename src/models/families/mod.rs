@@ -15,6 +15,7 @@ mod mllama_vision;
 mod pixtral;
 mod qwen;
 mod qwen_vl;
+mod resampler;
 mod siglip;
 mod uhd;
 mod vit;

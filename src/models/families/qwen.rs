@@ -2,10 +2,11 @@
 //! queries, and the first Qwen's decoder. Monkey's tower sees windows of a picture, each with low-rank adapters of its
 //! own, and then the whole.
 
+use super::resampler::Stored;
 use super::{divided, layer_count, llama};
 use crate::blocks::{
-    CrossAttention, DecoderLayer, EncoderLayer, KeyPositions, Layer, LayerAdapters, Linear, LowRank, Mlp, Norm, Part,
-    PatchEmbedding, PatchOrder, Qkv, Reach, Resampler, RopeScaling, RopeSpec, SelfAttention,
+    DecoderLayer, EncoderLayer, Layer, LayerAdapters, Linear, LowRank, Mlp, Norm, Part, PatchEmbedding, PatchOrder,
+    Qkv, Resampler, RopeScaling, RopeSpec, SelfAttention,
 };
 use crate::checkpoint::Config;
 use crate::kernels::Act;
@@ -18,8 +19,6 @@ const VISUAL: &str = "transformer.visual";
 const EPS: f32 = 1e-6;
 /// Rows and columns of the table of positions, whatever the pictures.
 const TABLE: usize = 16;
-/// Width of a head of the resampler.
-const HEAD: usize = 128;
 /// Tokens between the one that ends a text and the one that begins a picture.
 const BEFORE_PICTURES: usize = 214;
 
@@ -178,32 +177,15 @@ impl Tower {
     }
 
     fn resampler(&self, config: &Config, dtypes: &dyn Dtypes) -> Result<Resampler> {
-        let queries = config.usize("n_queries", 256)?;
-        let side = (1..=64).find(|side| side * side == queries);
-        let side = side.ok_or_else(|| config.broken("n_queries", format!("{queries} is no square up to 4096")))?;
-        let width = self.features;
-        if width < HEAD || !width.is_multiple_of(HEAD) {
-            return Err(config.broken("output_dim", format!("{width} is not made of heads of {HEAD}")));
-        }
-        let at = |name: &str| format!("{VISUAL}.attn_pool.{name}");
-        let kv_proj = Linear::new(&at("kv_proj"), width, self.width, false, dtypes.of(&at("kv_proj.weight")));
-        let in_proj = dtypes.of(&at("attn.in_proj_weight"));
-        let proj = format!("{VISUAL}.proj");
-        let weight = Part::Transposed(&proj).to_string();
-        Ok(Resampler {
-            query: at("query"),
-            positions: Some(at("pos_embed")),
-            side,
-            kv_proj: (self.width != width).then_some(kv_proj),
-            norm_q: norm("attn_pool.ln_q"),
-            norm_kv: norm("attn_pool.ln_kv"),
-            attention: CrossAttention::torch(&at("attn"), width, width / HEAD, in_proj),
-            post: Some(norm("ln_post")),
-            proj: Some(Linear { weight, bias: None, n: width, k: width, dtype: dtypes.of(&proj), stack: Vec::new() }),
-            key_positions: KeyPositions::Interpolated,
-            reach: Reach::Whole,
-            residual: false,
-        })
+        let stored = Stored {
+            at: &format!("{VISUAL}.attn_pool"),
+            post: &format!("{VISUAL}.ln_post"),
+            proj: &format!("{VISUAL}.proj"),
+            queries: ("n_queries", config.usize("n_queries", 256)?),
+            features: self.width,
+            width: ("output_dim", self.features),
+        };
+        stored.read(config, dtypes)
     }
 }
 

@@ -1,22 +1,25 @@
 //! Which matrices stay floats in a plan with packed weights, and why: a line for all that are alike.
 
-use omma::DType;
 use omma::generate::unpacked_matrices;
 use omma::models::Spec;
 use omma::quant::Encoding;
+use omma::{DType, Result};
 use std::collections::BTreeMap;
 
 /// Lines such as `24 x vision.layers.*.fc1.weight [4304, 1152]: rows of 1152 values are no whole blocks of 256`.
-pub fn lines(spec: &Spec, to: Encoding) -> Vec<String> {
+///
+/// # Errors
+/// Those of [`unpacked_matrices`].
+pub fn lines(spec: &Spec, to: Encoding) -> Result<Vec<String>> {
     let mut alike: BTreeMap<(String, Vec<usize>), usize> = BTreeMap::new();
-    for (name, ty) in unpacked_matrices(spec).unwrap_or_default() {
+    for (name, ty) in unpacked_matrices(spec)? {
         *alike.entry((pattern(&name), ty.shape.clone())).or_default() += 1;
     }
     let line = |((name, shape), count): (&(String, Vec<usize>), &usize)| {
         let (n, k) = (shape.first().copied().unwrap_or(0), shape.iter().skip(1).product());
         format!("{count} x {name} {shape:?}: {}", reason(to, n, k))
     };
-    alike.iter().map(line).collect()
+    Ok(alike.iter().map(line).collect())
 }
 
 fn reason(to: Encoding, n: usize, k: usize) -> String {
