@@ -1,6 +1,7 @@
 //! Answers about many pictures: a folder with `pictures.jsonl` (`file`, `question` of each) to a line of JSON for each.
 //!
-//! `cargo run --release --example answers -- MODEL_DIR PICTURES_DIR [TILING...]` (without a policy: auto)
+//! `cargo run --release --example answers -- MODEL_DIR PICTURES_DIR [TILING...]` (without a policy: auto). A picture that
+//! the first policy leaves whole is answered about once.
 
 use omma::checkpoint::Directory;
 use omma::generate::{GenerateOptions, LoadOptions, Model, OpenModel, PictureSource, Request, Sampling, Session};
@@ -26,10 +27,14 @@ async fn answers(model: &str, folder: &Path, policies: &[Policy]) -> Result<(), 
         let picture = Arc::new(Picture::decode(file, &std::fs::read(folder.join(file))?, &Limits::default())?);
         for policy in policies {
             let pixels = model.pixels(PictureSource::Host(picture.clone()), *policy)?;
+            let whole = pixels.plan.tiles.is_empty();
             session.reset();
             let answer = session.answer(&Request::new(vec![pixels], question), &options, |_| {}).await?;
             let tiling = policy.name();
             println!("{}", json!({"file": file, "tiling": tiling, "answer": answer.text, "ids": answer.ids}));
+            if whole {
+                break;
+            }
         }
     }
     device.save_cache();

@@ -235,10 +235,13 @@ impl<'m> Writer<'m> {
     fn by_template(&self, template: &ChatTemplate, messages: &[Message]) -> Result<Prompt> {
         let guard = self.tokenizer.guard(&[&self.model.files.image_text])?;
         let options = RenderOptions { add_generation_prompt: true, ..Default::default() };
-        // Templates of language models take one text a message.
-        let plain = self.model.spec.vision.is_none();
-        let shaped: Vec<Message> = messages.iter().map(|m| if plain { flat(m) } else { m.clone() }).collect();
-        template.render_guarded(&shaped, &options, &guard)
+        let spec = &self.model.spec;
+        if spec.vision.is_some() && template.takes_parts(&options) {
+            return template.render_guarded(messages, &options, &guard);
+        }
+        let ((before, after), image) = (spec.prompt.picture, &self.model.files.image_text);
+        let marked = |n: usize| format!("{}{image}{after}", before.replace("{n}", &(n + 1).to_string()));
+        template.render_flat(messages, &options, &guard, marked)
     }
 
     /// Tokens of a prompt whose n-th placeholder stands for `pictures[n]`.
@@ -351,13 +354,6 @@ fn pieces(prompt: &Prompt, placeholder: &str) -> Vec<Prompt> {
         from = end + placeholder.len();
     }
     pieces
-}
-
-/// A message whose texts are one.
-fn flat(message: &Message) -> Message {
-    let Content::Parts(parts) = &message.content else { return message.clone() };
-    let texts = parts.iter().map(|part| if let Part::Text(text) = part { text.as_str() } else { "" });
-    Message { content: Content::Text(texts.collect()), ..message.clone() }
 }
 
 /// A conversation in a family's form.

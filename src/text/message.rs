@@ -50,6 +50,17 @@ impl Message {
         Self { role: role.into(), content: Content::Parts(parts), extra: Map::new() }
     }
 
+    /// A message whose parts are one text, with `picture` where pictures are.
+    pub(super) fn flat(&self, picture: &str) -> Self {
+        let Content::Parts(parts) = &self.content else { return self.clone() };
+        let texts = parts.iter().map(|part| match part {
+            Part::Image => picture,
+            Part::Text(text) => text.as_str(),
+            Part::Other(_) => "",
+        });
+        Self { content: Content::Text(texts.collect()), ..self.clone() }
+    }
+
     /// The form that templates see.
     pub(super) fn to_json(&self) -> Json {
         let content = match &self.content {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 use super::clock::CivilTime;
 use super::config::TokenizerConfig;
 use super::guard::{Guard, free_character, take_marks};
-use super::message::Message;
+use super::message::{Message, Part};
 use super::prompt::Prompt;
 use super::python;
 use crate::error::{Error, Result};
@@ -132,6 +132,35 @@ impl ChatTemplate {
         let documents = options.documents.as_ref().map(mark_all);
         let text = self.run(marked, tools, documents, options, Some(sentinel))?;
         Ok(take_marks(&text, sentinel))
+    }
+
+    /// Whether the template takes contents in parts, as those of multimodal models do; those of language models take one
+    /// text a message, and fail at parts or print them as a list.
+    pub fn takes_parts(&self, options: &RenderOptions) -> bool {
+        const PROBE: &str = "a probe";
+        let asked = Message::parts("user", vec![Part::Text(PROBE.into())]);
+        let quoted = |text: &str| ['\'', '"'].iter().any(|q| text.contains(&format!("{q}{PROBE}{q}")));
+        self.render(&[asked], options).is_ok_and(|text| text.contains(PROBE) && !quoted(&text))
+    }
+
+    /// As [`ChatTemplate::render_guarded`], for a template that takes one text a message: its parts are put together, and
+    /// the trusted text `image(n)` stands where the n-th picture is.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`].
+    pub fn render_flat(
+        &self,
+        messages: &[Message],
+        options: &RenderOptions,
+        guard: &Guard,
+        image: impl FnMut(usize) -> String,
+    ) -> Result<Prompt> {
+        let sources: Vec<Json> = messages.iter().map(Message::to_json).collect();
+        let mut texts: Vec<&str> = self.templates.iter().map(|t| t.1.as_str()).collect();
+        sources.iter().for_each(|json| strings(json, &mut texts));
+        let picture = free_character(texts.into_iter())?.to_string();
+        let flat: Vec<Message> = messages.iter().map(|message| message.flat(&picture)).collect();
+        Ok(self.render_guarded(&flat, options, guard)?.replace_each(&picture, image))
     }
 
     fn run(

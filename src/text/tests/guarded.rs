@@ -32,6 +32,25 @@ fn a_user_cannot_end_his_turn() {
 }
 
 #[test]
+fn templates_of_one_text_a_message_get_placeholders() {
+    let tokenizer = load(&qwen_json(), json!({}));
+    let guard = tokenizer.guard(&["<image>"]).unwrap();
+    let options = RenderOptions::default();
+    let parts = template("{% for p in messages[0].content %}{{ p.text }}{% endfor %}", &json!({}));
+    let adding = template("{{ 'user: ' + messages[0]['content'] }}", &json!({}));
+    let printing = template("{{ messages[0].content }}", &json!({}));
+    assert!(parts.takes_parts(&options));
+    for chat in [adding, printing] {
+        assert!(!chat.takes_parts(&options));
+        let asked = vec![Part::Text("a <image> ".into()), Part::Image, Part::Text("b".into()), Part::Image];
+        let asked = [Message::parts("user", asked)];
+        let prompt = chat.render_flat(&asked, &options, &guard, |n| format!("{n}<image>\n")).unwrap();
+        assert!(prompt.text().ends_with("a <image> 0<image>\nb1<image>\n"), "{}", prompt.text());
+        assert_eq!(prompt.find("<image>").len(), 2, "what a user writes is no picture");
+    }
+}
+
+#[test]
 fn halves_of_tokens_do_not_join_the_template() {
     let tokenizer = load(&qwen_json(), json!({}));
     let guard = tokenizer.guard(&[]).unwrap();

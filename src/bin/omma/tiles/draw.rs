@@ -145,16 +145,16 @@ fn kept(image: &mut RgbImage, plan: &TilePlan, drawn: (u32, u32)) {
     }
 }
 
-/// A number on a plate in the middle of a rectangle, as large as fits; none where nothing fits.
+/// A number on a plate in the lower right corner of a rectangle, where it covers little; none where nothing fits.
 fn number(image: &mut RgbImage, (left, top, width, height): Frame, number: usize) {
     let text = number.to_string();
     let columns = text.len() as u32 * 4 + 1;
-    let zoom = (width / (2 * columns)).min(height / 14).min(6);
+    let zoom = (width / (2 * columns)).min(height / 14).min(3);
     if zoom == 0 {
         return;
     }
     let (w, h) = (columns * zoom, 7 * zoom);
-    let (x, y) = (left + (width - w) / 2, top + (height - h) / 2);
+    let (x, y) = (left + width - w, top + height - h);
     fill(image, (x, y, w, h), |_, _| TILE);
     for (i, digit) in text.bytes().enumerate() {
         let rows = &DIGITS[usize::from(digit - b'0')];
