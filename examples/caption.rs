@@ -1,6 +1,6 @@
 //! A picture and a question in, text out.
 //!
-//! `cargo run --example caption -- PICTURE QUESTION [MODEL_DIR]` (without a folder the small random LLaVA of the repository)
+//! `cargo run --example caption -- PICTURE QUESTION [MODEL_DIR]` (without a folder the model of the repository)
 
 use omma::checkpoint::Directory;
 use omma::generate::{GenerateOptions, LoadOptions, Model, OpenModel, PictureSource, Request, Sampling, Session};
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let argument = |i: usize, default: &str| arguments.get(i).cloned().unwrap_or_else(|| default.to_owned());
     let root = env!("CARGO_MANIFEST_DIR");
-    let picture = argument(0, &format!("{root}/assets/demo.png"));
-    let folder = argument(2, &format!("{root}/assets/tiny-llava"));
-    pollster::block_on(caption(&folder, &picture, &argument(1, "What is in this picture?")))
+    let picture = argument(0, &format!("{root}/assets/demo/page.png"));
+    let folder = argument(2, &format!("{root}/assets/omma-demo"));
+    pollster::block_on(caption(&folder, &picture, &argument(1, "Read the text.")))
 }

@@ -1,11 +1,14 @@
 //! The demo model's net with small random weights: pictures to features and tokens as PyTorch computes them
-//! (tools/demo-model/golden.py).
+//! (tools/demo-model/golden.py); and the trained one of the repository.
 
 mod support;
 
 use omma::checkpoint::Directory;
-use omma::generate::{GenerateOptions, LoadOptions, Model, OpenModel, Request, Session, quantize_checkpoint};
+use omma::generate::{
+    GenerateOptions, LoadOptions, Model, OpenModel, PictureSource, Request, Sampling, Session, quantize_checkpoint,
+};
 use omma::gpu::Device;
+use omma::image::{Limits, Picture, Policy};
 use omma::models::names;
 use omma::quant::Encoding;
 use pollster::block_on;
@@ -63,4 +66,27 @@ fn a_written_q8_0_model_answers_as_one_made_at_load() {
     let made = answer(load(&device, &golden.folder, Some(to)), &golden);
     assert_eq!(answer(load(&device, &folder, None), &golden), made);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What the model of the repository is asked about the pictures of the demo, and what is written there.
+const WRITTEN: &[(&str, &str, &str)] = &[
+    ("receipt.png", "What is the total?", "13.45"),
+    ("receipt.png", "Read the text.", "Harbour Cafe\nCoffee 2.80\nApple cake 3.50\nTea 2.20\nHoney 4.95\nTotal 13.45"),
+];
+
+#[test]
+fn the_model_of_the_repository_reads_its_pictures() {
+    let device = own_device(false);
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    let model = load(&device, &assets.join("omma-demo"), None);
+    let options = GenerateOptions::of_model(model.files.generation.as_ref(), &Sampling::default()).unwrap();
+    let mut session = Session::new(model.clone(), Default::default());
+    for (file, question, written) in WRITTEN {
+        let bytes = std::fs::read(assets.join("demo").join(file)).unwrap();
+        let picture = Arc::new(Picture::decode(file, &bytes, &Limits::default()).unwrap());
+        let pixels = model.pixels(PictureSource::Host(picture), Policy::Auto).unwrap();
+        session.reset();
+        let answer = block_on(session.answer(&Request::new(vec![pixels], *question), &options, |_| {})).unwrap();
+        assert_eq!(answer.text, *written, "{file}: {question}");
+    }
 }

@@ -97,7 +97,7 @@ fn text_for_people() {
 fn drawings() {
     let png: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tiles.png");
     let _ = std::fs::remove_file(&png);
-    let picture = root("assets/demo.png");
+    let picture = root("tests/support/landscape.png");
     let (code, out, err) = omma(&[&picture, "672x336", "--policy", "anyres", "--png", png.to_str().unwrap()]);
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.starts_with(&picture), "{out}");

@@ -21,6 +21,7 @@ mod steps;
 mod tasks;
 mod wasm;
 
+mod demo;
 mod deps;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
 fn dispatch(matches: &ArgMatches) -> Result<bool, String> {
     let (name, args) = matches.subcommand().ok_or("no command")?;
     match name {
-        "demo" => tasks::demo(&rest(args)),
+        "demo" => demo::demo(&rest(args)),
         "test" => tasks::test(),
         "check" => tasks::check(),
         "deps" => checks::print(deps::check()?),
@@ -83,8 +84,8 @@ fn cli() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([
-            command("demo", "Describe a picture of the repository; fetches a software Vulkan driver if there is none")
-                .arg(args("further arguments of `omma describe`")),
+            command("demo", "The model of the repository reads the pictures of the repository; fetches a software Vulkan driver if there is none")
+                .arg(args("one `omma describe` with these arguments instead")),
             command(
                 "test",
                 "Everything CI runs: checks, unit tests, kernels and golden cases on two software adapters",

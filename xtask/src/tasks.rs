@@ -1,45 +1,17 @@
 //! The commands that run other programs: demo, test, check and the small ones.
 
 use crate::driver::{self, Adapter};
-use crate::steps::{self, Steps, cargo, run};
+use crate::steps::{Steps, cargo, run};
 use crate::{cases, checks, deps, goldens, parts, repo, size, stack, wasm};
 use std::process::Command;
 
-/// The checkpoint in the repository that the demo runs.
-const DEMO_MODEL: &str = "assets/tiny-llava";
-/// The picture in the repository that the demo describes.
-const DEMO_PICTURE: &str = "assets/demo.png";
-const DEMO_PROMPT: &str = "What is in this picture?";
-/// Printed as long as the checkpoint above is not a trained one.
-const DEMO_NOTE: &str = "The checkpoint in the repository has random weights: the answer is noise, \
-    and the way it is computed is the one of every LLaVA-1.5 checkpoint (omma describe PICTURE --model DIR).";
-
-fn with(mut command: Command, adapter: &Adapter) -> Command {
+pub fn with(mut command: Command, adapter: &Adapter) -> Command {
     adapter.select(&mut command);
     command
 }
 
-fn announce(adapter: &Adapter) {
+pub fn announce(adapter: &Adapter) {
     eprintln!("Adapter {}: {}", adapter.name, adapter.devices.join(", "));
-}
-
-/// `demo [args]`: a picture of the repository described by a checkpoint of the repository.
-pub fn demo(args: &[String]) -> Result<bool, String> {
-    for asset in [DEMO_MODEL, DEMO_PICTURE] {
-        if !steps::root().join(asset).exists() {
-            return Err(format!("{asset} is not in this checkout"));
-        }
-    }
-    let adapter = driver::any()?;
-    announce(&adapter);
-    let mut command = with(cargo(&["run", "--package", "omma", "--bin", "omma", "--"]), &adapter);
-    command.args(["describe", DEMO_PICTURE, "--model", DEMO_MODEL]);
-    if !args.iter().any(|a| a.starts_with("--prompt")) {
-        command.args(["--prompt", DEMO_PROMPT]);
-    }
-    let good = run(command.args(args))?;
-    eprintln!("{DEMO_NOTE}");
-    Ok(good)
 }
 
 /// `test`: what CI runs, on two software adapters.

@@ -179,7 +179,11 @@ fn request(args: &Args, pictures: Vec<Pixels>) -> Request {
     if let (true, Some(prompt)) = (args.raw, &args.prompt) {
         return Request::exact(pictures, prompt);
     }
-    let question = if pictures.is_empty() { "" } else { "What is in the picture?" };
+    let question = match (pictures.is_empty(), &args.model) {
+        (true, _) => "",
+        (false, None) => source::OWN_QUESTION,
+        (false, Some(_)) => "What is in the picture?",
+    };
     Request::new(pictures, args.prompt.as_deref().unwrap_or(question))
 }
 

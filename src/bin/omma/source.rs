@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// The model that is used without `--model`, relative to the repository.
-const OWN_MODEL: &str = "assets/tiny-llava";
+const OWN_MODEL: &str = "assets/omma-demo";
+/// What that model is asked by default: it knows a few questions only.
+pub const OWN_QUESTION: &str = "Describe the picture.";
 
 /// A model on a device, and how long that took.
 pub struct Loaded {
