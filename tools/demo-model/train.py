@@ -14,6 +14,7 @@ import os
 import random
 import signal
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from model import CELL_PARTS, GLYPHS, PATCH_PARTS, Model, Shape
 
 SAVE_SECONDS, TEST_SECONDS = 300, 900
 GLYPHS_OF_A_BATCH = 6000
+# What a head that is told where to look counts, beside the text.
+GUIDE = 0.3
 
 
 class Muon:
@@ -100,24 +103,34 @@ def glyph_loss(logits, labels, rows):
 
 
 def forward(model, batch, teach=1.0):
-    """Losses and shares of right answers; `teach`: how much the text teaches the tower and the resampler."""
+    """Losses and shares of right answers; `teach`: how much the text teaches the tower and the resampler, which are only
+    looked through where it does not."""
     slices = None if batch["slices"] is None else torch.from_numpy(batch["slices"])
-    with torch.autocast("cpu", torch.bfloat16):
+    learns = torch.is_grad_enabled() and (batch["share"] == "dense" or teach > 0)
+    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(learns):
         encoded = model.encode(slices, torch.from_numpy(batch["overview"]))
         features, queries = encoded[0]
         patch, patch_right = glyph_loss(model.patch_head(features), batch["patch"], PATCH_PARTS)
         cell, cell_right = glyph_loss(model.cell_head(queries.float()), batch["cell"], CELL_PARTS)
         if batch["share"] == "dense":
-            return (patch * 0, patch, cell), (math.nan, patch_right, cell_right)
+            return (patch * 0, patch, cell), (math.nan, patch_right, cell_right, math.nan)
+    with torch.autocast("cpu", torch.bfloat16):
         ids, target = torch.from_numpy(batch["ids"]), torch.from_numpy(batch["target"])
         if teach < 1:
             encoded = [(None, teach * queries + (1 - teach) * queries.detach()) for _, queries in encoded]
-        hidden = model(encoded, batch["grid"], ids)
+        hidden, scores = model(encoded, batch["grid"], ids)
         wanted = target >= 0
         logits = model.language_model.logits(hidden[wanted]).float()
     text = F.cross_entropy(logits, target[wanted])
     right = (logits.argmax(-1) == target[wanted]).float().mean().item()
-    return (text, patch, cell), (right, patch_right, cell_right)
+    found = math.nan
+    for score, rows in zip(scores, (batch["here"], batch["next"])):
+        rows = torch.from_numpy(rows)
+        known = rows >= 0
+        if known.any():
+            text = text + GUIDE * F.cross_entropy(score[known], rows[known])
+            found = (score[known].argmax(-1) == rows[known]).float().mean().item()
+    return (text, patch, cell), (right, patch_right, cell_right, found)
 
 
 @torch.no_grad()
@@ -129,7 +142,7 @@ def answer(model, batch, tokenizer):
         encoded = model.encode(slices, torch.from_numpy(batch["overview"]))
         rows = model.rows(encoded, batch["grid"], len(batch["ids"]))
     answers = []
-    for row, (before, _) in zip(rows, batch["asked"]):
+    for row, (before, *_) in zip(rows, batch["asked"]):
         x, caches, out, first = torch.cat((row, lm.embed_tokens(torch.tensor(before)).float())), None, [], 0
         caches = [[] for _ in lm.layers]
         while len(out) < data.LONGEST:
@@ -158,7 +171,7 @@ def test(model, source, tokenizer, stage):
                 right.append(forward(model, batch)[1])
             if share == "dense":
                 continue
-            for got, (_, after) in zip(answer(model, batch, tokenizer), batch["asked"]):
+            for got, (_, after, *_) in zip(answer(model, batch, tokenizer), batch["asked"]):
                 want = tokenizer.decode(after[:-1]).split("\n")
                 exact += sum(a == b for a, b in zip(want, got.split("\n")))
                 total += len(want)
@@ -180,6 +193,7 @@ def work(path, stage, first, queue):
 
 
 def main():
+    warnings.filterwarnings("ignore", "Mean of empty slice")  # A window without a kind of batch, an answer without text.
     parser = argparse.ArgumentParser()
     parser.add_argument("state", type=Path)
     parser.add_argument("--threads", type=int, default=2)
@@ -253,9 +267,9 @@ def main():
         if place["step"] % 50 == 0:
             entry = {"step": place["step"], "Mcost": round(place["cost"] / 1e6, 2), "stage": STAGES[stage.value].name}
             for share, rows in window.items():
-                mean = np.nanmean(np.array(rows)[:, :4], 0)
+                mean = np.nanmean(np.array(rows)[:, :5], 0)
                 entry[share] = [len(rows)] + [round(float(x), 3) for x in mean]
-            rows = np.array([row[4:] for rows in window.values() for row in rows])
+            rows = np.array([row[5:] for rows in window.values() for row in rows])
             entry["cost/s"] = int(rows[:, 0].sum() / rows[:, 2].sum())
             entry["minutes"] = round(place["seconds"] / 60, 1)
             log(entry)
