@@ -25,7 +25,7 @@ class Stage:
     name: str
     until: float
     shares: dict
-    kinds: str = "notice sign form receipt chart shapes"
+    kinds: str = "notice sign form receipt chart shapes shapes shapes"
     # How much the loss of the text teaches tower and resampler: a decoder that cannot read yet would undo what they know.
     teach: float = 0.0
     rate: float = 1.0
@@ -35,8 +35,8 @@ STAGES = [
     Stage("glyphs", 5, {"dense": 1.0}),
     Stage("strips", 20, {"dense": 0.1, "strip": 0.65, "small": 0.25}, "notice sign shapes", 0.0, 0.7),
     Stage("small", 26, {"dense": 0.15, "strip": 0.1, "small": 0.7, "slices": 0.05}, teach=0.0, rate=0.6),
-    Stage("slices", 42, {"dense": 0.2, "strip": 0.03, "small": 0.52, "slices": 0.25}, teach=0.7, rate=0.5),
-    Stage("pages", 1e9, {"dense": 0.1, "small": 0.42, "slices": 0.28, "pages": 0.2}, teach=1.0, rate=0.4),
+    Stage("slices", 39, {"dense": 0.2, "strip": 0.03, "small": 0.52, "slices": 0.25}, teach=0.7, rate=0.5),
+    Stage("pages", 1e9, {"dense": 0.08, "small": 0.4, "slices": 0.26, "pages": 0.26}, teach=1.0, rate=0.4),
 ]
 COST = {"dense": 8000, "strip": 4500, "small": 12000, "slices": 15000, "pages": 20000}
 

@@ -30,8 +30,9 @@ class Shape:
         return asdict(self)
 
 
-# What the auxiliary losses name: parts of a patch, and parts of a query's cell (rows, columns).
-PATCH_PARTS, CELL_PARTS, GLYPHS = 3, (3, 6), 96
+# What the auxiliary losses name: parts of a patch, and parts of a query's cell (rows, columns); nothing, one of 95 characters
+# or one of 32 coloured shapes.
+PATCH_PARTS, CELL_PARTS, GLYPHS = 3, (3, 6), 128
 # Layers of the decoder whose first head is taught where to look: at what was read last, at what comes next.
 GUIDED = (1, 2)
 

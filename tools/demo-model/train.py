@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 
 import data
+import scenes
 import tokens
 from data import STAGES
 from model import CELL_PARTS, GLYPHS, PATCH_PARTS, Model, Shape
@@ -93,11 +94,11 @@ def glyph_loss(logits, labels, rows):
     """Mean loss over parts with a character and a few without; and the share of characters named right."""
     labels = torch.from_numpy(labels).long().reshape(-1)
     present = labels > 0
-    weight = torch.where(present, 1.0, 0.08)
     chosen = present | (torch.rand(len(labels)) < 0.15)
     logits = logits.float().reshape(-1, GLYPHS)[chosen]
     loss = F.cross_entropy(logits, labels[chosen], reduction="none")
-    weight = torch.where(present[chosen], 1.0, 0.5)
+    # Shapes are few beside characters.
+    weight = torch.where(present[chosen], torch.where(labels[chosen] >= scenes.SHAPE_CLASS, 5.0, 1.0), 0.5)
     right = (logits.argmax(-1) == labels[chosen])[present[chosen]].float()
     return (loss * weight).sum() / weight.sum().clamp(min=1), right.mean().item() if len(right) else math.nan
 
@@ -181,6 +182,18 @@ def test(model, source, tokenizer, stage):
     return report
 
 
+def widen(model, state):
+    """Heads of an older state that named fewer classes: the new ones begin as they are."""
+    own = model.state_dict()
+    for name in ("patch_head.weight", "cell_head.weight"):
+        old, parts = state["model"][name], len(own[name]) // GLYPHS
+        if old.shape != own[name].shape:
+            both = own[name].view(parts, GLYPHS, -1).clone() * 0.1
+            both[:, : len(old) // parts] = old.view(parts, len(old) // parts, -1)
+            state["model"][name] = both.flatten(0, 1)
+            state["optimiser"] = {"momentum": {}}
+
+
 def work(path, stage, first, queue):
     """The process that renders."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -215,6 +228,7 @@ def main():
     saved = args.state / "state.pt"
     if saved.exists():
         state = torch.load(saved, weights_only=True)
+        widen(model, state)
         model.load_state_dict(state["model"])
         if "encoder" in state["optimiser"]["momentum"]:
             optimiser.load_state_dict(state["optimiser"])
