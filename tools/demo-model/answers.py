@@ -1,4 +1,7 @@
-"""What `cargo run --example answers` does, by PyTorch in f32: answers.py STATE PICTURES [auto] [none] > ANSWERS."""
+"""What `cargo run --example answers` does, by PyTorch in f32: answers.py STATE PICTURES [auto] [none] > ANSWERS.
+
+A picture that the first tiling leaves whole is answered about once.
+"""
 
 import json
 import sys
@@ -41,6 +44,8 @@ def main():
             ids = answer(model, tokenizer, picture, asked["question"], 1 if tiling == "none" else uhd.MOST)
             entry = {"file": asked["file"], "tiling": tiling, "answer": tokenizer.decode(ids), "ids": ids}
             print(json.dumps(entry), flush=True)
+            if uhd.plan(*picture.size).grid is None:
+                break
 
 
 if __name__ == "__main__":

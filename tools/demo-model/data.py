@@ -25,7 +25,7 @@ class Stage:
     name: str
     until: float
     shares: dict
-    kinds: str = "notice sign form receipt chart shapes"
+    kinds: str = "notice sign form receipt chart shapes shapes shapes"
     # How much the loss of the text teaches tower and resampler: a decoder that cannot read yet would undo what they know.
     teach: float = 0.0
     rate: float = 1.0
@@ -33,12 +33,12 @@ class Stage:
 
 STAGES = [
     Stage("glyphs", 5, {"dense": 1.0}),
-    Stage("strips", 13, {"dense": 0.3, "strip": 0.5, "small": 0.2}, "notice sign shapes", 0.0, 0.7),
-    Stage("small", 50, {"dense": 0.1, "strip": 0.15, "small": 0.7, "slices": 0.05}, teach=0.3, rate=0.6),
-    Stage("slices", 95, {"dense": 0.05, "strip": 0.05, "small": 0.6, "slices": 0.3}, teach=0.5, rate=0.5),
-    Stage("pages", 1e9, {"dense": 0.05, "small": 0.45, "slices": 0.3, "pages": 0.2}, teach=1.0, rate=0.4),
+    Stage("strips", 20, {"dense": 0.1, "strip": 0.65, "small": 0.25}, "notice sign shapes", 0.0, 0.7),
+    Stage("small", 26, {"dense": 0.15, "strip": 0.1, "small": 0.7, "slices": 0.05}, teach=0.0, rate=0.6),
+    Stage("slices", 39, {"dense": 0.2, "strip": 0.03, "small": 0.52, "slices": 0.25}, teach=0.7, rate=0.5),
+    Stage("pages", 1e9, {"dense": 0.08, "small": 0.4, "slices": 0.26, "pages": 0.26}, teach=1.0, rate=0.4),
 ]
-COST = {"dense": 8000, "strip": 9000, "small": 12000, "slices": 15000, "pages": 20000}
+COST = {"dense": 8000, "strip": 4500, "small": 12000, "slices": 15000, "pages": 20000}
 
 
 def size_of(rng, share):
@@ -64,7 +64,7 @@ def kind_of(rng, share, stage, size):
         return share
     if share == "pages":
         return rng.choice(("page", "page", "page", "notice", "form", "receipt"))
-    kinds = stage.kinds.split() + (["page", "page", "page"] if share == "slices" else ["notice", "notice"])
+    kinds = stage.kinds.split() + (["page", "page", "page"] if share == "slices" else ["notice", "page"])
     if size[0] < 170 or size[1] > 1.25 * size[0]:
         kinds = [kind for kind in kinds if kind != "chart"]
     return rng.choice(kinds)
@@ -101,19 +101,45 @@ def named(scene, made, plain):
     return parts
 
 
-def questions(scene, tokenizer, rng):
-    ids = None
+def rows_of(scene, made):
+    """For every character of the scene the row of the decoder that should know it: the query in whose cell it stands; -1
+    where it stands in none."""
+    width, height = scene.size
+    columns, rows = made.grid or (1, 1)
+    side, out = int(QUERIES**0.5), []
+    for _, x, y, _ in scene.glyphs:
+        x, y = x / width * columns, y / height * rows
+        inside = 0 <= x < columns and 0 <= y < rows
+        cell = int(y % 1 * side) * side + int(x % 1 * side)
+        out.append(1 + (int(y) * columns + int(x)) * (QUERIES + 1) + cell if inside else -1)
+    return out
+
+
+def questions(scene, made, tokenizer, rng):
+    """(ids of a question, ids of its answer, rows that know the first character of each token of it, and the last): the
+    rows are -1 where the answer is not read off in order."""
+    chosen = None
     for _ in range(10):
         question, answer = rng.choice(scene.asks)
         if rng.random() < 0.6:
             question, answer = scene.asks[0]
         end = tokenizer.token_to_id
         before = tokenizer.encode(question).ids + [end(tokens.ANSWER)]
-        after = tokenizer.encode(answer).ids + [end(tokens.END)]
-        ids = (before, after[:LONGEST])
+        encoded = tokenizer.encode(answer)
+        after = encoded.ids + [end(tokens.END)]
+        first, last = [-1] * len(after), [-1] * len(after)
+        if question == scenes.READ:
+            places = [i for i, character in enumerate(answer) if "!" <= character <= "~"]
+            if len(places) == len(scene.glyphs):
+                row_at = dict(zip(places, rows_of(scene, made)))
+                for t, (a, b) in enumerate(encoded.offsets):
+                    rows = [row_at[i] for i in range(a, b) if i in row_at]
+                    if rows:
+                        first[t], last[t] = rows[0], rows[-1]
+        chosen = (before, after[:LONGEST], first[:LONGEST], last[:LONGEST])
         if len(after) <= LONGEST:
             break
-    return ids
+    return chosen
 
 
 class Source:
@@ -138,20 +164,23 @@ class Source:
             slices.append(cut)
             overviews.append(overview)
             labels.append(named(scene, made, share))
-            asked.append(([], []) if share == "dense" else questions(scene, self.tokenizer, rng))
+            asked.append(([], [], [], []) if share == "dense" else questions(scene, made, self.tokenizer, rng))
             scene.picture = scene.draw = None
             made_scenes.append(scene)
-        longest = max(len(a) + len(b) for a, b in asked)
+        longest = max(len(a) + len(b) for a, b, _, _ in asked)
         ids, target = np.zeros((count, longest), np.int64), np.full((count, longest), -100, np.int64)
-        for row, (before, after) in enumerate(asked):
+        here, following = target.copy(), target.copy()
+        for row, (before, after, first, last) in enumerate(asked):
             whole = before + after
             ids[row, : len(whole)] = whole
             target[row, len(before) - 1 : len(whole) - 1] = after
+            following[row, len(before) - 1 : len(whole) - 1] = first
+            here[row, len(before) : len(whole)] = last
         found = 1 if made.grid is None else 0
         return {
             "share": share, "grid": made.grid, "cost": count * each, "patches": count * made.patches,
             "slices": np.stack(slices) if made.grid else None, "overview": np.stack(overviews),
             "patch": np.concatenate([label[found][0] for label in labels]),
             "cell": np.concatenate([label[found][1] for label in labels]),
-            "ids": ids, "target": target, "asked": asked, "scenes": made_scenes,
+            "ids": ids, "target": target, "here": here, "next": following, "asked": asked, "scenes": made_scenes,
         }  # fmt: skip

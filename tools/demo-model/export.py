@@ -84,7 +84,8 @@ def restore(state, best="state.pt"):
     tokenizer = tokens.load(state / "tokenizer.json")
     mark = lambda text: tokenizer.encode(text).ids[0]
     model = Model(Shape(vocab=tokens.VOCAB), mark(","), mark("\n"), tokenizer.token_to_id(tokens.START))
-    model.load_state_dict(torch.load(state / best, weights_only=True)["model"])
+    wanted = {k: v for k, v in torch.load(state / best, weights_only=True)["model"].items() if "_head." not in k}
+    model.load_state_dict(wanted, strict=False)
     return model.eval(), tokenizer
 
 

@@ -30,8 +30,11 @@ class Shape:
         return asdict(self)
 
 
-# What the auxiliary losses name: parts of a patch, and parts of a query's cell (rows, columns).
-PATCH_PARTS, CELL_PARTS, GLYPHS = 3, (3, 6), 96
+# What the auxiliary losses name: parts of a patch, and parts of a query's cell (rows, columns); nothing, one of 95 characters
+# or one of 32 coloured shapes.
+PATCH_PARTS, CELL_PARTS, GLYPHS = 3, (3, 6), 128
+# Layers of the decoder whose first head is taught where to look: at what was read last, at what comes next.
+GUIDED = (1, 2)
 
 
 def linear(n, k, bias=False):
@@ -77,7 +80,9 @@ class Attention(nn.Module):
             setattr(self, name, linear(width, width))
         nn.init.zeros_(self.o_proj.weight)
 
-    def forward(self, x, cos, sin, causal=False, cache=None):
+    def forward(self, x, cos, sin, causal=False, cache=None, watch=None):
+        """`watch`, of the training only: a row, and a list that gets the scores of the first head from that row on,
+        [batch, rows, all rows]."""
         b, n, width = x.shape
         split = lambda y: y.view(b, n, self.heads, self.head).transpose(1, 2)
         q, k, v = (split(p(x)) for p in (self.q_proj, self.k_proj, self.v_proj))
@@ -88,6 +93,11 @@ class Attention(nn.Module):
                 k, v = torch.cat((cache[0], k), 2), torch.cat((cache[1], v), 2)
             cache[:] = [k, v]
             causal = causal and n > 1
+        if watch is not None:
+            first, seen = watch
+            scores = (q[:, 0, first:] * self.head**-0.5 @ k[:, 0].mT).float()
+            later = torch.arange(n) > torch.arange(first, n)[:, None]
+            seen.append(scores.masked_fill(later, -1e9))
         if causal or not self.training:
             y = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
         else:  # Faster on the CPU, forward and backward, than the fused kernel.
@@ -209,8 +219,8 @@ class DecoderLayer(nn.Module):
         self.input_layernorm, self.self_attn = Norm(s.width), Attention(s.width, s.head)
         self.post_attention_layernorm, self.mlp = Norm(s.width), Mlp(s.width, s.mlp)
 
-    def forward(self, x, cos, sin, cache=None):
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, True, cache)
+    def forward(self, x, cos, sin, cache=None, watch=None):
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, True, cache, watch)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -223,13 +233,14 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(s) for _ in range(s.layers))
         self.norm = Norm(s.width)
 
-    def forward(self, x, first=0, caches=None):
+    def forward(self, x, first=0, caches=None, watch=None):
+        """`watch`: {layer: (row, list)}, see `Attention`."""
         places = torch.arange(first, first + x.shape[1]).float()
         frequencies = 1.0 / self.shape.theta ** (torch.arange(0, self.shape.head, 2).float() / self.shape.head)
         angles = torch.outer(places, frequencies)
         cos, sin = angles.cos(), angles.sin()
         for i, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, None if caches is None else caches[i])
+            x = layer(x, cos, sin, None if caches is None else caches[i], (watch or {}).get(i))
         return self.norm(x)
 
     def logits(self, x):
@@ -273,7 +284,10 @@ class Model(nn.Module):
         return torch.cat(parts + [overview], 1)
 
     def forward(self, encoded, grid, ids):
-        """Hidden states [pictures, len(ids), width] of the text behind the picture."""
+        """Hidden states [pictures, len(ids), width] of the text behind the picture; and for every layer of `GUIDED` the
+        scores of its first head [pictures, len(ids), all rows]."""
         rows = self.rows(encoded, grid, len(ids))
         x = torch.cat((rows, self.language_model.embed_tokens(ids).float()), 1)
-        return self.language_model(x)[:, rows.shape[1] :]
+        seen = {layer: [] for layer in GUIDED}
+        hidden = self.language_model(x, watch={layer: (rows.shape[1], got) for layer, got in seen.items()})
+        return hidden[:, rows.shape[1] :], [got[0] for got in seen.values()]

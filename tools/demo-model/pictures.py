@@ -18,7 +18,7 @@ SMALL = "notice notice notice sign form receipt receipt chart shapes shapes".spl
 
 def picture(rng, i, count, tokenizer):
     unseen = i % 6 == 5
-    if i < count * 0.3:
+    if i < count * 0.2:
         share, kind = "pages", "page"
     else:
         share, kind = "small", rng.choice(SMALL)
@@ -40,7 +40,7 @@ def main():
         for i in range(count):
             rng = random.Random(f"held out {i}")
             scene, asks = picture(rng, i, count, tokenizer)
-            question, answer = asks[0] if scene.kind == "page" else rng.choice(asks)
+            question, answer = asks[0] if scene.kind == "page" or rng.random() < 0.4 else rng.choice(asks)
             name = f"{i:04}.png"
             scene.picture.save(out / name)
             made = uhd.plan(*scene.size)

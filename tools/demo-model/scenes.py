@@ -16,6 +16,8 @@ COLOURS = {
     "purple": (138, 60, 170), "orange": (244, 134, 32), "black": (25, 25, 25), "white": (248, 248, 248),
 }  # fmt: skip
 FORMS = ["circle", "square", "triangle", "star"]
+# The first class of a shape behind nothing and the characters.
+SHAPE_CLASS = 96
 
 
 @dataclass
@@ -379,6 +381,10 @@ def shapes(rng, size, unseen):
         else:
             turn = rng.uniform(-0.25, 0.25)
             scene.draw.polygon(corners(name, x, y, own, turn), fill=COLOURS[colour])
+        # Named in its middle and around it.
+        character = chr(32 + SHAPE_CLASS + list(COLOURS).index(colour) * len(FORMS) + FORMS.index(name))
+        for dx, dy in ((0, 0), (-0.4, 0), (0.4, 0), (0, -0.4), (0, 0.4)):
+            scene.glyphs.append((character, x + dx * own, y + dy * own, own))
     present = [kind for _, _, _, kind in placed]
     order = sorted(set(present), key=lambda kind: (FORMS.index(kind[1]), list(COLOURS).index(kind[0])))
     listed = ", ".join(counted(present.count(kind), *kind) for kind in order)

@@ -14,6 +14,7 @@ import os
 import random
 import signal
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,15 @@ import torch
 import torch.nn.functional as F
 
 import data
+import scenes
 import tokens
 from data import STAGES
 from model import CELL_PARTS, GLYPHS, PATCH_PARTS, Model, Shape
 
 SAVE_SECONDS, TEST_SECONDS = 300, 900
 GLYPHS_OF_A_BATCH = 6000
+# What a head that is told where to look counts, beside the text.
+GUIDE = 0.3
 
 
 class Muon:
@@ -90,34 +94,44 @@ def glyph_loss(logits, labels, rows):
     """Mean loss over parts with a character and a few without; and the share of characters named right."""
     labels = torch.from_numpy(labels).long().reshape(-1)
     present = labels > 0
-    weight = torch.where(present, 1.0, 0.08)
     chosen = present | (torch.rand(len(labels)) < 0.15)
     logits = logits.float().reshape(-1, GLYPHS)[chosen]
     loss = F.cross_entropy(logits, labels[chosen], reduction="none")
-    weight = torch.where(present[chosen], 1.0, 0.5)
+    # Shapes are few beside characters.
+    weight = torch.where(present[chosen], torch.where(labels[chosen] >= scenes.SHAPE_CLASS, 5.0, 1.0), 0.5)
     right = (logits.argmax(-1) == labels[chosen])[present[chosen]].float()
     return (loss * weight).sum() / weight.sum().clamp(min=1), right.mean().item() if len(right) else math.nan
 
 
 def forward(model, batch, teach=1.0):
-    """Losses and shares of right answers; `teach`: how much the text teaches the tower and the resampler."""
+    """Losses and shares of right answers; `teach`: how much the text teaches the tower and the resampler, which are only
+    looked through where it does not."""
     slices = None if batch["slices"] is None else torch.from_numpy(batch["slices"])
-    with torch.autocast("cpu", torch.bfloat16):
+    learns = torch.is_grad_enabled() and (batch["share"] == "dense" or teach > 0)
+    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(learns):
         encoded = model.encode(slices, torch.from_numpy(batch["overview"]))
         features, queries = encoded[0]
         patch, patch_right = glyph_loss(model.patch_head(features), batch["patch"], PATCH_PARTS)
         cell, cell_right = glyph_loss(model.cell_head(queries.float()), batch["cell"], CELL_PARTS)
         if batch["share"] == "dense":
-            return (patch * 0, patch, cell), (math.nan, patch_right, cell_right)
+            return (patch * 0, patch, cell), (math.nan, patch_right, cell_right, math.nan)
+    with torch.autocast("cpu", torch.bfloat16):
         ids, target = torch.from_numpy(batch["ids"]), torch.from_numpy(batch["target"])
         if teach < 1:
             encoded = [(None, teach * queries + (1 - teach) * queries.detach()) for _, queries in encoded]
-        hidden = model(encoded, batch["grid"], ids)
+        hidden, scores = model(encoded, batch["grid"], ids)
         wanted = target >= 0
         logits = model.language_model.logits(hidden[wanted]).float()
     text = F.cross_entropy(logits, target[wanted])
     right = (logits.argmax(-1) == target[wanted]).float().mean().item()
-    return (text, patch, cell), (right, patch_right, cell_right)
+    found = math.nan
+    for score, rows in zip(scores, (batch["here"], batch["next"])):
+        rows = torch.from_numpy(rows)
+        known = rows >= 0
+        if known.any():
+            text = text + GUIDE * F.cross_entropy(score[known], rows[known])
+            found = (score[known].argmax(-1) == rows[known]).float().mean().item()
+    return (text, patch, cell), (right, patch_right, cell_right, found)
 
 
 @torch.no_grad()
@@ -129,7 +143,7 @@ def answer(model, batch, tokenizer):
         encoded = model.encode(slices, torch.from_numpy(batch["overview"]))
         rows = model.rows(encoded, batch["grid"], len(batch["ids"]))
     answers = []
-    for row, (before, _) in zip(rows, batch["asked"]):
+    for row, (before, *_) in zip(rows, batch["asked"]):
         x, caches, out, first = torch.cat((row, lm.embed_tokens(torch.tensor(before)).float())), None, [], 0
         caches = [[] for _ in lm.layers]
         while len(out) < data.LONGEST:
@@ -158,7 +172,7 @@ def test(model, source, tokenizer, stage):
                 right.append(forward(model, batch)[1])
             if share == "dense":
                 continue
-            for got, (_, after) in zip(answer(model, batch, tokenizer), batch["asked"]):
+            for got, (_, after, *_) in zip(answer(model, batch, tokenizer), batch["asked"]):
                 want = tokenizer.decode(after[:-1]).split("\n")
                 exact += sum(a == b for a, b in zip(want, got.split("\n")))
                 total += len(want)
@@ -166,6 +180,18 @@ def test(model, source, tokenizer, stage):
         report[share] = [round(float(x), 3) for x in means] + ([round(exact / total, 3)] if total else [])
     model.train()
     return report
+
+
+def widen(model, state):
+    """Heads of an older state that named fewer classes: the new ones begin as they are."""
+    own = model.state_dict()
+    for name in ("patch_head.weight", "cell_head.weight"):
+        old, parts = state["model"][name], len(own[name]) // GLYPHS
+        if old.shape != own[name].shape:
+            both = own[name].view(parts, GLYPHS, -1).clone() * 0.1
+            both[:, : len(old) // parts] = old.view(parts, len(old) // parts, -1)
+            state["model"][name] = both.flatten(0, 1)
+            state["optimiser"] = {"momentum": {}}
 
 
 def work(path, stage, first, queue):
@@ -180,6 +206,7 @@ def work(path, stage, first, queue):
 
 
 def main():
+    warnings.filterwarnings("ignore", "Mean of empty slice")  # A window without a kind of batch, an answer without text.
     parser = argparse.ArgumentParser()
     parser.add_argument("state", type=Path)
     parser.add_argument("--threads", type=int, default=2)
@@ -201,6 +228,7 @@ def main():
     saved = args.state / "state.pt"
     if saved.exists():
         state = torch.load(saved, weights_only=True)
+        widen(model, state)
         model.load_state_dict(state["model"])
         if "encoder" in state["optimiser"]["momentum"]:
             optimiser.load_state_dict(state["optimiser"])
@@ -253,9 +281,9 @@ def main():
         if place["step"] % 50 == 0:
             entry = {"step": place["step"], "Mcost": round(place["cost"] / 1e6, 2), "stage": STAGES[stage.value].name}
             for share, rows in window.items():
-                mean = np.nanmean(np.array(rows)[:, :4], 0)
+                mean = np.nanmean(np.array(rows)[:, :5], 0)
                 entry[share] = [len(rows)] + [round(float(x), 3) for x in mean]
-            rows = np.array([row[4:] for rows in window.values() for row in rows])
+            rows = np.array([row[5:] for rows in window.values() for row in rows])
             entry["cost/s"] = int(rows[:, 0].sum() / rows[:, 2].sum())
             entry["minutes"] = round(place["seconds"] / 60, 1)
             log(entry)
