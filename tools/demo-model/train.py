@@ -182,18 +182,6 @@ def test(model, source, tokenizer, stage):
     return report
 
 
-def widen(model, state):
-    """Heads of an older state that named fewer classes: the new ones begin as they are."""
-    own = model.state_dict()
-    for name in ("patch_head.weight", "cell_head.weight"):
-        old, parts = state["model"][name], len(own[name]) // GLYPHS
-        if old.shape != own[name].shape:
-            both = own[name].view(parts, GLYPHS, -1).clone() * 0.1
-            both[:, : len(old) // parts] = old.view(parts, len(old) // parts, -1)
-            state["model"][name] = both.flatten(0, 1)
-            state["optimiser"] = {"momentum": {}}
-
-
 def work(path, stage, first, queue):
     """The process that renders."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -228,7 +216,6 @@ def main():
     saved = args.state / "state.pt"
     if saved.exists():
         state = torch.load(saved, weights_only=True)
-        widen(model, state)
         model.load_state_dict(state["model"])
         if "encoder" in state["optimiser"]["momentum"]:
             optimiser.load_state_dict(state["optimiser"])

@@ -57,11 +57,7 @@ pub fn demo(args: &[String]) -> Result<bool, String> {
 fn typed(command: &Command) -> String {
     let whole = show(command);
     let own = whole.split_once(" -- ").map_or(whole.as_str(), |(_, own)| own);
-    let quoted = own.split("--prompt ").collect::<Vec<_>>();
-    match quoted[..] {
-        [before, prompt] => format!("omma {before}--prompt \"{prompt}\""),
-        _ => format!("omma {own}"),
-    }
+    format!("omma {own}")
 }
 
 /// One question about one picture: the answer, and what it took.

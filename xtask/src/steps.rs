@@ -44,7 +44,8 @@ pub fn output(command: &mut Command) -> Result<String, String> {
 /// The command as one would type it.
 pub fn show(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let args = command.get_args().map(|a| a.to_string_lossy().into_owned());
+    let quoted = |arg: String| if arg.contains(char::is_whitespace) { format!("\"{arg}\"") } else { arg };
+    let args = command.get_args().map(|a| quoted(a.to_string_lossy().into_owned()));
     std::iter::once(program).chain(args).collect::<Vec<_>>().join(" ")
 }
 
