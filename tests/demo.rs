@@ -38,7 +38,7 @@ fn features_and_answers_are_those_of_pytorch() {
         let features = block_on(async {
             let inputs = session.preprocess(&pictures).await?;
             session.encode(&inputs, &support::nothing).await?;
-            session.read(names::ENCODED, &[rows, width]).await
+            session.read(names::FEATURES, &[rows, width]).await
         });
         golden.check("features", &features.unwrap());
         assert_eq!(answer(model, &golden), golden.generated());

@@ -34,7 +34,7 @@ pub use order::PatchOrder;
 pub use patch::PatchEmbedding;
 pub use perceiver::{Perceiver, PerceiverLayer};
 pub use pool::{AttentionPool, mean_rows};
-pub use positions::{Rows, bicubic_rows, resampled_rows, same_rows, sincos_rows};
+pub use positions::{Rows, bicubic_rows, place_codes, resampled_rows, same_rows, sincos_rows};
 pub use regions::{Gathered, Grid, Region, equal_regions, region_rows, region_shape};
 pub use resampler::{KeyPositions, Reach, Resampled, Resampler};
 pub use rope::{AxialFrequencies, AxialRope, RopeScaling, RopeSpec, log_scaled, rope_table, rope_table_for};

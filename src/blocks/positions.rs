@@ -111,6 +111,33 @@ pub fn sincos_rows(width: usize, (rows, columns): (usize, usize)) -> Result<Vec<
     Ok(table)
 }
 
+/// Codes of the places of queries on a whole picture, which is cut into a grid (rows, columns) of slices of `side` x `side`
+/// queries: \[rows * columns * side * side, width\] slice by slice, sines and cosines of the row, then of the column, of
+/// `width / 4` frequencies each, which fall from 2 to 0.02 a query as a geometric series.
+pub fn place_codes(width: usize, side: usize, (rows, columns): (usize, usize)) -> Result<Vec<f32>> {
+    if width < 8 || !width.is_multiple_of(4) {
+        return Err(Error::graph(
+            "place codes",
+            format!("a width of {width} is not made of four equal parts of two and more"),
+        ));
+    }
+    let quarter = width / 4;
+    let frequencies: Vec<f64> = (0..quarter).map(|i| 2.0 * 0.01f64.powf(i as f64 / (quarter - 1) as f64)).collect();
+    let half = |place: usize| {
+        let angles = frequencies.iter().map(move |f| place as f64 * f);
+        angles.clone().map(f64::sin).chain(angles.map(f64::cos)).map(|v| v as f32).collect::<Vec<f32>>()
+    };
+    let halves: Vec<Vec<f32>> = (0..rows.max(columns) * side).map(half).collect();
+    let mut table = Vec::with_capacity(rows * columns * side * side * width);
+    for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+        for (down, across) in (0..side).flat_map(|down| (0..side).map(move |across| (down, across))) {
+            table.extend(&halves[row * side + down]);
+            table.extend(&halves[column * side + across]);
+        }
+    }
+    Ok(table)
+}
+
 /// Four clamped source positions with weights for every target position of one axis.
 fn taps(from: usize, to: usize) -> Vec<[(usize, f32); 4]> {
     let scale = from as f32 / to as f32;
@@ -147,6 +174,28 @@ mod tests {
             assert!((got - want).abs() < 1e-6, "{last:?}");
         }
         assert!(sincos_rows(6, (2, 2)).is_err() && sincos_rows(0, (2, 2)).is_err());
+    }
+
+    #[test]
+    fn places_go_on_from_slice_to_slice() {
+        let (width, side) = (8, 2);
+        let table = place_codes(width, side, (1, 2)).unwrap();
+        assert_eq!(table.len(), 2 * side * side * width);
+        // The last query of the second slice: row 1, column 3 of the picture.
+        let want = [
+            2f64.sin(),
+            0.02f64.sin(),
+            2f64.cos(),
+            0.02f64.cos(),
+            6f64.sin(),
+            0.06f64.sin(),
+            6f64.cos(),
+            0.06f64.cos(),
+        ];
+        for (got, want) in table[7 * width..].iter().zip(want) {
+            assert!((f64::from(*got) - want).abs() < 1e-6, "{table:?}");
+        }
+        assert!(place_codes(4, 2, (1, 1)).is_err() && place_codes(10, 2, (1, 1)).is_err());
     }
 
     #[test]

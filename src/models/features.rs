@@ -2,12 +2,12 @@
 
 use super::assemble::names;
 use super::inputs::{TowerInputs, places};
-use super::spec::{Positions, Spec, VisionTower};
-use crate::blocks::{gather, splice};
+use super::spec::{Placing, Positions, Spec, VisionTower};
+use crate::blocks::{gather, place_codes, splice};
 use crate::graph::{Graph, ValueId};
 use crate::image::Sampling;
 use crate::image::tiles::{Mark, Of, Segment, TilePlan, TokenRow, token_rows};
-use crate::kernels::{InterpolateRows, TensorType};
+use crate::kernels::{InterpolateRows, SpliceRows, TensorType};
 use crate::{DType, Error, Result};
 use std::ops::Range;
 
@@ -30,6 +30,47 @@ enum Source {
 pub struct Assembly {
     features: usize,
     sources: Vec<Source>,
+    placed: Option<Placed>,
+}
+
+/// Where features stand on their pictures.
+#[derive(Debug, Clone, PartialEq)]
+struct Placed {
+    /// \[codes, width\]: those of every different grid once, and a zero row, the first, for what has no place.
+    codes: Vec<f32>,
+    /// Of every feature row its code.
+    of: Vec<u32>,
+}
+
+impl Placed {
+    fn new(placing: &Placing, inputs: &TowerInputs, rows: &[Range<usize>]) -> Result<Self> {
+        let (width, each) = (placing.proj.k, placing.side * placing.side);
+        let mut own = Self { codes: vec![0.0; width], of: vec![0; rows.last().map_or(0, |r| r.end)] };
+        let mut known: Vec<((u32, u32), usize)> = Vec::new();
+        for (i, range) in inputs.pictures().into_iter().enumerate() {
+            let plan = inputs.plans.get(i);
+            let (columns, lines) = plan.and_then(|plan| plan.grid).unwrap_or((1, 1));
+            let tiles = plan.filter(|plan| !plan.tiles.is_empty()).map_or(0..1, |plan| places(plan).0);
+            let start = match known.iter().find(|(grid, _)| *grid == (columns, lines)) {
+                Some((_, start)) => *start,
+                None => {
+                    known.push(((columns, lines), own.codes.len() / width));
+                    own.codes.extend(place_codes(width, placing.side, (lines as usize, columns as usize))?);
+                    known.last().map_or(0, |(_, start)| *start)
+                }
+            };
+            let tiles = rows.get(range).and_then(|rows| rows.get(tiles)).unwrap_or_default();
+            for (at, row) in tiles.iter().cloned().flatten().enumerate() {
+                own.of[row] = (start + at) as u32;
+            }
+            let whole = tiles.len() == (columns * lines) as usize && tiles.iter().all(|rows| rows.len() == each);
+            if !whole {
+                let reason = format!("features know their place in a grid of slices with {each} queries each");
+                return Err(Error::unsupported("this tiling with this model", reason));
+            }
+        }
+        Ok(own)
+    }
 }
 
 impl Assembly {
@@ -42,7 +83,7 @@ impl Assembly {
         if let Some(VisionTower { positions: Positions::Tiled(tiled), .. }) = &spec.vision {
             // The decoder sees them by tile, those of tiles that a picture does not fill among them.
             let rows = inputs.pictures().len() * tiled.tiles * tiled.tokens;
-            return Ok(Self { features: rows, sources: (0..rows).map(Source::Row).collect() });
+            return Ok(Self { features: rows, sources: (0..rows).map(Source::Row).collect(), placed: None });
         }
         let counts = inputs.features(spec)?;
         let mut rows = Vec::new();
@@ -51,7 +92,8 @@ impl Assembly {
             rows.push(start..start + count);
         }
         let features = rows.last().map_or(0, |r| r.end);
-        let mut own = Self { features, sources: Vec::new() };
+        let placed = spec.placing.as_ref().map(|placing| Placed::new(placing, inputs, &rows)).transpose()?;
+        let mut own = Self { features, sources: Vec::new(), placed };
         if inputs.plans.is_empty() {
             own.sources.extend((0..features).map(Source::Row));
         }
@@ -72,7 +114,8 @@ impl Assembly {
     }
     /// All features in their order and nothing else.
     pub fn is_identity(&self) -> bool {
-        self.sources.len() == self.features && self.sources.iter().enumerate().all(|(i, s)| *s == Source::Row(i))
+        let same = self.sources.iter().enumerate().all(|(i, s)| *s == Source::Row(i));
+        same && self.sources.len() == self.features && self.placed.is_none()
     }
 
     fn segment(&mut self, spec: &Spec, plan: &TilePlan, rows: &[Range<usize>], segment: &Segment) -> Result<()> {
@@ -219,10 +262,27 @@ pub fn features_graph(spec: &Spec, assembly: &Assembly, compute: DType) -> Resul
     let mut g = Graph::new();
     let rows = g.state(names::ROWS, TensorType::new(compute, &[assembly.features, width]));
     let blended = assembly.sources.iter().any(|s| matches!(s, Source::Blend(_)));
-    let x = g.scoped("features", |g| place(g, spec, assembly, rows, blended))?;
+    let x = g.scoped("features", |g| {
+        let rows = match (&assembly.placed, &spec.placing) {
+            (Some(placed), Some(placing)) => add_places(g, placing, placed, rows)?,
+            _ => rows,
+        };
+        place(g, spec, assembly, rows, blended)
+    })?;
     g.tap("features", x);
     g.store(x, names::FEATURES);
     Ok(g)
+}
+
+/// Every feature row with the projected code of its place.
+fn add_places(g: &mut Graph, placing: &Placing, placed: &Placed, rows: ValueId) -> Result<ValueId> {
+    let width = placing.proj.k;
+    let codes = g.constant_f32("codes", &[placed.codes.len() / width, width], &placed.codes);
+    let table = placing.proj.apply(g, codes)?;
+    let own: Vec<u32> = (0..placed.of.len() as u32).collect();
+    let own = g.constant_u32("rows", &[own.len()], &own);
+    let of = g.constant_u32("places", &[placed.of.len()], &placed.of);
+    g.apply(SpliceRows { two: false, add: true }, &[rows, own, table, of])
 }
 
 fn place(g: &mut Graph, spec: &Spec, assembly: &Assembly, mut rows: ValueId, blended: bool) -> Result<ValueId> {

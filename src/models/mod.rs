@@ -21,7 +21,7 @@ pub use inputs::{TowerInputs, inputs_of};
 pub use places::{Sight, grid_positions, tile_sight};
 pub use spec::{
     Bridge, ClassHead, Classifier, Connector, Contrast, Cross, Decoder, Dtypes, FeatureSelect, HeadRows, Merger,
-    Pooler, Pooling, Positions, Projector, PromptForm, Spec, TextTower, Tiled, UniformDtype, UniformFormat,
+    Placing, Pooler, Pooling, Positions, Projector, PromptForm, Spec, TextTower, Tiled, UniformDtype, UniformFormat,
     VisionTower,
 };
 pub use vision::{Hidden, pixels_type, vision_hidden};

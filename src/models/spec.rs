@@ -177,6 +177,16 @@ pub struct Connector {
     pub bridge: Bridge,
 }
 
+/// Adds to each query of a slice the projected code of its place on the whole picture ([`crate::blocks::place_codes`]). An
+/// overview of a picture in slices has no place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placing {
+    /// From a code to the decoder's width.
+    pub proj: Linear,
+    /// Queries of an input are a square of so many rows and columns.
+    pub side: usize,
+}
+
 /// The kinds of connector.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bridge {
@@ -415,6 +425,8 @@ pub struct Spec {
     pub pooler: Option<Pooler>,
     /// Connector between tower and decoder.
     pub connector: Option<Connector>,
+    /// Features know their place on the whole picture.
+    pub placing: Option<Placing>,
     /// Text tower.
     pub text: Option<TextTower>,
     /// Contrastive head.

@@ -1,12 +1,12 @@
 //! The demo model of this project (tools/demo-model), in the form of LLaVA-UHD: Pixtral's tower over slices and overview,
-//! a resampler that adds its queries to what they read, a LLaMA decoder.
+//! a resampler that adds its queries to what they read, places on the whole picture, a LLaMA decoder.
 
 use super::resampler::square;
 use super::{divided, llama, llava, pixtral};
 use crate::Result;
 use crate::blocks::{CrossAttention, KeyPositions, Linear, Norm, Reach, Resampler, SelfAttention};
 use crate::checkpoint::{Config, Scheme};
-use crate::models::{Bridge, Connector, Dtypes, FeatureSelect, PromptForm, Spec};
+use crate::models::{Bridge, Connector, Dtypes, FeatureSelect, Placing, PromptForm, Spec};
 
 const RESAMPLER: &str = "resampler";
 /// Its tensors are saved under the names used here.
@@ -28,9 +28,11 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
     let tower = pixtral::vision_tower(&vision, dtypes, "vision_tower")?;
     let decoder = llama::decoder(&text, dtypes, "language_model.", "llm.")?;
     let resampler = resampler(config, (tower.patch.width, decoder.width), dtypes)?;
+    let placing = placing(config, (resampler.side, decoder.width), dtypes)?;
     let select = FeatureSelect { layers: vec![tower.layers.len()], drop_prefix: false };
     Ok(Spec {
         connector: Some(Connector { select, bridge: Bridge::Resampler(Box::new(resampler)) }),
+        placing,
         vision: Some(tower),
         decoder: Some(decoder),
         image_token: Some(config.usize("image_token_id", 3)? as u32),
@@ -40,6 +42,20 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         scheme: SCHEME,
         ..Spec::default()
     })
+}
+
+/// `place_width` (0: none) channels of a place's code, of which `place_proj` makes something to add.
+fn placing(config: &Config, (side, width): (usize, usize), dtypes: &dyn Dtypes) -> Result<Option<Placing>> {
+    const NAME: &str = "place_proj";
+    let codes = config.usize("place_width", 0)?;
+    if codes == 0 {
+        return Ok(None);
+    }
+    if codes < 8 || !codes.is_multiple_of(4) || codes > 4096 {
+        return Err(config.broken("place_width", format!("{codes} is no multiple of 4 from 8 to 4096")));
+    }
+    let proj = Linear::new(NAME, width, codes, false, dtypes.of(&format!("{NAME}.weight")));
+    Ok(Some(Placing { proj, side }))
 }
 
 fn resampler(config: &Config, (features, width): (usize, usize), dtypes: &dyn Dtypes) -> Result<Resampler> {
