@@ -36,7 +36,7 @@ STAGES = [
     Stage("strips", 20, {"dense": 0.1, "strip": 0.65, "small": 0.25}, "notice sign shapes", 0.0, 0.7),
     Stage("small", 26, {"dense": 0.15, "strip": 0.1, "small": 0.7, "slices": 0.05}, teach=0.0, rate=0.6),
     Stage("slices", 39, {"dense": 0.2, "strip": 0.03, "small": 0.52, "slices": 0.25}, teach=0.7, rate=0.5),
-    Stage("pages", 1e9, {"dense": 0.08, "small": 0.4, "slices": 0.26, "pages": 0.26}, teach=1.0, rate=0.4),
+    Stage("pages", 1e9, {"dense": 0.16, "small": 0.34, "slices": 0.2, "pages": 0.3}, teach=0.3, rate=0.4),
 ]
 COST = {"dense": 8000, "strip": 4500, "small": 12000, "slices": 15000, "pages": 20000}
 
@@ -117,7 +117,7 @@ def rows_of(scene, made):
 
 def questions(scene, made, tokenizer, rng):
     """(ids of a question, ids of its answer, rows that know the first character of each token of it, and the last): the
-    rows are -1 where the answer is not read off in order."""
+    rows are -1 where it is not read off the picture."""
     chosen = None
     for _ in range(10):
         question, answer = rng.choice(scene.asks)
@@ -128,14 +128,11 @@ def questions(scene, made, tokenizer, rng):
         encoded = tokenizer.encode(answer)
         after = encoded.ids + [end(tokens.END)]
         first, last = [-1] * len(after), [-1] * len(after)
-        if question == scenes.READ:
-            places = [i for i, character in enumerate(answer) if "!" <= character <= "~"]
-            if len(places) == len(scene.glyphs):
-                row_at = dict(zip(places, rows_of(scene, made)))
-                for t, (a, b) in enumerate(encoded.offsets):
-                    rows = [row_at[i] for i in range(a, b) if i in row_at]
-                    if rows:
-                        first[t], last[t] = rows[0], rows[-1]
+        row_of, spots = rows_of(scene, made), scene.spots[question, answer]
+        for t, (a, b) in enumerate(encoded.offsets):
+            rows = [row_of[spots[i]] for i in range(a, b) if i in spots]
+            if rows:
+                first[t], last[t] = rows[0], rows[-1]
         chosen = (before, after[:LONGEST], first[:LONGEST], last[:LONGEST])
         if len(after) <= LONGEST:
             break

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 import tokens
 import uhd
+from grid import OnGrid
 from model import Model, Shape
 
 LONGEST = 2048
@@ -28,14 +29,15 @@ def config_of(shape, size, most, special):
     text = {
         "model_type": "llama", "hidden_size": shape.width, "num_hidden_layers": shape.layers, "num_attention_heads": heads,
         "num_key_value_heads": heads, "head_dim": shape.head, "intermediate_size": shape.mlp, "hidden_act": "silu",
-        "rms_norm_eps": 1e-5, "rope_theta": shape.theta, "max_position_embeddings": LONGEST, "vocab_size": shape.vocab,
+        "rms_norm_eps": 1e-5, "rope_theta": shape.text_theta, "partial_rotary_factor": shape.rotary / shape.head,
+        "max_position_embeddings": LONGEST, "vocab_size": shape.vocab,
         "tie_word_embeddings": True, "bos_token_id": special(tokens.START), "eos_token_id": special(tokens.END),
         "pad_token_id": special(tokens.PAD),
     }  # fmt: skip
     reader = {"num_queries": shape.side**2, "num_attention_heads": shape.reader_heads, "layer_norm_eps": 1e-6}
     config = {
         "architectures": ["OmmaDemoForConditionalGeneration"], "model_type": "omma_demo", "vision_config": vision,
-        "text_config": text, "resampler_config": reader, "image_token_id": special(tokens.IMAGE),
+        "text_config": text, "resampler_config": reader, "place_width": shape.place, "image_token_id": special(tokens.IMAGE),
         "tie_word_embeddings": True,
     }  # fmt: skip
     pictures = {
@@ -84,8 +86,10 @@ def restore(state, best="state.pt"):
     tokenizer = tokens.load(state / "tokenizer.json")
     mark = lambda text: tokenizer.encode(text).ids[0]
     model = Model(Shape(vocab=tokens.VOCAB), mark(","), mark("\n"), tokenizer.token_to_id(tokens.START))
-    wanted = {k: v for k, v in torch.load(state / best, weights_only=True)["model"].items() if "_head." not in k}
-    model.load_state_dict(wanted, strict=False)
+    saved = torch.load(state / best, weights_only=True)
+    model.load_state_dict({k: v for k, v in saved["model"].items() if "_head." not in k}, strict=False)
+    if saved["place"].get("grid"):
+        OnGrid(model).__enter__()
     return model.eval(), tokenizer
 
 

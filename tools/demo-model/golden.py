@@ -19,7 +19,7 @@ import tokens
 import uhd
 from model import Model, Shape
 
-SIZE, MOST, STEPS, SEED = 70, 6, 16, int(sys.argv[3]) if len(sys.argv) > 3 else 25
+SIZE, MOST, STEPS, SEED = 70, 6, 16, int(sys.argv[3]) if len(sys.argv) > 3 else 33
 QUESTIONS = ["Read the text.", "How many shapes are there?"]
 
 
@@ -41,7 +41,8 @@ def sample(model, tokenizer, picture, question):
         out.append(best.indices[0].item())
         first += len(x)
         x = lm.embed_tokens(torch.tensor(out[-1:]))
-    features = torch.cat([queries.reshape(-1, queries.shape[-1]) for _, queries in encoded])
+    placed = [part for part in model.placed(encoded, made.grid, 1) if part is not None]
+    features = torch.cat([part.reshape(-1, part.shape[-1]) for part in placed])
     return {"features": features.contiguous(), "generated_ids": torch.tensor(out)}, min(margins), made
 
 
@@ -49,11 +50,12 @@ def main():
     tokenizer_file, out = Path(sys.argv[1]), Path(sys.argv[2])
     tokenizer = tokens.load(tokenizer_file)
     torch.manual_seed(SEED)
-    shape = Shape(64, 16, tower_layers=2, tower_mlp=96, side=3, reader_heads=2, layers=2, mlp=96, vocab=tokens.VOCAB)
+    shape = Shape(64, 16, tower_layers=2, tower_mlp=96, side=3, reader_heads=2, layers=2, mlp=96, vocab=tokens.VOCAB,
+                  rotary=8, place=20)  # fmt: skip
     mark = lambda text: tokenizer.encode(text).ids[0]
     model = Model(shape, mark(","), mark("\n"), tokenizer.token_to_id(tokens.START)).eval()
     for name, p in model.named_parameters():
-        if name.endswith(("o_proj.weight", "down_proj.weight")):
+        if name.endswith(("o_proj.weight", "down_proj.weight", "place_proj.weight")):
             torch.nn.init.normal_(p, std=3 * p.shape[1] ** -0.5)
         if "norm" in name or "ln_" in name:
             torch.nn.init.normal_(p, 1.0 if name.endswith("weight") else 0.0, 0.2)

@@ -25,6 +25,11 @@ class Shape:
     mlp: int = 896
     vocab: int = 768
     theta: float = 10000.0
+    # The decoder turns so much of a head, and looks for places with the rest, however far they are.
+    rotary: int = 32
+    text_theta: float = 100.0
+    # Sines and cosines of a query's place on the whole picture.
+    place: int = 80
 
     def as_dict(self):
         return asdict(self)
@@ -57,9 +62,10 @@ class Norm(nn.Module):
 
 
 def turn(x, cos, sin):
-    """Rotary turn of pairs half a head apart; `cos` and `sin` [rows, head / 2]."""
-    a, b = x.chunk(2, -1)
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+    """Rotary turn of the first channels of a head, in pairs half of them apart; `cos` and `sin` [rows, pairs]."""
+    turned = 2 * cos.shape[-1]
+    a, b = x[..., :turned].chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin, x[..., turned:]), -1)
 
 
 def axial(rows, cols, head, theta):
@@ -236,7 +242,8 @@ class Decoder(nn.Module):
     def forward(self, x, first=0, caches=None, watch=None):
         """`watch`: {layer: (row, list)}, see `Attention`."""
         places = torch.arange(first, first + x.shape[1]).float()
-        frequencies = 1.0 / self.shape.theta ** (torch.arange(0, self.shape.head, 2).float() / self.shape.head)
+        rotary = self.shape.rotary
+        frequencies = 1.0 / self.shape.text_theta ** (torch.arange(0, rotary, 2).float() / rotary)
         angles = torch.outer(places, frequencies)
         cos, sin = angles.cos(), angles.sin()
         for i, layer in enumerate(self.layers):
@@ -247,6 +254,21 @@ class Decoder(nn.Module):
         return F.linear(x, self.embed_tokens.weight.to(x.dtype))
 
 
+def place_codes(grid, side, width):
+    """f32 [rows, columns, side * side, width] for a grid (columns, rows) of slices with side x side queries each: sines and
+    cosines of the row, then of the column, on the whole picture, of frequencies from 2 to 0.02 a query."""
+    columns, rows = grid
+    frequencies = 2.0 * 0.01 ** (torch.arange(width // 4).double() / (width // 4 - 1))
+
+    def code(slices):
+        angles = torch.outer(torch.arange(slices * side).double(), frequencies)
+        return torch.cat((angles.sin(), angles.cos()), -1).view(slices, side, width // 2)
+
+    down = code(rows)[:, None, :, None].expand(-1, columns, -1, side, -1)
+    across = code(columns)[None, :, None].expand(rows, -1, side, -1, -1)
+    return torch.cat((down, across), -1).reshape(rows, columns, side**2, width).float()
+
+
 class Model(nn.Module):
     def __init__(self, s, comma, line, start):
         """`comma`, `line` and `start`: ids of the separators behind a slice and of the first token."""
@@ -254,6 +276,8 @@ class Model(nn.Module):
         self.shape, self.marks = s, (comma, line, start)
         self.vision_tower, self.resampler = Tower(s), Reader(s)
         self.language_model = Decoder(s)
+        self.place_proj = linear(s.width, s.place)
+        nn.init.zeros_(self.place_proj.weight)
         # Of the training only.
         self.patch_head = linear(PATCH_PARTS * GLYPHS, s.width)
         self.cell_head = linear(CELL_PARTS[0] * CELL_PARTS[1] * GLYPHS, s.width)
@@ -269,18 +293,27 @@ class Model(nn.Module):
             out.append((features, self.resampler(features, grid)))
         return out
 
+    def placed(self, encoded, grid, pictures):
+        """Query features of slices [pictures, rows, columns, queries, width] or None, and of the overview [pictures, queries,
+        width]. Those of what is seen at native resolution know their place on the picture."""
+        width = self.shape.width
+        overview = encoded[-1][1].float().view(pictures, -1, width)
+        places = self.place_proj(place_codes(grid or (1, 1), self.shape.side, self.shape.place)).float()
+        if grid is None:
+            return None, overview + places[0, 0]
+        return encoded[0][1].float().view(pictures, grid[1], grid[0], -1, width) + places, overview
+
     def rows(self, encoded, grid, pictures):
         """[pictures, rows, width]: the start token, slices with their separators, the overview."""
         comma, line, start = self.marks
         embed = self.language_model.embed_tokens.weight
         width = embed.shape[1]
-        overview = encoded[-1][1].float().view(pictures, -1, width)
+        slices, overview = self.placed(encoded, grid, pictures)
         parts = [embed[start].expand(pictures, 1, width)]
         if grid is not None:
-            queries = encoded[0][1].float().view(pictures, grid[1], grid[0], -1, width)
             ends = embed[torch.tensor([comma] * (grid[0] - 1) + [line])]
             ends = ends.view(1, 1, grid[0], 1, width).expand(pictures, grid[1], -1, -1, -1)
-            parts.append(torch.cat((queries, ends), 3).reshape(pictures, -1, width))
+            parts.append(torch.cat((slices, ends), 3).reshape(pictures, -1, width))
         return torch.cat(parts + [overview], 1)
 
     def forward(self, encoded, grid, ids):

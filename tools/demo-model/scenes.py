@@ -22,7 +22,8 @@ SHAPE_CLASS = 96
 
 @dataclass
 class Scene:
-    """A picture; `glyphs` are (character, x, y, font size) of centres, `lines` are (text, font size)."""
+    """A picture; `glyphs` are (character, x, y, font size) of centres, `lines` are (text, font size), `asks` are (question,
+    answer), `spots` say for an ask which glyph each character of the answer is read from: {index: glyph}."""
 
     kind: str
     picture: Image.Image
@@ -32,6 +33,7 @@ class Scene:
     glyphs: list = field(default_factory=list)
     lines: list = field(default_factory=list)
     asks: list = field(default_factory=list)
+    spots: dict = field(default_factory=dict)
     font: str = ""
 
     @property
@@ -124,12 +126,33 @@ def finish(rng, scene):
     return scene
 
 
-def ask(scene, question, answer):
+def visible(text):
+    return [i for i, character in enumerate(text) if "!" <= character <= "~"]
+
+
+def ask(scene, question, *parts):
+    """A question, and its answer in parts: a text, or (text, glyphs of its visible characters), which is read off."""
+    answer, spots = "", {}
+    for part in parts:
+        text, glyphs = part if isinstance(part, tuple) else (part, ())
+        spots |= zip([len(answer) + i for i in visible(text)], glyphs)
+        answer += text
     scene.asks.append((question, answer))
+    scene.spots[question, answer] = spots
+
+
+def seen(text, first):
+    """A text whose visible characters are the glyphs from `first` on."""
+    return text, range(first, first + len(visible(text)))
+
+
+def last(scene, text):
+    """A text that was written last."""
+    return seen(text, len(scene.glyphs) - len(visible(text)))
 
 
 def read_all(scene):
-    ask(scene, READ, "\n".join(text for text, _ in scene.lines))
+    ask(scene, READ, seen("\n".join(text for text, _ in scene.lines), 0))
 
 
 def strip(rng, size, unseen):
@@ -184,7 +207,7 @@ def notice(rng, size, unseen, most=4):
         return None
     read_all(scene)
     n = len(scene.lines)
-    ask(scene, DESCRIBE, f"A notice with {n} line{'s' * (n > 1)} of text. It begins: {scene.lines[0][0]}")
+    ask(scene, DESCRIBE, f"A notice with {n} line{'s' * (n > 1)} of text. It begins: ", seen(scene.lines[0][0], 0))
     ask(scene, "How many lines of text are there?", str(n))
     return finish(rng, scene)
 
@@ -217,7 +240,7 @@ def sign(rng, size, unseen):
         scene.write(int(left), int(y + i * large * 1.35), line, scene.font, large, fill)
         scene.lines.append((line, large))
     read_all(scene)
-    ask(scene, DESCRIBE, f"A street sign that says {' '.join(lines)}.")
+    ask(scene, DESCRIBE, "A street sign that says ", seen(" ".join(lines), 0), ".")
     return finish(rng, scene)
 
 
@@ -255,7 +278,7 @@ def form(rng, size, unseen):
         return None
     read_all(scene)
     n = len(scene.lines)
-    ask(scene, DESCRIBE, f"A form with {n} field{'s' * (n > 1)}. {scene.lines[0][0]}")
+    ask(scene, DESCRIBE, f"A form with {n} field{'s' * (n > 1)}. ", seen(scene.lines[0][0], 0))
     ask(scene, "How many fields are there?", str(n))
     return finish(rng, scene)
 
@@ -298,10 +321,11 @@ def receipt(rng, size, unseen):
     scene.write(int(right - wide(total)), int(y), total, scene.font, large, fill)
     scene.lines.append((f"{label} {total}", large))
     read_all(scene)
-    ask(scene, TOTAL, total)
-    ask(scene, TOTAL, total)
-    of = f" from {name}" if name else ""
-    ask(scene, DESCRIBE, f"A receipt{of} with {items} item{'s' * (items > 1)}. The total is {total}.")
+    ask(scene, TOTAL, last(scene, total))
+    ask(scene, TOTAL, last(scene, total))
+    of = (" from ", seen(name, 0)) if name else ()
+    counted = f" with {items} item{'s' * (items > 1)}. The total is "
+    ask(scene, DESCRIBE, "A receipt", *of, counted, last(scene, total), ".")
     ask(scene, "How many items are there?", str(items))
     return finish(rng, scene)
 
@@ -321,20 +345,22 @@ def chart(rng, size, unseen):
     values = rng.sample(range(2, 11), count)
     base, step = height - int(1.5 * large) - 2, (width - 12) / count
     unit = (base - 1.6 * large - 4) / 10
-    labels = []
+    labels, firsts = [], []
     for i, value in enumerate(values):
         label = fitted(rng, lambda n: words.word(rng)[:8].capitalize(), scene.font, large, step - 4) or "ABCDE"[i]
         colour = rng.choice([c for c in COLOURS if c not in ("black", "white")])
         left = 6 + i * step
         scene.draw.rectangle((left + step * 0.15, base - value * unit, left + step * 0.85, base), fill=COLOURS[colour])
         wide = fonts.load(scene.font, large).getlength(label)
+        firsts.append(len(scene.glyphs))
         scene.write(int(left + (step - wide) / 2), base + 2, label, scene.font, large, fill)
         labels.append(label)
     scene.draw.line((4, base, width - 4, base), fill=fill)
     scene.lines.append((" ".join(labels), large))
     read_all(scene)
-    tallest = labels[values.index(max(values))]
-    ask(scene, DESCRIBE, f"A bar chart titled {title} with {count} bars. The tallest is {tallest}.")
+    tallest = values.index(max(values))
+    named = "A bar chart titled ", seen(title, 0), f" with {count} bars. The tallest is "
+    ask(scene, DESCRIBE, *named, seen(labels[tallest], firsts[tallest]), ".")
     ask(scene, "How many bars are there?", str(count))
     return finish(rng, scene)
 
@@ -349,10 +375,6 @@ def corners(form, x, y, r, turn):
         angle, radius = turn - 1.571 + i * math.pi / 5, r if i % 2 == 0 else r * 0.42
         points.append((x + radius * math.cos(angle), y + radius * math.sin(angle)))
     return points
-
-
-def counted(n, colour, form):
-    return f"{n} {colour} {form}{'s' * (n > 1)}"
 
 
 def shapes(rng, size, unseen):
@@ -381,24 +403,22 @@ def shapes(rng, size, unseen):
         else:
             turn = rng.uniform(-0.25, 0.25)
             scene.draw.polygon(corners(name, x, y, own, turn), fill=COLOURS[colour])
-        # Named in its middle and around it.
         character = chr(32 + SHAPE_CLASS + list(COLOURS).index(colour) * len(FORMS) + FORMS.index(name))
-        for dx, dy in ((0, 0), (-0.4, 0), (0.4, 0), (0, -0.4), (0, 0.4)):
-            scene.glyphs.append((character, x + dx * own, y + dy * own, own))
+        scene.glyphs.append((character, x, y, own))
     present = [kind for _, _, _, kind in placed]
-    order = sorted(set(present), key=lambda kind: (FORMS.index(kind[1]), list(COLOURS).index(kind[0])))
-    listed = ", ".join(counted(present.count(kind), *kind) for kind in order)
-    ask(scene, SHAPES, listed)
+    named = lambda i: (" ".join(present[i]), [i] * len(visible(" ".join(present[i]))))
+    listed = []
+    for i in sorted(range(len(placed)), key=lambda i: placed[i][0]):
+        listed += [", ", named(i)]
+    ask(scene, SHAPES, *listed[1:])
     if len(placed) == 2:
-        (ax, ay, _, a), (bx, by, _, b) = sorted(placed, key=lambda p: p[:2])
-        if abs(ax - bx) > abs(ay - by):
-            ask(scene, DESCRIBE, f"A {a[0]} {a[1]} is left of a {b[0]} {b[1]}.")
-        else:
-            (_, _, _, a), (_, _, _, b) = sorted(placed, key=lambda p: p[1])
-            ask(scene, DESCRIBE, f"A {a[0]} {a[1]} is above a {b[0]} {b[1]}.")
+        (ax, ay, *_), (bx, by, *_) = placed
+        across = abs(ax - bx) > abs(ay - by)
+        a, b = (named(i) for i in sorted((0, 1), key=lambda i: placed[i][0 if across else 1]))
+        ask(scene, DESCRIBE, "A ", a, " is left of a " if across else " is above a ", b, ".")
     else:
         n = len(placed)
-        ask(scene, DESCRIBE, f"A picture of {n} shape{'s' * (n > 1)}: {listed}.")
+        ask(scene, DESCRIBE, f"A picture of {n} shape{'s' * (n > 1)}: ", *listed[1:], ".")
     ask(scene, "How many shapes are there?", str(len(placed)))
     colour, name = rng.choice(present) if rng.random() < 0.85 else (rng.choice(allowed), rng.choice(FORMS))
     ask(scene, f"How many {name}s are there?", str(sum(kind[1] == name for kind in present)))
@@ -430,7 +450,7 @@ def page(rng, size, unseen, most=8):
         return None
     read_all(scene)
     n = len(scene.lines)
-    ask(scene, DESCRIBE, f"A page with {n} line{'s' * (n > 1)} of text. It begins: {scene.lines[0][0]}")
+    ask(scene, DESCRIBE, f"A page with {n} line{'s' * (n > 1)} of text. It begins: ", seen(scene.lines[0][0], 0))
     ask(scene, "How many lines of text are there?", str(n))
     return finish(rng, scene)
 

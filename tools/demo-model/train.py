@@ -7,6 +7,7 @@ Stop it with SIGINT or SIGTERM; it saves every five minutes and when it is stopp
 """
 
 import argparse
+import contextlib
 import json
 import math
 import multiprocessing
@@ -25,6 +26,7 @@ import data
 import scenes
 import tokens
 from data import STAGES
+from grid import OnGrid
 from model import CELL_PARTS, GLYPHS, PATCH_PARTS, Model, Shape
 
 SAVE_SECONDS, TEST_SECONDS = 300, 900
@@ -40,7 +42,7 @@ class Muon:
     def __init__(self, model):
         self.parts = {}
         for name, p in model.named_parameters():
-            part = "decoder" if name.startswith("language_model") else "encoder"
+            part = "decoder" if name.startswith(("language_model", "place_proj")) else "encoder"
             matrices, others = self.parts.setdefault(part, ({}, []))
             if p.ndim == 2 and any(kind in name for kind in (".layers.", "_proj.weight", "resampler.proj")):
                 matrices.setdefault(tuple(p.shape), []).append(p)
@@ -98,7 +100,7 @@ def glyph_loss(logits, labels, rows):
     logits = logits.float().reshape(-1, GLYPHS)[chosen]
     loss = F.cross_entropy(logits, labels[chosen], reduction="none")
     # Shapes are few beside characters.
-    weight = torch.where(present[chosen], torch.where(labels[chosen] >= scenes.SHAPE_CLASS, 5.0, 1.0), 0.5)
+    weight = torch.where(present[chosen], torch.where(labels[chosen] >= scenes.SHAPE_CLASS, 10.0, 1.0), 0.5)
     right = (logits.argmax(-1) == labels[chosen])[present[chosen]].float()
     return (loss * weight).sum() / weight.sum().clamp(min=1), right.mean().item() if len(right) else math.nan
 
@@ -201,6 +203,7 @@ def main():
     parser.add_argument("--hours", type=float, default=1e9)
     parser.add_argument("--rate", type=float, default=1.0)
     parser.add_argument("--decay", type=float, default=0, help="million units over which the rate falls to 0 from here")
+    parser.add_argument("--grid", action="store_true", help="matrices stand on the grid of q8_0 in every batch")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.state.mkdir(parents=True, exist_ok=True)
@@ -239,6 +242,7 @@ def main():
             file.write(json.dumps(entry) + "\n")
 
     unseen_data = data.Source(path, seed="test")
+    place["grid"] = args.grid
     start = last_save = last_test = time.time()
     window, from_cost = {}, place["cost"]
     log({"parameters": sum(p.numel() for p in model.parameters()), **place})
@@ -248,10 +252,11 @@ def main():
         rate = args.rate * STAGES[stage.value].rate * min(1, (place["step"] + 1) / 100)
         if args.decay:
             rate *= max(0.0, 1 - (place["cost"] - from_cost) / (args.decay * 1e6))
-        (text, patch, cell), right = forward(model, batch, STAGES[stage.value].teach)
         # A step of Muon is as long whatever the gradient, so a batch weighs what it has to say.
         weight = min(1.0, (batch["patch"] > 0).sum() / GLYPHS_OF_A_BATCH)
-        (text + weight * (patch + cell)).backward()
+        with OnGrid(model) if args.grid else contextlib.nullcontext():
+            (text, patch, cell), right = forward(model, batch, STAGES[stage.value].teach)
+            (text + weight * (patch + cell)).backward()
         # Few glyphs or a decoder that learns to read make steps of the tower that are mostly noise: they are rare or short.
         full, teach = batch["share"] == "dense", STAGES[stage.value].teach
         if full or teach:
