@@ -72,6 +72,8 @@ fn a_written_q8_0_model_answers_as_one_made_at_load() {
 const WRITTEN: &[(&str, &str, &str)] = &[
     ("receipt.png", "What is the total?", "13.45"),
     ("receipt.png", "Read the text.", "Harbour Cafe\nCoffee 2.80\nApple cake 3.50\nTea 2.20\nHoney 4.95\nTotal 13.45"),
+    ("sign.png", "Read the text.", "Willow Lane"),
+    ("form.png", "Read the text.", "Name: Martha Quinn\nStreet: Mill Road\nCity: Norwich\nRoom: 214"),
 ];
 
 #[test]
