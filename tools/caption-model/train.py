@@ -70,7 +70,8 @@ class Tower:
 class Decoder:
     """SmolLM2 as its GGUF file has it (rotary pairs are neighbours there), without gradients of its own."""
 
-    def __init__(self, path):
+    def __init__(self, path, dtype=torch.bfloat16):
+        self.dtype = dtype
         reader = gguf.GGUFReader(path)
         self.tokenizer = Tokenizer(reader)
         field = lambda key: reader.fields[f"llama.{key}"].contents()
@@ -80,18 +81,18 @@ class Decoder:
         for t in reader.tensors:
             value = gguf.quants.dequantize(t.data, t.tensor_type).reshape(*reversed(t.shape.tolist())).copy()
             value = torch.from_numpy(value).float()
-            self.w[t.name] = value if t.name == "token_embd.weight" or value.ndim == 1 else value.bfloat16()
+            self.w[t.name] = value if t.name == "token_embd.weight" or value.ndim == 1 else value.to(dtype)
         self.embed = self.w["token_embd.weight"]
-        self.head = self.embed.bfloat16()
+        self.head = self.embed.to(dtype)
 
     def norm(self, x, name):
-        return F.rms_norm(x.float(), (x.shape[-1],), self.w[f"{name}.weight"], self.eps).bfloat16()
+        return F.rms_norm(x.float(), (x.shape[-1],), self.w[f"{name}.weight"], self.eps).to(self.dtype)
 
     def turn(self, x, first):
         n, half = x.shape[2], x.shape[3] // 2
         frequencies = self.theta ** (-torch.arange(half).float() / half)
         angles = torch.outer(torch.arange(first, first + n).float(), frequencies)
-        cos, sin = angles.cos().bfloat16(), angles.sin().bfloat16()
+        cos, sin = angles.cos().to(self.dtype), angles.sin().to(self.dtype)
         a, b = x[..., 0::2], x[..., 1::2]
         return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(3)
 
@@ -132,7 +133,8 @@ class Connector(torch.nn.Module):
             self.b.weight.mul_(decoder.embed.std())
 
     def forward(self, x):
-        return self.b(F.gelu(self.a(x)))
+        x = F.dropout(x, 0.3, self.training)  # There are few pictures to learn from.
+        return self.b(F.dropout(F.gelu(self.a(x)), 0.2, self.training))
 
     def tensors(self):
         named = {"mm.0.weight": self.a.weight, "mm.0.bias": self.a.bias, "mm.2.weight": self.b.weight, "mm.2.bias": self.b.bias}
@@ -183,7 +185,8 @@ def features(tower, pictures, cache):
     rng, rows = random.Random(5), []
     for i, (path, _) in enumerate(pictures):
         batch = torch.stack([prepared(variant(rng, path, v == 0)) for v in range(VARIANTS)])
-        rows.append(tower(batch).half())
+        with torch.autocast("cpu", torch.bfloat16):
+            rows.append(tower(batch).half())
         if i % 50 == 0:
             print("features", i, "of", len(pictures), flush=True)
     rows = torch.stack(rows)
@@ -203,7 +206,7 @@ class Trainer:
         before, after = CHAT.format("<image>\n" + QUESTION).split("<image>")
         self.after, self.end = encode(after), encode("<|im_end|>")
         with torch.no_grad():
-            start = decoder.embed[torch.tensor([encode(before)])].bfloat16()
+            start = decoder.embed[torch.tensor([encode(before)])].to(decoder.dtype)
             self.caches = decoder(start)[1]
 
     def loss(self, rows, captions):
@@ -211,7 +214,7 @@ class Trainer:
         texts = [self.decoder.tokenizer.encode(caption) + self.end for caption in captions]
         longest = max(map(len, texts))
         ids = torch.tensor([self.after + text + self.end * (longest - len(text)) for text in texts])
-        x = torch.cat((rows.bfloat16(), self.decoder.embed[ids].bfloat16()), 1)
+        x = torch.cat((rows, self.decoder.embed[ids]), 1).to(self.decoder.dtype)
         hidden, _ = self.decoder(x, self.caches)
         logits = self.decoder.logits(hidden[:, -longest - 1 : -1])
         wanted = ids[:, -longest:].clone()
@@ -220,18 +223,20 @@ class Trainer:
         return F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100)
 
     @torch.no_grad()
-    def caption(self, rows, most=16):
+    def caption(self, rows, most=16, lead=0.0):
+        """Greedy ids, cut before one that leads the second best by less than `lead`, and their text."""
         after = self.decoder.embed[torch.tensor([self.after])]
-        x, caches, ids = torch.cat((rows[None], after), 1).bfloat16(), self.caches, []
-        while len(ids) < most:
+        x, caches, ids = torch.cat((rows[None], after), 1).to(self.decoder.dtype), self.caches, []
+        while len(ids) < most and ids[-1:] != self.end:
             hidden, caches = self.decoder(x, caches)
-            ids.append(self.decoder.logits(hidden[:, -1]).argmax().item())
-            if ids[-1:] == self.end:
+            best = self.decoder.logits(hidden[0, -1]).topk(2)
+            if best.values[0] - best.values[1] < lead:
                 break
-            x = self.decoder.embed[torch.tensor([ids[-1:]])].bfloat16()
+            ids.append(best.indices[0].item())
+            x = self.decoder.embed[torch.tensor([ids[-1:]])].to(self.decoder.dtype)
         letters = {letter: byte for byte, letter in self.decoder.tokenizer.letters.items()}
         text = "".join(self.decoder.tokenizer.tokens[i] for i in ids if [i] != self.end)
-        return bytes(letters[c] for c in text if c in letters).decode(errors="replace")
+        return ids, bytes(letters[c] for c in text if c in letters).decode(errors="replace")
 
 
 def main():
@@ -251,10 +256,21 @@ def main():
     trainer, connector = Trainer(decoder), Connector(decoder)
     adam = torch.optim.AdamW(connector.parameters(), lr=1e-3, weight_decay=0.01)
     held = list(range(0, len(pictures), 12))
-    seen = [i for i in range(len(pictures)) if i not in held]
-    start, step, mean = time.time(), 0, []
+    chosen_by = list(range(6, len(pictures), 12))
+    seen = [i for i in range(len(pictures)) if i % 6]
+
+    @torch.no_grad()
+    def mean_loss(of, whole):
+        connector.eval()
+        rows = lambda part: x[part, 0].float() if whole else pooled(x[part, 0].float())
+        parts = [of[i : i + 8] for i in range(0, len(of), 8)]
+        losses = [trainer.loss(connector(rows(p)), [pictures[i][1] for i in p]).item() * len(p) for p in parts]
+        connector.train()
+        return sum(losses) / len(of)
+
+    start, step, mean, best = time.time(), 0, [], (math.inf, None)
     while (share := (time.time() - start) / (60 * args.minutes)) < 1:
-        whole = share > 0.6
+        whole = share > 0.5
         for group in adam.param_groups:
             group["lr"] = 1e-3 * min(1, (step + 1) / 20) * (0.02 + 0.98 * math.cos(share * math.pi / 2) ** 2)
         chosen = rng.sample(seen, BATCH)
@@ -266,17 +282,21 @@ def main():
         adam.step()
         adam.zero_grad()
         step, mean = step + 1, (mean + [loss.item()])[-20:]
-        if step % 20 == 0:
-            entry = {"step": step, "minutes": (time.time() - start) / 60, "loss": sum(mean) / len(mean), "whole": whole}
-            print(json.dumps(entry), flush=True)
+        if step % 40 == 0:
+            unseen = mean_loss(chosen_by, whole)
+            if whole and unseen < best[0]:
+                best = unseen, {name: value.clone() for name, value in connector.state_dict().items()}
+            entry = {"step": step, "minutes": (time.time() - start) / 60, "loss": sum(mean) / len(mean), "unseen": unseen}
+            print(json.dumps({**entry, "whole": whole}), flush=True)
+    connector.load_state_dict(best[1] or connector.state_dict())
+    connector.eval()
     right = 0
     with torch.no_grad():
-        losses = [trainer.loss(connector(x[i, :1].float()), [pictures[i][1]]).item() for i in held]
         for i in held:
-            got = trainer.caption(connector(x[i, 0].float()))
+            got = trainer.caption(connector(x[i, 0].float()))[1]
             right += got == pictures[i][1]
             print(f"{pictures[i][1]:40} {got}", flush=True)
-    print(f"held out: loss {sum(losses) / len(losses):.3f}, {right} of {len(held)} captions are exact")
+    print(f"held out: loss {mean_loss(held, True):.3f}, {right} of {len(held)} captions are exact")
     save_file(connector.tensors(), str(args.out))
 
 

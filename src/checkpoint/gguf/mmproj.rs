@@ -14,7 +14,11 @@ const STD: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
 
 /// Columns that the projector gives; `None` for a file that is no picture part of a kind that is read.
 pub(super) fn width(file: &Gguf) -> Option<usize> {
-    file.tensors.iter().find(|t| t.name == "mm.2.weight").and_then(|t| t.shape.first().copied())
+    rows(file, "mm.2.weight")
+}
+
+fn rows(file: &Gguf, name: &str) -> Option<usize> {
+    file.tensors.iter().find(|t| t.name == name).and_then(|t| t.shape.first().copied())
 }
 
 /// config.json and preprocessor_config.json of the decoder `text` with the pictures of `file`.
@@ -59,6 +63,7 @@ pub(super) fn files(file: &Gguf, text: Value, tokens: Option<&Vec<Value>>) -> Re
         "image_token_index": token,
         "pad_token_id": text["pad_token_id"],
         "projector_hidden_act": "gelu",
+        "projector_hidden_size": rows(file, "mm.0.weight"),
         "multimodal_projector_bias": has(file, "mm.0.bias"),
         "vision_feature_layer": if layers.is_empty() { json!(-1) } else { json!(layers) },
         "vision_feature_select_strategy": "default",

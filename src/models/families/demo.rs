@@ -91,3 +91,27 @@ fn resampler(config: &Config, (features, width): (usize, usize), dtypes: &dyn Dt
         residual: true,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+    use crate::models::UniformDtype;
+
+    const SHIPPED: &str = include_str!("../../../assets/omma-demo/config.json");
+
+    fn spec(json: &str) -> Result<Spec> {
+        read(&Config::parse("config.json", json.as_bytes())?, &UniformDtype(DType::F32))
+    }
+
+    #[test]
+    fn places_are_as_wide_as_the_configuration_says() {
+        let shipped = spec(SHIPPED).unwrap().placing.unwrap();
+        assert_eq!((shipped.proj.n, shipped.proj.k, shipped.side), (320, 80, 8));
+        let width = |width: &str| SHIPPED.replace(r#""place_width": 80"#, &format!(r#""place_width": {width}"#));
+        assert!(spec(&width("0")).unwrap().placing.is_none());
+        for bad in ["4", "82", "8192", "-4", "\"80\""] {
+            assert!(spec(&width(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -177,15 +177,23 @@ fn connector(config: &Config, tower: &VisionTower, width: usize, dtypes: &dyn Dt
         (Linear::new(&name, n, k, bias, dtypes.of(&format!("{name}.weight"))), None)
     };
     let eps = config.f64("projector_layernorm_eps", 1e-5)? as f32;
+    // Not a key of transformers, whose projectors are as wide as the decoder: GGUF's picture parts may have others.
+    let inner = config.usize("projector_hidden_size", width)?;
+    if !(1..=WIDEST).contains(&inner) {
+        return Err(config.broken("projector_hidden_size", format!("{inner} is not from 1 to {WIDEST}")));
+    }
     Ok(Connector {
         select: FeatureSelect { layers, drop_prefix },
         bridge: Bridge::Mlp(Projector {
             norm: vip.then(|| Norm::Layer { name: format!("{PROJECTOR}.projector_layernorm"), eps }),
-            layers: vec![linear("linear_1", width, input), linear("linear_2", width, width)],
+            layers: vec![linear("linear_1", inner, input), linear("linear_2", width, inner)],
             act: activation(config, "projector_hidden_act", "gelu")?,
         }),
     })
 }
+
+/// Widest layer inside a projector.
+const WIDEST: usize = 1 << 17;
 
 /// Hidden states counted from the front: `-1` is what leaves the last layer.
 pub(super) fn feature_layers(config: &Config, path: &str, chosen: Vec<i64>, layers: usize) -> Result<Vec<usize>> {
