@@ -38,6 +38,34 @@ fn a_pair_of_files_gives_the_stages_and_tokens_of_the_original() {
     }
 }
 
+/// The projector with each of its inner columns twice and half the weight behind them: wider than the decoder, and the same.
+fn widen(pictures: &mut Writer) {
+    for (name, shape, values) in &mut pictures.tensors {
+        match name.as_str() {
+            "mm.0.weight" | "mm.0.bias" => {
+                shape[0] *= 2;
+                values.extend(values.clone());
+            }
+            "mm.2.weight" => {
+                let halves = |row: &[f32]| row.iter().map(|v| v / 2.0).collect::<Vec<f32>>().repeat(2);
+                *values = values.chunks(shape[1]).flat_map(halves).collect();
+                shape[1] *= 2;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_projector_may_be_wider_inside_than_the_decoder() {
+    let golden = Golden::new("llava15_gqa", 0);
+    let source = Source::new(&golden);
+    let mut pictures = source.pictures(false);
+    widen(&mut pictures);
+    let files = pair(&source.decoder(), &pictures);
+    check_answer(&golden, &run(&golden, &files, OpenModel::default(), 16));
+}
+
 #[test]
 fn a_picture_part_says_what_is_done_to_pictures() {
     let source = Source::new(&Golden::new("llava15_gqa", 0));

@@ -9,7 +9,7 @@ use pollster::block_on;
 pub struct Writer {
     keys: Vec<u8>,
     key_count: u64,
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+    pub tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
 }
 
 fn text(text: &str) -> Vec<u8> {

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import tokens
 import uhd
-from grid import OnGrid
+from grid import matrices, put_on_grid
 from model import Model, Shape
 
 LONGEST = 2048
@@ -89,7 +89,7 @@ def restore(state, best="state.pt"):
     saved = torch.load(state / best, weights_only=True)
     model.load_state_dict({k: v for k, v in saved["model"].items() if "_head." not in k}, strict=False)
     if saved["place"].get("grid"):
-        OnGrid(model).__enter__()
+        put_on_grid(matrices(model))
     return model.eval(), tokenizer
 
 

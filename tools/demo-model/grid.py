@@ -11,19 +11,27 @@ def on_grid(weight):
     return (whole * scale.half().float()).view_as(weight)
 
 
+def matrices(model):
+    """The parameters that ship in q8_0."""
+    left_out = ("_head.", "patch_conv", "pos_embed", "query", "place_proj")
+    return [p for name, p in model.named_parameters() if p.ndim == 2 and not any(part in name for part in left_out)]
+
+
+@torch.no_grad()
+def put_on_grid(parameters):
+    for p in parameters:
+        p.copy_(on_grid(p))
+
+
 class OnGrid:
     """Matrices that ship in q8_0 stand on its grid while a batch goes through; the step is taken by what they were."""
 
     def __init__(self, model):
-        left_out = ("_head.", "patch_conv", "pos_embed", "query", "place_proj")
-        chosen = [p for name, p in model.named_parameters() if p.ndim == 2 and not any(part in name for part in left_out)]
-        self.matrices = chosen
+        self.matrices = matrices(model)
 
-    @torch.no_grad()
     def __enter__(self):
         self.kept = [p.detach().clone() for p in self.matrices]
-        for p in self.matrices:
-            p.copy_(on_grid(p))
+        put_on_grid(self.matrices)
 
     @torch.no_grad()
     def __exit__(self, *_):
