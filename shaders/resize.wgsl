@@ -7,8 +7,8 @@
 // that the host has made for it (`image::Walk`), so a sample is loaded once for all outputs. Samples that are not
 // in the picture are steps whose samples have one colour. A line outside `inside_first .. inside_end` is `beyond`.
 //
-// Parts: pixel (channels of a word, rounding to a word), slots (Slots, Taps, slots_taps), walk (x, Samples, walk_samples),
-// step (steps, step_row), lay (y, lay)
+// Parts: pixel (channels of a word, rounding to a word), slots (Slots, Taps, slots_taps), walk (x, Samples,
+// walk_begin, walk_samples), step (steps, step_row), lay (y, lay_begin, lay)
 
 struct Params {
     lines: u32, // that this dispatch reads
@@ -37,6 +37,8 @@ struct Params {
 override LANES: u32 = 64;
 // 1 where some samples are not in the picture.
 override COLOURS: u32 = 1;
+// 1 where some lines are not inside.
+override BEYOND: u32 = 1;
 // Slots that become free when a step finishes outputs: 1, 2, 4, or 8 for all of them. Fewer are finished at the end of a
 // run only.
 override FINISHED: u32 = 4;
@@ -68,20 +70,29 @@ fn sums_next(sums: Sums) -> Sums {
 }
 
 // The word of the first slot.
-fn sums_word(sums: Sums, inside: bool) -> u32 {
+fn sums_word(sums: Sums, inside: bool, beyond: u32) -> u32 {
     let sum = vec3<i32>(slots_first(sums.red), slots_first(sums.green), slots_first(sums.blue));
-    let beyond = pixel_channels(params.beyond, vec3<u32>(params.red, 8u, 16u - params.red)) << vec3<u32>(22u);
-    return pixel_word(select(beyond, sum + PIXEL_HALF, inside));
+    let word = pixel_word(sum + PIXEL_HALF);
+    if BEYOND == 1u {
+        return select(beyond, word, inside);
+    }
+    return word;
 }
 
-fn sums_words(a: Sums, b: Sums, inside: vec2<bool>) -> vec2<u32> {
-    return vec2<u32>(sums_word(a, inside.x), sums_word(b, inside.y));
+// What does not change along two lines: read once, as a uniform that is read in a loop which also stores is read each time.
+struct Ends {
+    laying: Laying,
+    last: u32, // output
+    inside: vec2<bool>,
+    beyond: u32, // as a word of y
 }
 
 // The first slots, as the output that is `i` behind `out`, if as many are finished.
-fn finish(i: i32, finished: i32, out: u32, pair: u32, a: Sums, b: Sums, inside: vec2<bool>) {
+fn finish(i: i32, finished: i32, out: u32, ends: Ends, a: Sums, b: Sums) {
     if i < finished {
-        lay(min(out + u32(i), params.outputs - 1u), pair, sums_words(a, b, inside));
+        let near = sums_word(a, ends.inside.x, ends.beyond);
+        let far = sums_word(b, ends.inside.y, ends.beyond);
+        lay(ends.laying, min(out + u32(i), ends.last), vec2<u32>(near, far));
     }
 }
 
@@ -97,12 +108,14 @@ fn main(
     }
     let run = runs[tile / params.tiles];
     // Lanes beyond the last line walk along it and write nothing.
-    let pair = (tile % params.tiles) * LANES + lane;
-    let lines = vec2<u32>(2u * pair, 2u * pair + 1u);
-    let x_line = params.first + min(lines, vec2<u32>(params.lines - 1u));
-    let y_line = params.y_line + min(lines, vec2<u32>(params.lines - 1u));
-    let inside = (y_line >= vec2<u32>(params.inside_first)) & (y_line < vec2<u32>(params.inside_end));
+    let line = 2u * ((tile % params.tiles) * LANES + lane);
+    let lines = min(vec2<u32>(line, line + 1u), vec2<u32>(params.lines - 1u));
+    let y_lines = params.y_line + lines;
+    let inside = (y_lines >= vec2<u32>(params.inside_first)) & (y_lines < vec2<u32>(params.inside_end));
     let shifts = vec3<u32>(params.red, 8u, 16u - params.red);
+    let beyond = pixel_word(pixel_channels(params.beyond, shifts) << vec3<u32>(22u));
+    let ends = Ends(lay_begin(line), params.outputs - 1u, inside, beyond);
+    let walking = walk_begin(params.first + lines);
     var a: Sums;
     var b: Sums;
     var out = run.x;
@@ -114,39 +127,39 @@ fn main(
             a = sums_step(a, taps, colour, shifts);
             b = sums_step(b, taps, colour, shifts);
         } else {
-            let words = walk_samples(x_line, u32(taps.at));
+            let words = walk_samples(walking, u32(taps.at));
             a = sums_step(a, taps, words.near, shifts);
             b = sums_step(b, taps, words.far, shifts);
         }
         if taps.finished > 0 {
             // All of them in a row: what is not a loop moves nothing.
-            finish(0, taps.finished, out, pair, a, b, inside);
+            finish(0, taps.finished, out, ends, a, b);
             a = sums_next(a);
             b = sums_next(b);
             if FINISHED > 1u {
-                finish(1, taps.finished, out, pair, a, b, inside);
+                finish(1, taps.finished, out, ends, a, b);
                 a = sums_next(a);
                 b = sums_next(b);
             }
             if FINISHED > 2u {
-                finish(2, taps.finished, out, pair, a, b, inside);
+                finish(2, taps.finished, out, ends, a, b);
                 a = sums_next(a);
                 b = sums_next(b);
-                finish(3, taps.finished, out, pair, a, b, inside);
+                finish(3, taps.finished, out, ends, a, b);
                 a = sums_next(a);
                 b = sums_next(b);
             }
             if FINISHED > 4u {
-                finish(4, taps.finished, out, pair, a, b, inside);
+                finish(4, taps.finished, out, ends, a, b);
                 a = sums_next(a);
                 b = sums_next(b);
-                finish(5, taps.finished, out, pair, a, b, inside);
+                finish(5, taps.finished, out, ends, a, b);
                 a = sums_next(a);
                 b = sums_next(b);
-                finish(6, taps.finished, out, pair, a, b, inside);
+                finish(6, taps.finished, out, ends, a, b);
                 a = sums_next(a);
                 b = sums_next(b);
-                finish(7, taps.finished, out, pair, a, b, inside);
+                finish(7, taps.finished, out, ends, a, b);
                 a = sums_next(a);
                 b = sums_next(b);
             }

@@ -8,11 +8,22 @@ struct Samples {
     far: vec4<u32>,
 }
 
-fn walk_line(line: u32, at: u32) -> vec4<u32> {
-    let place = line * params.pitch + min(at + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.samples - 1u));
-    return vec4<u32>(x[place.x], x[place.y], x[place.z], x[place.w]);
+// What does not change along two lines.
+struct Walking {
+    first: vec2<u32>, // words of the lines
+    last: u32, // sample
 }
 
-fn walk_samples(lines: vec2<u32>, at: u32) -> Samples {
-    return Samples(walk_line(lines.x, at), walk_line(lines.y, at));
+fn walk_begin(lines: vec2<u32>) -> Walking {
+    return Walking(lines * params.pitch, params.samples - 1u);
+}
+
+fn walk_samples(walking: Walking, at: u32) -> Samples {
+    let word = min(at + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(walking.last));
+    let near = walking.first.x + word;
+    let far = walking.first.y + word;
+    return Samples(
+        vec4<u32>(x[near.x], x[near.y], x[near.z], x[near.w]),
+        vec4<u32>(x[far.x], x[far.y], x[far.z], x[far.w]),
+    );
 }

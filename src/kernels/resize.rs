@@ -131,7 +131,7 @@ impl Resize {
     /// The parts for dispatches that begin at these lines of `y`, and lanes.
     fn parts(&self, io: &Io<'_>, caps: &Caps, starts: &[usize]) -> (Vec<&'static str>, usize) {
         let (x, steps) = (&io.inputs[0], &io.inputs[2]);
-        let eight = caps.by_pairs() && caps.subgroup == Some((8, 8));
+        let eight = caps.software && caps.subgroup == Some((8, 8));
         let even = io.outputs[0].cols().is_multiple_of(2) && starts.iter().all(|line| line.is_multiple_of(2));
         let slots = match Self::slots(steps) {
             Some(5) => "parts/slots_five",
@@ -150,7 +150,7 @@ impl Resize {
             _ if even => "parts/lay_pairs",
             _ => "parts/lay_words",
         };
-        let (step, lanes) = if eight { ("parts/step_pairs", LANES[0]) } else { ("parts/step_quads", LANES[1]) };
+        let (step, lanes) = if eight { ("parts/step_shared", LANES[0]) } else { ("parts/step_quads", LANES[1]) };
         (vec![ENTRY.name, "parts/pixel_rgb8", slots, walk, step, lay], lanes)
     }
     /// Pieces of `x` with the lines that they hold: one, or strips of rows.
@@ -234,6 +234,7 @@ impl Kernel for Resize {
             ("LANES", lanes as f64),
             ("FINISHED", self.most.into()),
             ("COLOURS", f64::from(u8::from(self.colours))),
+            ("BEYOND", f64::from(u8::from(self.inside.0 > 0 || self.inside.1 < self.lines.1))),
         ];
         let launch = |strip: &Strip| {
             let last = strip.y_line + strip.lines == self.lines.1 as usize;
