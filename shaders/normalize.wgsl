@@ -23,9 +23,9 @@ struct Params {
 
 override LANES: u32 = 64;
 
-fn normalized(words: vec4<u32>, place: u32, mean: f32, deviation: f32) -> vec4<f32> {
+fn normalized(words: vec4<u32>, place: u32, rescale: f32, mean: f32, deviation: f32) -> vec4<f32> {
     let bytes = (words >> vec4<u32>(place)) & vec4<u32>(255u);
-    return (vec4<f32>(bytes) * params.rescale - mean) / deviation;
+    return (vec4<f32>(bytes) * rescale - mean) / deviation;
 }
 
 @compute @workgroup_size(LANES)
@@ -35,10 +35,15 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let image = group.y;
-    for (var quad = group.x * LANES + lane; 4u * quad < params.plane; quad += groups.x * LANES) {
-        let words = planes_load(image, quad);
-        planes_store(3u * image, quad, normalized(words, 0u, params.mean_red, params.std_red));
-        planes_store(3u * image + 1u, quad, normalized(words, 8u, params.mean_green, params.std_green));
-        planes_store(3u * image + 2u, quad, normalized(words, 16u, params.mean_blue, params.std_blue));
+    // Read once: a uniform that is read in a loop which also stores is read each time.
+    let plane = params.plane;
+    let rescale = params.rescale;
+    let mean = vec3<f32>(params.mean_red, params.mean_green, params.mean_blue);
+    let deviation = vec3<f32>(params.std_red, params.std_green, params.std_blue);
+    for (var quad = group.x * LANES + lane; 4u * quad < plane; quad += groups.x * LANES) {
+        let words = planes_load(plane, image, quad);
+        planes_store(plane, 3u * image, quad, normalized(words, 0u, rescale, mean.x, deviation.x));
+        planes_store(plane, 3u * image + 1u, quad, normalized(words, 8u, rescale, mean.y, deviation.y));
+        planes_store(plane, 3u * image + 2u, quad, normalized(words, 16u, rescale, mean.z, deviation.z));
     }
 }

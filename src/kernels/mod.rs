@@ -117,7 +117,7 @@ pub use read_weight::ReadWeight;
 pub use rearrange::{Axis, Rearrange};
 pub use reduce::{Reduce, ReduceOp};
 pub use resample::Resample;
-pub use resize::{Lines, Resize, resize_passes};
+pub use resize::{Lines, Resize, longest_run, resize_passes};
 pub use rms_norm::RmsNorm;
 pub use rope::Rope;
 pub use row_index::RowIndex;

@@ -2,7 +2,7 @@
 //! weights that `image::Taps` and `image::Walk` compute on the host, so every adapter gives Pillow's bytes.
 
 use super::{Cost, Entry, Io, Kernel, Launch, TensorType, chunks, grid_2d, require};
-use crate::image::{FINISHED, Plan, SLOTS, Samples, Walk};
+use crate::image::{FINISHED, Plan, SLOTS, Samples, Taps, Walk};
 use crate::reference::{self, Array, Cell};
 use crate::{Caps, DType, Error, Result};
 
@@ -53,9 +53,11 @@ pub(super) const ENTRY: Entry =
 
 /// Lanes walk side by side: those of a subgroup where adapters run them as one vector, else a workgroup's.
 const LANES: [usize; 2] = [8, 64];
-/// Most outputs of a run. A run begins by reading what overlaps its first output, which the one before has read too; on
-/// the other hand it is all that a lane does, and a GPU has many.
-const LONGEST: [usize; 2] = [64, 16];
+/// Workgroups that keep the cores of a CPU busy. Beyond them a run is as long as can be: it begins by reading what overlaps
+/// its first output, which the one before has read too, and by missing the caches, which fetch ahead along a line.
+const WORKGROUPS: usize = 128;
+/// Outputs of a run: at least for a CPU, at most for a GPU, which has many lanes and is given something for each.
+const RUN: [usize; 2] = [64, 16];
 
 /// The two passes of a plan in their order, each with the tables that are its inputs after `x`. The first reads the
 /// picture as u32 \[height, pitch\], where `pitch` may exceed its width; the second gives u32 \[crop height, crop
@@ -65,33 +67,42 @@ const LONGEST: [usize; 2] = [64, 16];
 /// As [`Plan::resampling`].
 pub fn resize_passes(plan: &Plan, bgra: bool, software: bool) -> Result<[(Resize, Walk); 2]> {
     let taps = plan.resampling()?;
-    let longest = if software { LONGEST[0] } else { LONGEST[1] };
     let x = Samples { size: plan.source.0, held: 0, origin: plan.canvas.x };
     let y = Samples { size: plan.source.1, held: 0, origin: plan.canvas.y };
     let (x_inside, y_inside) = (taps.inside_x, taps.inside_y);
     // What lies between the passes has rows of whole quads.
     let padded = |lines: u32| lines.next_multiple_of(4);
+    let walk = |taps: &Taps, samples, lines| Walk::new(taps, samples, longest_run(lines, taps.outputs(), software));
     let pass = |along, lines: (u32, u32), laid, inside, walk: Walk, bgra| {
         let (background, beyond) = (plan.background, plan.beyond);
         let kernel = Resize { laid, inside, background, beyond, bgra, ..Resize::new(along, lines, &walk) };
         (kernel, walk)
     };
     if taps.vertical_first {
-        let columns = Walk::new(&taps.rows, y, longest)?;
-        let rows = Walk::new(&taps.columns, Samples { held: taps.reads_x.0, ..x }, longest)?;
+        let columns = walk(&taps.rows, y, taps.reads_x.1)?;
         let (reads, height) = (taps.reads_x, plan.crop.height);
+        let rows = walk(&taps.columns, Samples { held: reads.0, ..x }, height)?;
         return Ok([
             pass(Lines::Columns, reads, padded(reads.1), (0, padded(reads.1)), columns, bgra),
             pass(Lines::Rows, (0, height), height, y_inside, rows, false),
         ]);
     }
-    let rows = Walk::new(&taps.columns, x, longest)?;
-    let columns = Walk::new(&taps.rows, Samples { held: taps.reads_y.0, ..y }, longest)?;
     let (reads, width) = (taps.reads_y, plan.crop.width);
+    let rows = walk(&taps.columns, x, reads.1)?;
+    let columns = walk(&taps.rows, Samples { held: reads.0, ..y }, width)?;
     Ok([
         pass(Lines::Turned, reads, padded(reads.1), (0, padded(reads.1)), rows, bgra),
         pass(Lines::Turned, (0, width), width, x_inside, columns, false),
     ])
+}
+
+/// Most outputs that a run of a walk should have where so many lines of `outputs` each are walked along.
+pub fn longest_run(lines: u32, outputs: usize, software: bool) -> usize {
+    if !software {
+        return RUN[1];
+    }
+    let workgroups = (lines as usize).div_ceil(2 * LANES[0]).max(1);
+    outputs.div_ceil(WORKGROUPS.div_ceil(workgroups)).max(RUN[0])
 }
 
 impl Resize {
@@ -287,7 +298,7 @@ impl Kernel for Resize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Resample, Taps};
+    use crate::image::Resample;
     use crate::wgsl;
 
     fn walk() -> Walk {

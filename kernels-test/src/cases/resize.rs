@@ -8,7 +8,7 @@ use omma::DType;
 use omma::image::Resample::{Bicubic, Bilinear, Box, Hamming, Lanczos, Nearest};
 use omma::image::{Resample, Samples, Taps, Walk};
 use omma::kernels::Lines::{Columns, Rows, Turned};
-use omma::kernels::{Lines, Resize, TensorType};
+use omma::kernels::{Lines, Resize, TensorType, longest_run};
 
 /// Random pixels.
 pub(super) fn pixels(rows: usize, cols: usize) -> Input {
@@ -49,25 +49,38 @@ fn case(name: &str, p: Pass, x: (usize, usize), taps: &Taps) -> Case {
 }
 
 fn plain(filter: Resample, along: Lines, lines: u32, from: u32, to: u32) -> Case {
+    runs(filter, along, lines, (from, to), 64)
+}
+
+fn runs(filter: Resample, along: Lines, lines: u32, (from, to): (u32, u32), longest: usize) -> Case {
     let name = format!("{along:?} {lines} of {from}->{to} {filter:?}");
+    let name = if longest == 64 { name } else { format!("{name}, runs of {longest}") };
     let x = if along == Columns { (from, lines) } else { (lines, from) };
-    case(&name, pass(along, lines, from), (x.0 as usize, x.1 as usize), &whole(filter, from, to))
+    case(&name, Pass { longest, ..pass(along, lines, from) }, (x.0 as usize, x.1 as usize), &whole(filter, from, to))
 }
 
 /// What models do with a photo: 48 megapixels to a canvas of 4 x 6 tiles of 336, first along rows and then, of what
-/// that gave, along columns; a picture of 1344 x 896 to 672 x 448; a small one enlarged.
+/// that gave, along columns; a picture of 1344 x 896 to 672 x 448; a small one enlarged. In runs as they are on a CPU, and
+/// two of them as on a GPU.
 fn real() -> Vec<Case> {
-    let bench = |case: Case| case.bench_only();
+    let cut = |software| {
+        move |filter, along, lines, from, to: u32| {
+            runs(filter, along, lines, (from, to), longest_run(lines, to as usize, software)).bench_only()
+        }
+    };
+    let (cpu, gpu) = (cut(true), cut(false));
     vec![
-        bench(plain(Bicubic, Turned, 6000, 8000, 1344)),
-        bench(plain(Bicubic, Turned, 1344, 6000, 2016)),
-        bench(plain(Bicubic, Columns, 1344, 6000, 2016)),
-        bench(plain(Bicubic, Turned, 896, 1344, 672)),
-        bench(plain(Bicubic, Turned, 672, 896, 448)),
-        bench(plain(Bicubic, Turned, 200, 300, 672)),
-        bench(plain(Bicubic, Turned, 3000, 4000, 448)),
-        bench(plain(Bilinear, Turned, 3000, 4000, 448)),
-        bench(plain(Lanczos, Turned, 3000, 4000, 448)),
+        cpu(Bicubic, Turned, 6000, 8000, 1344),
+        cpu(Bicubic, Turned, 1344, 6000, 2016),
+        cpu(Bicubic, Columns, 1344, 6000, 2016),
+        cpu(Bicubic, Turned, 896, 1344, 672),
+        cpu(Bicubic, Turned, 672, 896, 448),
+        cpu(Bicubic, Turned, 200, 300, 672),
+        cpu(Bicubic, Turned, 3000, 4000, 448),
+        cpu(Bilinear, Turned, 3000, 4000, 448),
+        cpu(Lanczos, Turned, 3000, 4000, 448),
+        gpu(Bicubic, Turned, 6000, 8000, 1344),
+        gpu(Bicubic, Turned, 1344, 6000, 2016),
     ]
 }
 
@@ -117,6 +130,7 @@ pub fn cases() -> Vec<Case> {
     cases.push(case("samples held from 40", held, (6, 30), &taps));
     let first = Pass { lines: (5, 80), inside: (0, 80), bgra: true, ..pass(Columns, 80, 300) };
     cases.push(case("columns 5..85 of a pitched bgra source", first, (300, 128), &whole(Bicubic, 300, 56)));
+    cases.push(runs(Bicubic, Turned, 20, (300, 400), 400));
     let short = Pass { longest: 3, ..pass(Turned, 7, 200) };
     cases.push(case("short runs", short, (7, 200), &whole(Bicubic, 200, 31)));
     cases.extend(small_as_gpu(&cases, 20_000));
