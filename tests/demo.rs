@@ -68,12 +68,13 @@ fn a_written_q8_0_model_answers_as_one_made_at_load() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// What the model of the repository is asked about the pictures of the demo, and what is written there.
+/// What the model of the repository is asked about the pictures of the demo, and what is there.
 const WRITTEN: &[(&str, &str, &str)] = &[
     ("receipt.png", "What is the total?", "13.45"),
     ("receipt.png", "Read the text.", "Harbour Cafe\nCoffee 2.80\nApple cake 3.50\nTea 2.20\nHoney 4.95\nTotal 13.45"),
     ("sign.png", "Read the text.", "Willow Lane"),
-    ("form.png", "Read the text.", "Name: Martha Quinn\nStreet: Mill Road\nCity: Norwich\nRoom: 214"),
+    ("chart.png", "Describe the picture.", "A bar chart titled Visitors with 4 bars. The tallest is Wed."),
+    ("shapes.png", "What shapes are there?", "red circle, green triangle, blue square, red circle"),
 ];
 
 #[test]

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 import scenes
 import tokens
@@ -16,6 +17,9 @@ from uhd import PATCH, QUERIES
 
 SEED = 20261128
 LONGEST = 96
+
+
+MORE_SHAPES = "notice sign form receipt chart shapes shapes shapes shapes shapes"
 
 
 @dataclass
@@ -36,7 +40,8 @@ STAGES = [
     Stage("strips", 20, {"dense": 0.1, "strip": 0.65, "small": 0.25}, "notice sign shapes", 0.0, 0.7),
     Stage("small", 26, {"dense": 0.15, "strip": 0.1, "small": 0.7, "slices": 0.05}, teach=0.0, rate=0.6),
     Stage("slices", 39, {"dense": 0.2, "strip": 0.03, "small": 0.52, "slices": 0.25}, teach=0.7, rate=0.5),
-    Stage("pages", 1e9, {"dense": 0.16, "small": 0.34, "slices": 0.2, "pages": 0.3}, teach=0.3, rate=0.4),
+    Stage("pages", 131, {"dense": 0.16, "small": 0.34, "slices": 0.2, "pages": 0.3}, teach=0.3, rate=0.4),
+    Stage("counts", 1e9, {"dense": 0.15, "small": 0.33, "slices": 0.17, "pages": 0.35}, MORE_SHAPES, 0.3, 0.4),
 ]
 COST = {"dense": 8000, "strip": 4500, "small": 12000, "slices": 15000, "pages": 20000}
 
@@ -121,7 +126,7 @@ def questions(scene, made, tokenizer, rng):
     chosen = None
     for _ in range(10):
         question, answer = rng.choice(scene.asks)
-        if rng.random() < 0.6:
+        if rng.random() < (0.4 if scene.kind == "shapes" else 0.6):
             question, answer = scene.asks[0]
         end = tokenizer.token_to_id
         before = tokenizer.encode(question).ids + [end(tokens.ANSWER)]
@@ -144,6 +149,9 @@ class Source:
 
     def __init__(self, path, unseen=False, seed=SEED):
         self.tokenizer, self.unseen, self.seed = tokens.load(path), unseen, seed
+        # Behind these a line or a shape begins.
+        marks = [self.tokenizer.encode(mark).ids[0] for mark in (",", "\n")]
+        self.marks = torch.tensor([*marks, self.tokenizer.token_to_id(tokens.ANSWER)])
 
     def batch(self, stage_index, i, count=None, share=None, kind=None):
         stage = STAGES[stage_index]
@@ -179,5 +187,5 @@ class Source:
             "slices": np.stack(slices) if made.grid else None, "overview": np.stack(overviews),
             "patch": np.concatenate([label[found][0] for label in labels]),
             "cell": np.concatenate([label[found][1] for label in labels]),
-            "ids": ids, "target": target, "here": here, "next": following, "asked": asked, "scenes": made_scenes,
+            "marks": self.marks, "ids": ids, "target": target, "here": here, "next": following, "asked": asked, "scenes": made_scenes,
         }  # fmt: skip

@@ -33,6 +33,11 @@ SAVE_SECONDS, TEST_SECONDS = 300, 900
 GLYPHS_OF_A_BATCH = 6000
 # What a head that is told where to look counts, beside the text.
 GUIDE = 0.3
+# What each token of an answer of one number counts: there are two of them beside dozens that are read.
+NUMBER = 5.0
+# And what the first token of a line or of a shape does, where the model looks for a new place and all that follows hangs
+# on it: for the text, and for the heads that are told where to look.
+FIRST = 4.0
 
 
 class Muon:
@@ -105,6 +110,10 @@ def glyph_loss(logits, labels, rows):
     return (loss * weight).sum() / weight.sum().clamp(min=1), right.mean().item() if len(right) else math.nan
 
 
+def weighted(logits, target, weight):
+    return (F.cross_entropy(logits, target, reduction="none") * weight).sum() / weight.sum()
+
+
 def forward(model, batch, teach=1.0):
     """Losses and shares of right answers; `teach`: how much the text teaches the tower and the resampler, which are only
     looked through where it does not."""
@@ -124,14 +133,16 @@ def forward(model, batch, teach=1.0):
         hidden, scores = model(encoded, batch["grid"], ids)
         wanted = target >= 0
         logits = model.language_model.logits(hidden[wanted]).float()
-    text = F.cross_entropy(logits, target[wanted])
+    first = torch.isin(ids, batch["marks"])
+    weight = torch.where(wanted.sum(1, keepdim=True) <= 2, NUMBER, torch.where(first, FIRST, 1.0))
+    text = weighted(logits, target[wanted], weight[wanted])
     right = (logits.argmax(-1) == target[wanted]).float().mean().item()
     found = math.nan
     for score, rows in zip(scores, (batch["here"], batch["next"])):
         rows = torch.from_numpy(rows)
         known = rows >= 0
         if known.any():
-            text = text + GUIDE * F.cross_entropy(score[known], rows[known])
+            text = text + GUIDE * weighted(score[known], rows[known], weight[known])
             found = (score[known].argmax(-1) == rows[known]).float().mean().item()
     return (text, patch, cell), (right, patch_right, cell_right, found)
 
