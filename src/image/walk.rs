@@ -94,6 +94,13 @@ impl Walk {
     pub fn count(&self) -> usize {
         self.steps.len() / Self::row(self.slots)
     }
+    /// Samples from the first that is read to the last.
+    pub fn reads(&self) -> usize {
+        let (weights, rows) = (SAMPLES * self.slots, self.steps.chunks_exact(Self::row(self.slots)));
+        let read = rows.filter(|row| row[weights + 1] >= 0 && row[..weights].iter().any(|weight| *weight != 0));
+        let (first, last) = read.fold((i32::MAX, -1), |(a, b), row| (a.min(row[weights + 1]), b.max(row[weights + 1])));
+        if last < 0 { 0 } else { (last - first) as usize + SAMPLES }
+    }
     /// Some steps have samples that are not in the picture.
     pub fn colours(&self) -> bool {
         self.steps.chunks_exact(Self::row(self.slots)).any(|row| row[SAMPLES * self.slots + 1] < 0)
@@ -339,7 +346,14 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(walked(&Walk::new(taps, *samples, 64).unwrap()), want);
+            let walk = Walk::new(taps, *samples, 64).unwrap();
+            assert_eq!(walked(&walk), want);
+            // Whole steps around what is read.
+            let places = want.iter().flat_map(|made| made.keys()).filter(|place| **place >= 0);
+            let (first, last) = places.fold((i64::MAX, -1), |(a, b), place| (a.min(*place), b.max(*place)));
+            let steps = SAMPLES as i64;
+            let reads = if last < 0 { 0 } else { (last / steps - first / steps + 1) * steps };
+            assert_eq!(walk.reads() as i64, reads, "{samples:?}");
         }
         let taps = Taps::new(Resample::Bicubic, 157, 80, 24, 8).unwrap();
         let held = Samples { size: 157, held: 40, origin: 0 };

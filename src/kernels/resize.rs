@@ -36,6 +36,8 @@ pub struct Resize {
     pub most: u32,
     /// Weights of all outputs together.
     pub taps: u32,
+    /// Samples of a line that the walk reads, at most ([`Walk::reads`]).
+    pub reads: u32,
     /// Some steps of the walk read colours ([`Walk::colours`]).
     pub colours: bool,
     /// Colour of the samples before and after the picture, `0xAABBGGRR`.
@@ -116,6 +118,7 @@ impl Resize {
             outputs: walk.outputs as u32,
             most: walk.most as u32,
             taps: walk.taps as u32,
+            reads: walk.reads() as u32,
             colours: walk.colours(),
             background: BLACK,
             beyond: BLACK,
@@ -275,8 +278,9 @@ impl Kernel for Resize {
         strips.iter().map(launch).collect()
     }
     fn cost(&self, io: &Io<'_>) -> Cost {
-        // Only the lines that are asked for are read.
-        let read = 4 * u64::from(self.lines.1) * self.extents(&io.inputs[0]).0 as u64;
+        // Only the lines that are asked for are read, and of them what the walk reaches.
+        let samples = u64::from(self.reads).min(self.extents(&io.inputs[0]).0 as u64);
+        let read = 4 * u64::from(self.lines.1) * samples;
         let rest: u64 = io.inputs[1..].iter().chain(io.outputs).map(TensorType::bytes).sum();
         Cost { flops: 0, bytes: read + rest }
     }

@@ -1,5 +1,6 @@
-//! `omma bench pictures`: whole pictures to the normalised planes of all inputs of a tower, decoding aside. Bytes are those
-//! of the picture, read once, and of the planes: what passes between the kernels is not counted, only paid for.
+//! `omma bench pictures`: whole pictures to the normalised planes of all inputs of a tower, decoding aside, in two rows each.
+//! Bytes of the first are those of the picture, read once, and of the planes: what passes between the kernels is not
+//! counted, only paid for. Those of the second are what each kernel reads and writes, added up.
 
 use super::{Row, Subject, Timing, between_ceilings};
 use omma::gpu::Device;
@@ -27,29 +28,31 @@ pub async fn rows(device: &Device, filter: &str) -> Result<Vec<Row>> {
         let (mean, std) = ([0.48, 0.46, 0.41], [0.27, 0.26, 0.28]);
         let levels = Levels { resample: Resample::Bicubic, rescale: 1.0 / 255.0, mean, std, over: None };
         let inputs = tiling.plan(size.0, size.1)?.inputs(&levels)?;
-        rows.push(row(device, &name, size, &inputs).await?);
+        rows.extend(both(device, &name, size, &inputs).await?);
     }
     Ok(rows)
 }
 
-async fn row(device: &Device, name: &str, (width, height): (u32, u32), inputs: &[Input]) -> Result<Row> {
+async fn both(device: &Device, name: &str, (width, height): (u32, u32), inputs: &[Input]) -> Result<[Row; 2]> {
     let source = TensorType::u32(&[height as usize, width.next_multiple_of(4) as usize]);
     let (mut store, mut pool, mut programs) = (Store::new(), Pool::new(), Vec::new());
     store.ensure(device, "picture", &source).await?;
     let planes: Vec<TensorType> = inputs.iter().map(planes).collect();
     let largest = planes.iter().max_by_key(|ty| ty.bytes()).ok_or_else(|| Error::argument(name, "has no inputs"))?;
     store.ensure(device, "planes", largest).await?;
+    let mut by_kernel = Cost { flops: 0, bytes: 0 };
     for input in inputs {
         let plan = Plan::new(graph(device, input, &source)?, device.caps())?;
+        by_kernel.bytes += plan.cost().bytes;
         programs.push(Program::build(device, plan, &store, &mut pool).await?);
     }
     for program in &mut programs {
         program.refresh(device, &store, &pool).await?;
     }
     let bytes = u64::from(width) * u64::from(height) * 4 + planes.iter().map(TensorType::bytes).sum::<u64>();
-    let cost = Cost { flops: 0, bytes };
     let shape = format!("{width}x{height} to {} inputs", inputs.len());
-    let subject = Subject { name, kernel: "picture", shape, dtype: "u8 to f32".into(), cost };
+    let subject =
+        |name, cost| Subject { name, kernel: "picture", shape: shape.clone(), dtype: "u8 to f32".into(), cost };
     let work = async || {
         let mut ms = 0.0;
         for program in &programs {
@@ -57,7 +60,9 @@ async fn row(device: &Device, name: &str, (width, height): (u32, u32), inputs: &
         }
         Ok(Timing { ms, submits: programs.len(), allocations: 0.0 })
     };
-    between_ceilings(device, &subject, work).await
+    let once = between_ceilings(device, &subject(name, Cost { flops: 0, bytes }), work).await?;
+    let kernels = between_ceilings(device, &subject(&format!("{name}, by kernel"), by_kernel), work).await?;
+    Ok([once, kernels])
 }
 
 fn planes(input: &Input) -> TensorType {
