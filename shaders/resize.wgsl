@@ -43,6 +43,19 @@ override BEYOND: u32 = 1;
 // run only.
 override FINISHED: u32 = 4;
 
+// The words of a step: weights and its head (role slots), in at most nine quads.
+struct Row {
+    a: vec4<i32>,
+    b: vec4<i32>,
+    c: vec4<i32>,
+    d: vec4<i32>,
+    e: vec4<i32>,
+    f: vec4<i32>,
+    g: vec4<i32>,
+    h: vec4<i32>,
+    i: vec4<i32>,
+}
+
 struct Sums {
     red: Slots,
     green: Slots,

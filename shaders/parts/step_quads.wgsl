@@ -5,18 +5,6 @@
 
 @group(0) @binding(3) var<storage, read> steps: array<vec4<i32>>; // [steps, SLOTS_ROW]
 
-struct Row {
-    a: vec4<i32>,
-    b: vec4<i32>,
-    c: vec4<i32>,
-    d: vec4<i32>,
-    e: vec4<i32>,
-    f: vec4<i32>,
-    g: vec4<i32>,
-    h: vec4<i32>,
-    i: vec4<i32>,
-}
-
 fn step_quad(step: u32, quad: u32) -> vec4<i32> {
     return steps[step * SLOTS_ROW + min(quad, SLOTS_ROW - 1u)];
 }

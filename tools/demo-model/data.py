@@ -7,7 +7,6 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 import scenes
 import tokens
@@ -151,7 +150,7 @@ class Source:
         self.tokenizer, self.unseen, self.seed = tokens.load(path), unseen, seed
         # Behind these a line or a shape begins.
         marks = [self.tokenizer.encode(mark).ids[0] for mark in (",", "\n")]
-        self.marks = torch.tensor([*marks, self.tokenizer.token_to_id(tokens.ANSWER)])
+        self.marks = np.array([*marks, self.tokenizer.token_to_id(tokens.ANSWER)])
 
     def batch(self, stage_index, i, count=None, share=None, kind=None):
         stage = STAGES[stage_index]

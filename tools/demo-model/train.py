@@ -133,7 +133,7 @@ def forward(model, batch, teach=1.0):
         hidden, scores = model(encoded, batch["grid"], ids)
         wanted = target >= 0
         logits = model.language_model.logits(hidden[wanted]).float()
-    first = torch.isin(ids, batch["marks"])
+    first = torch.isin(ids, torch.from_numpy(batch["marks"]))
     weight = torch.where(wanted.sum(1, keepdim=True) <= 2, NUMBER, torch.where(first, FIRST, 1.0))
     text = weighted(logits, target[wanted], weight[wanted])
     right = (logits.argmax(-1) == target[wanted]).float().mean().item()
