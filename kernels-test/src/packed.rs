@@ -149,6 +149,8 @@ pub fn layouts() -> Vec<(Packing, usize)> {
     all.push((Packing::Bytes { e4m3: false, tile: [1, 1 << 20] }, 1));
     all.push((Packing::Bytes { e4m3: false, tile: [3, 16] }, 1));
     all.push((Packing::Bytes { e4m3: true, tile: [16, 32] }, 1));
+    all.push((Packing::Bytes { e4m3: true, tile: [128, 128] }, 1));
+    all.push((Packing::Awq { block: 128 }, 1));
     all.extend(Block::ALL.map(|block| (Packing::Block(block), block.values())));
     all
 }

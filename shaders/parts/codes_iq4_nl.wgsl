@@ -1,7 +1,7 @@
 // Role codes: a block of IQ4_NL (see weight_iq4_nl), 18 bytes in five words, times 32 activations; the scale after the sum.
 
 fn codes_low(word: u32) -> vec4<f32> {
-    return iq4_values(unpack4xU8(word & 0x0f0f0f0fu));
+    return iq4_looked_up(unpack4xU8(word & 0x0f0f0f0fu));
 }
 
 fn codes_product(block: u32, a: mat4x4<f32>, b: mat4x4<f32>) -> f32 {

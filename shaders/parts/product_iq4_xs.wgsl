@@ -2,7 +2,7 @@
 // the scales after the sums of 32.
 
 fn product_low(word: u32) -> vec4<f32> {
-    return iq4_values(unpack4xU8(word & 0x0f0f0f0fu));
+    return iq4_looked_up(unpack4xU8(word & 0x0f0f0f0fu));
 }
 
 fn product_scale(low: u32, high: u32, j: u32) -> f32 {

@@ -1,6 +1,6 @@
 // Role tile for one row times weights in blocks, for software adapters with subgroups of exactly 8 lanes (lavapipe).
 //
-// Each lane keeps four neighbouring columns and takes 64 values of each at a time (role product), so that a word with
+// Each lane keeps four neighbouring columns and takes 64 values of each at a time (role products), so that a word with
 // several codes and the scales of a block are loaded and unpacked once. Lane i of the subgroup loads quads i and i + 8 of
 // sixteen, and the others get them by subgroupBroadcast. Columns beyond the end repeat the last one; quads beyond the
 // end are zero.
@@ -31,12 +31,7 @@ fn tile_product(row: u32, col: u32, lane: u32) {
             subgroupBroadcast(q, 0u), subgroupBroadcast(q, 1u), subgroupBroadcast(q, 2u), subgroupBroadcast(q, 3u));
         let x3 = mat4x4<f32>(
             subgroupBroadcast(q, 4u), subgroupBroadcast(q, 5u), subgroupBroadcast(q, 6u), subgroupBroadcast(q, 7u));
-        sums += vec4<f32>(
-            w_product(run, c.x, x0, x1, x2, x3),
-            w_product(run, c.y, x0, x1, x2, x3),
-            w_product(run, c.z, x0, x1, x2, x3),
-            w_product(run, c.w, x0, x1, x2, x3),
-        );
+        sums += w_products(run, sub, c, x0, x1, x2, x3);
     }
     finish(row, n, sums);
 }

@@ -1,12 +1,12 @@
 // Role tile for one row, for software adapters with subgroups of exactly 8 lanes (lavapipe).
 //
-// Each lane keeps four neighbouring columns. Loads are what costs there: lane i of the subgroup loads quad i of
-// eight, and the others get it by subgroupBroadcast. Columns beyond the end repeat the last one; quads
-// beyond the end count zero times the last one.
+// Each lane keeps four times four columns, 32 apart, so that every step along k reads 128 columns that are neighbours in
+// memory before it goes on to the next place far away. Lane i of the subgroup loads quad i of eight, and the others get it
+// by subgroupShuffle. Columns beyond the end repeat the last one; quads beyond the end count zero times the last one.
 
 const TILE_ROWS = 1u;
 const LANES = 8u;
-const TILE_COLS = 4u * LANES;
+const TILE_COLS = 16u * LANES;
 
 fn tile_dots(b: vec4<f32>, quad: u32, n: u32) -> vec4<f32> {
     let q = min(quad, (params.inner + 3u) / 4u - 1u);
@@ -24,18 +24,24 @@ fn tile_product(row: u32, col: u32, lane: u32) {
     let sub = subgroupExclusiveAdd(1u);
     let quads = (params.inner + 3u) / 4u;
     let n = col + 4u * lane;
-    var sums = vec4<f32>();
+    var s0 = vec4<f32>();
+    var s1 = vec4<f32>();
+    var s2 = vec4<f32>();
+    var s3 = vec4<f32>();
     for (var first = 0u; first < quads; first += 8u) {
         let mine = first + sub;
-        let b = select(vec4<f32>(), x_quad(row, min(mine, quads - 1u)), mine < quads);
-        sums += tile_dots(subgroupBroadcast(b, 0u), first, n);
-        sums += tile_dots(subgroupBroadcast(b, 1u), first + 1u, n);
-        sums += tile_dots(subgroupBroadcast(b, 2u), first + 2u, n);
-        sums += tile_dots(subgroupBroadcast(b, 3u), first + 3u, n);
-        sums += tile_dots(subgroupBroadcast(b, 4u), first + 4u, n);
-        sums += tile_dots(subgroupBroadcast(b, 5u), first + 5u, n);
-        sums += tile_dots(subgroupBroadcast(b, 6u), first + 6u, n);
-        sums += tile_dots(subgroupBroadcast(b, 7u), first + 7u, n);
+        let x = select(vec4<f32>(), x_quad(row, min(mine, quads - 1u)), mine < quads);
+        for (var i = 0u; i < 8u; i++) {
+            let b = vec4<f32>(
+                subgroupShuffle(x.x, i), subgroupShuffle(x.y, i), subgroupShuffle(x.z, i), subgroupShuffle(x.w, i));
+            s0 += tile_dots(b, first + i, n);
+            s1 += tile_dots(b, first + i, n + 32u);
+            s2 += tile_dots(b, first + i, n + 64u);
+            s3 += tile_dots(b, first + i, n + 96u);
+        }
     }
-    finish(row, n, sums);
+    finish(row, n, s0);
+    finish(row, n + 32u, s1);
+    finish(row, n + 64u, s2);
+    finish(row, n + 96u, s3);
 }

@@ -65,7 +65,7 @@ impl MatMul {
         let pieces = chunks(w, caps);
         whole_or_divisible(w, pieces.len(), caps)?;
         let (weight, weight_overrides) = match product_files(w) {
-            Some(files) if tile.part == RUNS => (files.to_vec(), Vec::new()),
+            Some(parts) if tile.part == RUNS => parts,
             _ => weight_files(w, caps)?,
         };
         let mut files = vec![file, elem_part(x.dtype, caps)?, x_part(inner), tile.part];
@@ -224,7 +224,7 @@ impl Tile {
         if lavapipe_like(caps) {
             return match rows {
                 1 if product_files(w).is_some() => Self { part: RUNS, rows: 1, cols: 32, rows_vary: false },
-                1 => Self { part: "parts/tile_vec_subgroup", rows: 1, cols: 32, rows_vary: false },
+                1 => Self { part: "parts/tile_vec_subgroup", rows: 1, cols: 128, rows_vary: false },
                 _ => Self { part: "parts/tile_subgroup", rows: 8, cols: 64, rows_vary: true },
             };
         }

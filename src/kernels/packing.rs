@@ -5,6 +5,11 @@ use super::{Layout, TensorType, require};
 use crate::quant::{Block, Packing, WeightFormat, Zero};
 use crate::{Caps, DType, Result};
 
+/// Multiplies four columns one by one.
+const COLUMNS: &str = "parts/product_columns";
+/// Looks up codes of 4 bits in the lanes of a subgroup.
+const LOOKUP: &str = "parts/lane_table";
+
 impl Block {
     /// The files that read it.
     const fn files(self) -> &'static [&'static str] {
@@ -32,20 +37,21 @@ impl Block {
     const fn product_files(self) -> Option<&'static [&'static str]> {
         const BLOCKS: &str = "parts/product_blocks";
         const WORDS: &str = "parts/words_blocks";
+        const IQ4: &str = "parts/product_columns_iq4";
         Some(match self {
-            Self::Q4_0 => &[BLOCKS, "parts/codes_q4_0", WORDS],
-            Self::Q4_1 => &[BLOCKS, "parts/codes_q4_1", WORDS],
-            Self::Q5_0 => &[BLOCKS, "parts/codes_q5_0", WORDS],
-            Self::Q5_1 => &[BLOCKS, "parts/codes_q5_1", WORDS],
-            Self::Q8_0 => &[BLOCKS, "parts/codes_q8_0", WORDS],
-            Self::Iq4Nl => &[BLOCKS, "parts/codes_iq4_nl", WORDS, "parts/iq4_table"],
-            Self::Mxfp4 => &[BLOCKS, "parts/codes_mxfp4", WORDS],
-            Self::Q2K => &["parts/product_q2_k", WORDS],
-            Self::Q3K => &["parts/product_q3_k", WORDS],
-            Self::Q4K => &["parts/product_q4_k", WORDS],
-            Self::Q5K => &["parts/product_q5_k", WORDS],
-            Self::Q6K => &["parts/product_q6_k", WORDS],
-            Self::Iq4Xs => &["parts/product_iq4_xs", WORDS, "parts/iq4_table"],
+            Self::Q4_0 => &[BLOCKS, "parts/codes_q4_0", WORDS, COLUMNS],
+            Self::Q4_1 => &[BLOCKS, "parts/codes_q4_1", WORDS, COLUMNS],
+            Self::Q5_0 => &[BLOCKS, "parts/codes_q5_0", WORDS, COLUMNS],
+            Self::Q5_1 => &[BLOCKS, "parts/codes_q5_1", WORDS, COLUMNS],
+            Self::Q8_0 => &[BLOCKS, "parts/codes_q8_0", WORDS, COLUMNS],
+            Self::Iq4Nl => &[BLOCKS, "parts/codes_iq4_nl", WORDS, IQ4, LOOKUP, "parts/iq4_table"],
+            Self::Mxfp4 => &[BLOCKS, "parts/codes_mxfp4", WORDS, COLUMNS],
+            Self::Q2K => &["parts/product_q2_k", WORDS, COLUMNS],
+            Self::Q3K => &["parts/product_q3_k", WORDS, COLUMNS],
+            Self::Q4K => &["parts/product_q4_k", WORDS, COLUMNS],
+            Self::Q5K => &["parts/product_q5_k", WORDS, COLUMNS],
+            Self::Q6K => &["parts/product_q6_k", WORDS, COLUMNS],
+            Self::Iq4Xs => &["parts/product_iq4_xs", WORDS, IQ4, LOOKUP, "parts/iq4_table"],
             Self::Q1_0 | Self::Tq1_0 | Self::Tq2_0 | Self::Nvfp4 => return None,
         })
     }
@@ -124,12 +130,34 @@ pub(super) fn weight_files(w: &TensorType, caps: &Caps) -> Result<Parts> {
     }
 }
 
-/// What multiplies `w` in runs of 64 values, where there are parts of role product for it.
-pub(super) fn product_files(w: &TensorType) -> Option<&'static [&'static str]> {
-    match w.layout {
-        Layout::Packed(Packing::Block(block)) => block.product_files(),
-        _ => None,
-    }
+/// What multiplies `w` in runs of 64 values (role products), and what those files name, where there are any for it.
+pub(super) fn product_files(w: &TensorType) -> Option<Parts> {
+    const SUMS: &str = "parts/sum_codes";
+    let Layout::Packed(packing) = w.layout else { return None };
+    let k = w.cols();
+    // Whole runs, each within one factor; or within two, the second half under the second.
+    let runs = |block: usize| k.is_multiple_of(64) && (block >= k || block.is_multiple_of(64));
+    let halves = |block: usize| k.is_multiple_of(64) && (block >= k || block.is_multiple_of(32));
+    let own: &[&'static str] = match packing {
+        Packing::Block(block) => return Some((block.product_files()?.to_vec(), Vec::new())),
+        Packing::Table4 { block, .. } if k.is_multiple_of(64) && block.is_multiple_of(64) => {
+            &["parts/product_table4", LOOKUP]
+        }
+        Packing::Bytes { tile, .. } if runs(tile[1]) => &["parts/product_bytes", COLUMNS],
+        Packing::Gptq { block, ordered: false, .. } if halves(block) => &["parts/product_gptq", SUMS, COLUMNS],
+        Packing::Codes(c)
+            if c.bits > 1
+                && !c.ordered
+                && halves(c.block)
+                && (c.bits as usize * k).is_multiple_of(c.align as usize) =>
+        {
+            &["parts/product_codes", SUMS, COLUMNS]
+        }
+        Packing::Awq { block } if halves(block) => &["parts/product_awq"],
+        _ => return None,
+    };
+    // Addresses and factors are those of role weight.
+    Some(([own, &packing.files()].concat(), packing.overrides(k)))
 }
 
 impl TensorType {

@@ -57,6 +57,10 @@ pub fn cases() -> Vec<Case> {
     cases.push(rows);
     for (packing, step) in layouts() {
         cases.push(packed(packing, 1, 105usize.next_multiple_of(step), 40));
+        if step == 1 {
+            // Whole runs of 64 values.
+            cases.push(packed(packing, 1, 192, 40));
+        }
         cases.push(packed(packing, 5, 6usize.next_multiple_of(step), 24));
     }
     cases.extend(small_as_gpu(&cases, 50_000));
@@ -75,7 +79,10 @@ pub fn draw(d: &mut Draw) -> Drawn {
     let (m, k, n) = (d.size(8), d.size(1200), d.size(300));
     if d.below(3) == 2 {
         let (packing, step) = d.pick(&layouts());
-        let (k, n) = (k.next_multiple_of(step), n.next_multiple_of(step_of_rows(packing)));
+        let (k, n) = (
+            k.next_multiple_of(if d.flag() { step } else { step.next_multiple_of(64) }),
+            n.next_multiple_of(step_of_rows(packing)),
+        );
         return row!(packed(packing, m, k, n));
     }
     let (x, w) = (d.float(), d.pick(&[F32, F16, BF16]));
