@@ -5,7 +5,7 @@ use crate::blocks::Part;
 use crate::checkpoint::{Checkpoint, TensorEntry};
 use crate::kernels::{Layout, TensorType};
 use crate::quant::Packing;
-use crate::reference::unpack;
+use crate::reference::{unpack, unpack_rows};
 use crate::{Error, Result};
 
 /// Elements of a transposed tensor that are held at a time.
@@ -258,9 +258,23 @@ async fn read_numbers(checkpoint: &Checkpoint, entry: &TensorEntry, first: usize
         checkpoint.read_section(entry, section, 0, &mut bytes[from..]).await?;
         bytes.resize(bytes.len().next_multiple_of(4), 0);
     }
-    let all = unpack(packed.packing, entry.elements() / cols, cols, &bytes).data;
-    for (to, value) in values.iter_mut().zip(all.iter().skip(first)) {
-        *to = *value as f32;
+    // The codes are held whole, what they stand for some rows at a time.
+    let shape = [entry.elements() / cols, cols];
+    let at_once = (PIECE / cols).max(1);
+    let mut at = 0;
+    while at < values.len() {
+        let (row, inside) = ((first + at) / cols, (first + at) % cols);
+        let rows = row..(row + at_once).min(shape[0]);
+        let all = unpack_rows(packed.packing, shape, rows, &bytes).data;
+        let all = all.get(inside..).unwrap_or_default();
+        if all.is_empty() {
+            let reason = format!("{} values are wanted from {first} on, of {}", values.len(), entry.elements());
+            return Err(Error::argument(&entry.name, reason));
+        }
+        for (to, value) in values[at..].iter_mut().zip(all) {
+            *to = *value as f32;
+        }
+        at += all.len();
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ pub use linear_attention::linear_attention;
 pub use matmul::{batch_matmul, matmul};
 pub use norm::{batch_norm, group_norm, l2_norm, layer_norm, layer_norm_stats, rms_norm};
 pub use number::{cast, dequantize, quantize};
-pub use packing::{read_weight, unpack};
+pub use packing::{read_weight, unpack, unpack_rows};
 pub use patch_embed::patch_embed;
 pub use picks::{gather, row_index, scatter};
 pub use quantize_blocks::quantize_blocks;

@@ -1,19 +1,27 @@
 //! Quantized weights in their published layouts: the value of every element from the bytes of the buffer, formula by
 //! formula. Says the same as the parts of role weight, in f64 and one element at a time.
 
+use std::ops::Range;
+
 use super::{Array, Cell, F32_EPS, moved};
 use crate::DType;
 use crate::kernels::{Block, CacheFormat, Codes, Packing, ScaleType, Zero};
 
 /// The weight `[n, k]` that `bytes` hold, as the device reads it: rounded to f32 once, where the formula rounds once.
 pub fn unpack(packing: Packing, n: usize, k: usize, bytes: &[u8]) -> Array {
+    unpack_rows(packing, [n, k], 0..n, bytes)
+}
+
+/// Some rows of the weight `[n, k]` that `bytes` hold, as by [`unpack`].
+pub fn unpack_rows(packing: Packing, [n, k]: [usize; 2], rows: Range<usize>, bytes: &[u8]) -> Array {
     let mut sections = Vec::new();
     let mut at = 0;
     for length in packing.sections(n, k) {
         sections.push(Bytes(bytes.get(at..at + length).unwrap_or_default()));
         at += length.next_multiple_of(4);
     }
-    let cells = (0..n).flat_map(|row| (0..k).map(move |col| (row, col)));
+    let count = rows.len();
+    let cells = rows.flat_map(|row| (0..k).map(move |col| (row, col)));
     let values: Vec<(f64, f64)> = match packing {
         Packing::Codes(c) => cells.map(|(row, col)| code(c, &sections, (n, k), row, col)).collect(),
         Packing::Gptq { bits, block, plus, ordered } => {
@@ -37,7 +45,7 @@ pub fn unpack(packing: Packing, n: usize, k: usize, bytes: &[u8]) -> Array {
         Packing::Cache(format) => cells.map(|(row, col)| cached(&sections, format, k, row, col)).collect(),
     };
     let data = values.iter().map(|(value, _)| f64::from(*value as f32)).collect();
-    let mut array = Array::new(DType::F32, &[n, k], data);
+    let mut array = Array::new(DType::F32, &[count, k], data);
     if values.iter().any(|(_, slack)| *slack > 0.0) {
         array.slack = values.iter().map(|(_, slack)| *slack).collect();
     }
@@ -297,6 +305,24 @@ mod tests {
         let w = unpack(Packing::Block(Block::Q4_0), 1, 32, &bytes);
         // Elements 0, 15, 16, 31: low nibble of byte 0 and 15, high nibble of byte 0 and 15.
         assert_eq!([w.data[0], w.data[15], w.data[16], w.data[31]], [3.5, -4.0, -3.0, 0.5]);
+    }
+
+    #[test]
+    fn some_rows_are_those_of_the_whole() {
+        let tile = [3, 16];
+        for packing in [
+            Packing::Awq { block: 8 },
+            Packing::Gptq { bits: 4, block: 8, plus: 1, ordered: false },
+            Packing::Table4 { block: 4, nested: 3 },
+            Packing::Bytes { e4m3: false, tile },
+        ] {
+            let length: u64 = packing.bytes(16, 24);
+            let bytes: Vec<u8> = (0..length).map(|i| (i * 37 % 61) as u8).collect();
+            let whole = unpack(packing, 16, 24, &bytes).data;
+            let some = unpack_rows(packing, [16, 24], 5..9, &bytes);
+            assert!(whole.iter().any(|v| *v != 0.0), "{packing:?}");
+            assert_eq!((some.shape.as_slice(), some.data.as_slice()), ([4, 24].as_slice(), &whole[5 * 24..9 * 24]));
+        }
     }
 
     #[test]
