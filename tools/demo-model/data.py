@@ -32,6 +32,8 @@ class Stage:
     # How much the loss of the text teaches tower and resampler: a decoder that cannot read yet would undo what they know.
     teach: float = 0.0
     rate: float = 1.0
+    # Shares whose text teaches the decoder alone: their pictures are only looked through, at a third of the time.
+    looked_through: str = ""
 
 
 STAGES = [
@@ -40,7 +42,9 @@ STAGES = [
     Stage("small", 26, {"dense": 0.15, "strip": 0.1, "small": 0.7, "slices": 0.05}, teach=0.0, rate=0.6),
     Stage("slices", 39, {"dense": 0.2, "strip": 0.03, "small": 0.52, "slices": 0.25}, teach=0.7, rate=0.5),
     Stage("pages", 131, {"dense": 0.16, "small": 0.34, "slices": 0.2, "pages": 0.3}, teach=0.3, rate=0.4),
-    Stage("counts", 1e9, {"dense": 0.15, "small": 0.33, "slices": 0.17, "pages": 0.35}, MORE_SHAPES, 0.3, 0.4),
+    Stage("counts", 176.5, {"dense": 0.15, "small": 0.33, "slices": 0.17, "pages": 0.35}, MORE_SHAPES, 0.3, 0.4),
+    Stage("lines", 236.8, {"dense": 0.13, "small": 0.26, "slices": 0.13, "pages": 0.48}, MORE_SHAPES, 0.3, 0.4, "pages"),
+    Stage("all", 1e9, {"dense": 0.13, "small": 0.42, "slices": 0.17, "pages": 0.28}, MORE_SHAPES, 0.3, 0.4, "pages"),
 ]
 COST = {"dense": 8000, "strip": 4500, "small": 12000, "slices": 15000, "pages": 20000}
 
@@ -160,7 +164,8 @@ class Source:
         size = size_of(rng, share)
         made = uhd.Plan(None, None, size) if share == "strip" else uhd.plan(*size)
         each = made.patches + (0 if share == "dense" else made.rows + 24)
-        count = count or max(2, min(96, round(COST[share] / each)))
+        cost = COST[share] * (2 if share in stage.looked_through.split() else 1)
+        count = count or max(2, min(96, round(cost / each)))
         slices, overviews, labels, asked, made_scenes = [], [], [], [], []
         for _ in range(count):
             scene = scenes.make(rng, kind or kind_of(rng, share, stage, size), size, self.unseen)

@@ -265,11 +265,12 @@ def main():
             rate *= max(0.0, 1 - (place["cost"] - from_cost) / (args.decay * 1e6))
         # A step of Muon is as long whatever the gradient, so a batch weighs what it has to say.
         weight = min(1.0, (batch["patch"] > 0).sum() / GLYPHS_OF_A_BATCH)
+        looked_through = batch["share"] in STAGES[stage.value].looked_through.split()
+        full, teach = batch["share"] == "dense", 0 if looked_through else STAGES[stage.value].teach
         with OnGrid(model) if args.grid else contextlib.nullcontext():
-            (text, patch, cell), right = forward(model, batch, STAGES[stage.value].teach)
+            (text, patch, cell), right = forward(model, batch, teach)
             (text + weight * (patch + cell)).backward()
         # Few glyphs or a decoder that learns to read make steps of the tower that are mostly noise: they are rare or short.
-        full, teach = batch["share"] == "dense", STAGES[stage.value].teach
         if full or teach:
             optimiser.step("encoder", rate * (1 if full else 0.5 * teach))
         if not full:
