@@ -32,7 +32,7 @@ class Stage:
     # How much the loss of the text teaches tower and resampler: a decoder that cannot read yet would undo what they know.
     teach: float = 0.0
     rate: float = 1.0
-    # Shares whose text teaches the decoder alone: their pictures are only looked through, at a third of the time.
+    # Shares whose text teaches the decoder alone: their pictures are only looked through.
     looked_through: str = ""
 
 
