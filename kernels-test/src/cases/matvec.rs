@@ -6,7 +6,7 @@ use crate::case::{Case, Fill, Input};
 use crate::draw::{Draw, Drawn, row};
 use crate::packed::{layouts, step_of_rows};
 use omma::DType::{self, BF16, F16, F32};
-use omma::kernels::{Act, MatVec, Packing, TensorType};
+use omma::kernels::{Act, Codes, MatVec, Packing, TensorType};
 
 fn case(x: DType, w: DType, m: usize, k: usize, n: usize, kernel: MatVec) -> Case {
     let mut inputs = vec![Input::float(x, &[m, k]), Input::panels(w, n, k)];
@@ -60,6 +60,10 @@ pub fn cases() -> Vec<Case> {
         if step == 1 {
             // Whole runs of 64 values.
             cases.push(packed(packing, 1, 192, 40));
+        }
+        if let Packing::Codes(c @ Codes { signed: true, .. }) = packing {
+            // Its groups of 16 are too short for these.
+            cases.push(packed(Packing::Codes(Codes { block: 32, align: 32, ..c }), 1, 192, 40));
         }
         cases.push(packed(packing, 5, 6usize.next_multiple_of(step), 24));
     }
