@@ -1,16 +1,19 @@
 //! GGUF checkpoints with a picture part: a golden LLaVA written as llama.cpp's converters write it, against the original's
-//! stages and tokens.
+//! stages and tokens; small models of the other kinds as the converter itself wrote them, from picture and prompt to logits.
 
 mod support;
 
 use omma::Error;
 use omma::checkpoint::gguf::GgufFiles;
 use omma::checkpoint::{Config, Files, MemoryFile, ReadAt, open_model, open_model_with};
-use omma::generate::{LoadOptions, Model, OpenModel, Session};
+use omma::generate::{LoadOptions, Model, OpenModel, PictureSource, Session};
+use omma::image::{Limits, Picture};
 use pollster::block_on;
 use std::sync::Arc;
 use support::gguf::{Source, Writer};
-use support::{Answer, Golden, answer, check_answer, encode, own_device, sizes};
+use support::{Answer, Golden, answer, answer_to, check_answer, encode, goldens, own_device, pixels, sizes};
+
+const WIDE: &[u8] = include_bytes!("support/landscape.png");
 
 fn memory(name: &str, file: &Writer) -> Arc<dyn ReadAt> {
     Arc::new(MemoryFile::new(name, file.bytes()))
@@ -18,6 +21,101 @@ fn memory(name: &str, file: &Writer) -> Arc<dyn ReadAt> {
 
 fn pair(model: &Writer, pictures: &Writer) -> GgufFiles {
     GgufFiles::new(memory("model.gguf", model)).with_pictures(memory("mmproj.gguf", pictures))
+}
+
+/// What transformers answers about the picture of a checkpoint that the converter wrote (`make_mmproj.py`).
+#[derive(serde::Deserialize)]
+struct Said {
+    prompt: String,
+    input_ids: Vec<u32>,
+    generated_ids: Vec<u32>,
+    logits: Vec<Vec<f32>>,
+    atol: f32,
+}
+
+/// A pair of files that the converter wrote.
+struct Written(std::path::PathBuf);
+
+impl Written {
+    fn new(name: &str) -> Self {
+        Self(goldens().join(name))
+    }
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.0.join(name)).unwrap()
+    }
+    fn source(&self, name: &str) -> Arc<dyn ReadAt> {
+        Arc::new(MemoryFile::new(name, self.read(name)))
+    }
+    /// The picture part with some bytes replaced by as many others.
+    fn changed(&self, from: &[u8], to: &[u8]) -> GgufFiles {
+        assert_eq!(from.len(), to.len());
+        let mut bytes = self.read("mmproj-model.gguf");
+        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        let part = Arc::new(MemoryFile::new("mmproj.gguf", bytes));
+        GgufFiles::new(self.source("model.gguf")).with_pictures(part)
+    }
+}
+
+const WRITTEN: [&str; 6] =
+    ["mmproj_idefics3", "mmproj_internvl", "mmproj_mistral3", "mmproj_pixtral", "mmproj_qwen2_vl", "mmproj_qwen2_5_vl"];
+
+#[test]
+fn pairs_that_the_converter_wrote_answer_as_the_original() {
+    let device = own_device(false);
+    for name in WRITTEN {
+        let written = Written::new(name);
+        let said: Said = serde_json::from_slice(&written.read("answer.json")).unwrap();
+        let files = open_model(written.0.join("model.gguf").to_str().unwrap()).unwrap();
+        let model = block_on(Model::load(&device, &*files, OpenModel::default(), LoadOptions::default())).unwrap();
+        let image = Picture::decode("image.png", &written.read("image.png"), &Limits::default()).unwrap();
+        let picture = pixels(&model, PictureSource::Host(Arc::new(image)));
+        let sequence = model.sequence(&said.prompt, std::slice::from_ref(&picture), false).unwrap();
+        assert_eq!(sequence.ids, said.input_ids, "{name}");
+        let mut session = Session::new(Arc::new(model), sizes());
+        let got = block_on(async {
+            session.encode_pictures(&[picture], &mut |_| {}).await?;
+            answer_to(&mut session, sequence, said.generated_ids.len()).await
+        });
+        let got = got.unwrap();
+        assert_eq!(got.ids, said.generated_ids, "{name}");
+        let want = said.logits.concat();
+        assert_eq!(got.logits.len(), want.len(), "{name}");
+        for (i, (got, want)) in got.logits.iter().zip(&want).enumerate() {
+            assert!((got - want).abs() <= said.atol + 1e-4 * want.abs(), "{name} [{i}]: {got}, not {want}");
+        }
+    }
+}
+
+#[test]
+fn parts_that_are_not_of_their_kind_are_refused() {
+    let refused = |files: GgufFiles| block_on(Config::need(&files, "config.json")).unwrap_err().to_string();
+    for (name, tensor) in [
+        ("mmproj_idefics3", "v.post_ln.weight"),
+        ("mmproj_internvl", "v.blk.0.ls1.weight"),
+        ("mmproj_pixtral", "v.pre_ln.weight"),
+        ("mmproj_qwen2_vl", "v.patch_embd.weight.1"),
+        ("mmproj_qwen2_5_vl", "mm.0.weight"),
+    ] {
+        let other = tensor.replace("v.", "x.").replace("mm.", "mx.");
+        let error = refused(Written::new(name).changed(tensor.as_bytes(), other.as_bytes()));
+        assert!(error.contains(tensor), "{error}");
+    }
+    // The keys' values follow their names: 4 bytes of the type, 4 of the number.
+    let windows = |pattern: u32| {
+        let key = b"clip.vision.n_wa_pattern".as_slice();
+        let value = |n: u32| [key, &4u32.to_le_bytes(), &n.to_le_bytes()].concat();
+        Written::new("mmproj_qwen2_5_vl").changed(&value(2), &value(pattern))
+    };
+    for (pattern, whole) in [(0, vec![0, 1, 2]), (1, vec![0, 1, 2]), (2, vec![1]), (9, vec![])] {
+        let config = block_on(Config::need(&windows(pattern), "config.json")).unwrap();
+        assert_eq!(config.list::<usize>("vision_config.fullatt_block_indexes").unwrap().unwrap(), whole);
+    }
+    // A decoder of another model.
+    let (qwen, internvl) = (Written::new("mmproj_qwen2_vl"), Written::new("mmproj_internvl"));
+    let mixed = GgufFiles::new(internvl.source("model.gguf")).with_pictures(qwen.source("mmproj-model.gguf"));
+    let error = refused(mixed);
+    assert!(error.contains("<|image_pad|>"), "{error}");
 }
 
 fn run(golden: &Golden, files: &dyn Files, open: OpenModel, steps: usize) -> Answer {
@@ -66,6 +164,60 @@ fn a_projector_may_be_wider_inside_than_the_decoder() {
     check_answer(&golden, &run(&golden, &files, OpenModel::default(), 16));
 }
 
+/// LLaVA 1.5's weights as LLaVA-NeXT's, with a vector behind the rows of the map: a folder as transformers saves it, and the
+/// pair of files that says the same. Canvases are of another width than height, and one of them fits best.
+#[test]
+fn llava_next_is_read_as_its_folder_is() {
+    let golden = Golden::new("llava15_gqa", 0);
+    let source = Source::new(&golden);
+    let newline: Vec<f32> = (0..source.width()).map(|i| (i % 7) as f32 / 7.0 - 0.4).collect();
+    let mut pictures = source.pictures(true);
+    pictures
+        .text("clip.vision.mm_patch_merge_type", "spatial_unpad")
+        .numbers("clip.vision.image_grid_pinpoints", &[224, 112, 112, 336])
+        .tensor("model.image_newline", &[newline.len()], newline.clone());
+    let next = source.folder(
+        serde_json::json!({"model_type": "llava_next"}),
+        serde_json::json!({
+            "image_processor_type": "LlavaNextImageProcessor",
+            "image_grid_pinpoints": [[112, 224], [336, 112]],
+            "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+            "size": {"shortest_edge": 112}, "crop_size": {"height": 112, "width": 112}, "do_pad": true, "resample": 3,
+        }),
+        ("image_newline", &newline),
+    );
+    let device = own_device(false);
+    let answered = |files: &dyn Files| {
+        let model = block_on(Model::load(&device, files, OpenModel::default(), LoadOptions::default())).unwrap();
+        let image = Picture::decode("a wide picture", WIDE, &Limits::default()).unwrap();
+        let picture = pixels(&model, PictureSource::Host(Arc::new(image)));
+        let rows = model.feature_rows(std::slice::from_ref(&picture)).unwrap();
+        // The vocabulary of the files is none that texts can be written in.
+        let sequence = omma::generate::Sequence::new(
+            std::iter::once(1)
+                .chain(std::iter::repeat_n(model.spec.image_token.unwrap(), rows))
+                .chain([5, 9])
+                .collect(),
+            (1..=rows).collect(),
+        );
+        let mut session = Session::new(Arc::new(model), sizes());
+        let answer = block_on(async {
+            session.encode_pictures(&[picture], &mut |_| {}).await?;
+            answer_to(&mut session, sequence, 6).await
+        });
+        (rows, answer.unwrap())
+    };
+    let (folder, files) = (answered(&next), answered(&pair(&source.decoder(), &pictures)));
+    // 8 x 8 of the overview; of 8 x 16 on the canvas 8 x 10 without padding, and a vector behind each row.
+    assert_eq!(files.0, 64 + 8 * 11);
+    assert_eq!((files.0, &files.1.ids), (folder.0, &folder.1.ids));
+    // Rows of q and k stand in another order, and so sums over a head are made in another.
+    let largest = folder.1.logits.iter().fold(0f32, |most, v| most.max(v.abs()));
+    for (i, (got, want)) in files.1.logits.iter().zip(&folder.1.logits).enumerate() {
+        assert!((got - want).abs() <= 2e-5 * largest, "[{i}]: {got}, not {want}");
+    }
+}
+
 #[test]
 fn a_picture_part_says_what_is_done_to_pictures() {
     let source = Source::new(&Golden::new("llava15_gqa", 0));
@@ -85,16 +237,21 @@ fn other_projectors_are_refused_by_name() {
         change(&mut pictures);
         block_on(Config::need(&pair(&source.decoder(), &pictures), "config.json")).unwrap_err()
     };
-    for kind in ["mlp_norm", "ldp", "ldpv2", "resampler", "qwen2vl_merger", "gemma3", "idefics3", "pixtral"] {
+    for kind in ["mlp_norm", "ldp", "ldpv2", "resampler", "gemma3"] {
         let error = refused(&|w| {
             w.text("clip.projector_type", kind);
         });
         assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains(kind), "{error}");
     }
     let error = refused(&|w| {
-        w.text("clip.vision.mm_patch_merge_type", "spatial_unpad");
+        w.text("clip.vision.mm_patch_merge_type", "spatial");
     });
-    assert!(error.to_string().contains("spatial_unpad"), "{error}");
+    assert!(error.to_string().contains("`spatial`"), "{error}");
+    let error = refused(&|w| {
+        w.text("clip.vision.mm_patch_merge_type", "spatial_unpad");
+        w.numbers("clip.vision.image_grid_pinpoints", &[336, 672, 672]);
+    });
+    assert!(error.to_string().contains("image_grid_pinpoints"), "{error}");
     let error = refused(&|w| {
         w.tensor("v.post_ln.weight", &[144], vec![1.0; 144]);
     });

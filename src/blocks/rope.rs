@@ -141,6 +141,8 @@ pub struct AxialRope {
     pub head_dim: usize,
     /// Frequencies of the axes.
     pub frequencies: AxialFrequencies,
+    /// Whether neighbours are pairs, in place of elements half a head apart.
+    pub interleaved: bool,
 }
 
 impl AxialRope {
@@ -265,7 +267,7 @@ mod tests {
 
     #[test]
     fn rows_turn_the_first_pairs_and_columns_the_others() {
-        let table = |frequencies| AxialRope { theta: 1e4, head_dim: 8, frequencies }.table((2, 3));
+        let table = |frequencies| AxialRope { theta: 1e4, head_dim: 8, frequencies, interleaved: false }.table((2, 3));
         let shared = table(AxialFrequencies::Shared);
         assert_eq!(shared.len(), 6 * 8);
         let near = |got: &[f32], want: [f32; 4]| got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-6);

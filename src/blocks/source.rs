@@ -47,6 +47,13 @@ pub enum Part<'n> {
     /// A convolution's weight \[n, channels, frames, height, width\] summed over its frames: what it does to a still
     /// picture that is shown as equal frames.
     Frames(&'n str),
+    /// Two tensors of one shape added up: the frames of [`Part::Frames`] where each is a tensor.
+    Added {
+        /// The first.
+        name: &'n str,
+        /// The other.
+        other: &'n str,
+    },
     /// So many rows of the hyperbolic tangent of a tensor of one number: a gate as gains.
     Gate {
         /// The tensor.
@@ -97,6 +104,7 @@ impl<'n> Part<'n> {
             }
             ("transposed", [name]) => Some(Self::Transposed(name)),
             ("frames", [name]) => Some(Self::Frames(name)),
+            ("added", [name, other]) => Some(Self::Added { name, other }),
             ("gate", [name, count]) => Some(Self::Gate { name, count: number(count)? }),
             ("flat", [name]) => Some(Self::Flat(name)),
             ("sorted", [name, parts, unit]) => Some(Self::Sorted { name, parts: number(parts)?, unit: number(unit)? }),
@@ -118,6 +126,7 @@ impl fmt::Display for Part<'_> {
             Self::Elements { name, first, count } => write!(f, "elements({name},{first},{count})"),
             Self::Transposed(name) => write!(f, "transposed({name})"),
             Self::Frames(name) => write!(f, "frames({name})"),
+            Self::Added { name, other } => write!(f, "added({name},{other})"),
             Self::Gate { name, count } => write!(f, "gate({name},{count})"),
             Self::Flat(name) => write!(f, "flat({name})"),
             Self::Sorted { name, parts, unit } => write!(f, "sorted({name},{parts},{unit})"),
@@ -130,7 +139,7 @@ impl fmt::Display for Part<'_> {
 fn unread(part: &str) -> Error {
     Error::graph(
         part,
-        "is no part of a weight: a tensor, zeros, rows, elements, transposed, sorted, frames, gate, flat, every or planar",
+        "is no part of a weight: a tensor, zeros, rows, elements, transposed, sorted, frames, added, gate, flat, every or planar",
     )
 }
 
@@ -148,6 +157,7 @@ mod tests {
             Part::Transposed("proj"),
             Part::Sorted { name: "qkv.bias", parts: 3, unit: 16 },
             Part::Frames("patch_embed.proj.weight"),
+            Part::Added { name: "patch_embed.proj.weight", other: "patch_embed.proj.weight.1" },
             Part::Gate { name: "gate_attn", count: 144 },
             Part::Flat("tile_embedding.weight"),
             Part::Every { name: "qkv.weight", part: 2, parts: 3, unit: 16 },

@@ -19,9 +19,23 @@ pub const DECODER: &Scheme = &[
     ],
 ];
 
-/// Text models in GGUF files, to the names of [`DECODER`], and their picture parts, to those of [`VISION_LANGUAGE`]. In a
-/// part's MLPs `ffn_up` comes first.
-pub const GGUF: &Scheme = &[&[
+/// Text models in GGUF files, to the names of [`DECODER`], and picture parts of LLaVA 1.5 and NeXT, to those of
+/// [`VISION_LANGUAGE`]. In a part's MLPs `ffn_up` comes first.
+pub const GGUF: &Scheme = &[GGUF_TEXT, LLAVA_PART];
+
+/// GGUF checkpoints of Idefics 3 and SmolVLM.
+pub const GGUF_IDEFICS3: &Scheme = &[GGUF_TEXT, &[rule("model.", "model.text_model.")], SIGLIP_PART];
+
+/// GGUF checkpoints of InternVL.
+pub const GGUF_INTERNVL: &Scheme = &[GGUF_TEXT, INTERNVL_PART];
+
+/// GGUF checkpoints of Pixtral and Mistral Small 3.1.
+pub const GGUF_PIXTRAL: &Scheme = &[GGUF_TEXT, PIXTRAL_PART];
+
+/// GGUF checkpoints of Qwen2-VL and Qwen2.5-VL.
+pub const GGUF_QWEN_VL: &Scheme = &[GGUF_TEXT, QWEN_VL_PART];
+
+const GGUF_TEXT: &[Rule] = &[
     rule("token_embd.", "model.embed_tokens."),
     rule("output_norm.", "model.norm."),
     rule("output.", "lm_head."),
@@ -34,6 +48,9 @@ pub const GGUF: &Scheme = &[&[
     rule("blk.*.ffn_gate.", "model.layers.*.mlp.gate_proj."),
     rule("blk.*.ffn_up.", "model.layers.*.mlp.up_proj."),
     rule("blk.*.ffn_down.", "model.layers.*.mlp.down_proj."),
+];
+
+const LLAVA_PART: &[Rule] = &[
     rule("v.class_embd", "vision_tower.vision_model.embeddings.class_embedding"),
     rule("v.patch_embd.", "vision_tower.vision_model.embeddings.patch_embedding."),
     rule("v.position_embd.", "vision_tower.vision_model.embeddings.position_embedding."),
@@ -48,7 +65,83 @@ pub const GGUF: &Scheme = &[&[
     rule("v.blk.*.ffn_down.", "vision_tower.vision_model.encoder.layers.*.mlp.fc2."),
     rule("mm.0.", "multi_modal_projector.linear_1."),
     rule("mm.2.", "multi_modal_projector.linear_2."),
-]];
+    rule("model.image_newline", "image_newline"),
+    rule("v.image_newline", "image_newline"),
+];
+
+const SIGLIP_PART: &[Rule] = &[
+    rule("v.patch_embd.", "vision_model.embeddings.patch_embedding."),
+    rule("v.position_embd.", "vision_model.embeddings.position_embedding."),
+    rule("v.post_ln.", "vision_model.post_layernorm."),
+    rule("v.blk.*.ln1.", "vision_model.encoder.layers.*.layer_norm1."),
+    rule("v.blk.*.ln2.", "vision_model.encoder.layers.*.layer_norm2."),
+    rule("v.blk.*.attn_q.", "vision_model.encoder.layers.*.self_attn.q_proj."),
+    rule("v.blk.*.attn_k.", "vision_model.encoder.layers.*.self_attn.k_proj."),
+    rule("v.blk.*.attn_v.", "vision_model.encoder.layers.*.self_attn.v_proj."),
+    rule("v.blk.*.attn_out.", "vision_model.encoder.layers.*.self_attn.out_proj."),
+    rule("v.blk.*.ffn_up.", "vision_model.encoder.layers.*.mlp.fc1."),
+    rule("v.blk.*.ffn_down.", "vision_model.encoder.layers.*.mlp.fc2."),
+    rule("mm.model.fc.", "connector.modality_projection.proj."),
+];
+
+const INTERNVL_PART: &[Rule] = &[
+    rule("v.class_embd", "vision_tower.embeddings.cls_token"),
+    rule("v.patch_embd.", "vision_tower.embeddings.patch_embeddings.projection."),
+    rule("v.position_embd.weight", "vision_tower.embeddings.position_embeddings"),
+    rule("v.post_ln.", "vision_tower.layernorm."),
+    rule("v.blk.*.ln1.", "vision_tower.encoder.layer.*.layernorm_before."),
+    rule("v.blk.*.ln2.", "vision_tower.encoder.layer.*.layernorm_after."),
+    rule("v.blk.*.ls1.weight", "vision_tower.encoder.layer.*.lambda_1"),
+    rule("v.blk.*.ls2.weight", "vision_tower.encoder.layer.*.lambda_2"),
+    rule("v.blk.*.attn_q.", "vision_tower.encoder.layer.*.attention.q_proj."),
+    rule("v.blk.*.attn_k.", "vision_tower.encoder.layer.*.attention.k_proj."),
+    rule("v.blk.*.attn_v.", "vision_tower.encoder.layer.*.attention.v_proj."),
+    rule("v.blk.*.attn_q_norm.", "vision_tower.encoder.layer.*.attention.q_norm."),
+    rule("v.blk.*.attn_k_norm.", "vision_tower.encoder.layer.*.attention.k_norm."),
+    rule("v.blk.*.attn_out.", "vision_tower.encoder.layer.*.attention.projection_layer."),
+    rule("v.blk.*.ffn_up.", "vision_tower.encoder.layer.*.mlp.fc1."),
+    rule("v.blk.*.ffn_down.", "vision_tower.encoder.layer.*.mlp.fc2."),
+    rule("mm.model.mlp.0.", "multi_modal_projector.layer_norm."),
+    rule("mm.model.mlp.1.", "multi_modal_projector.linear_1."),
+    rule("mm.model.mlp.3.", "multi_modal_projector.linear_2."),
+];
+
+const PIXTRAL_PART: &[Rule] = &[
+    rule("v.patch_embd.", "vision_tower.patch_conv."),
+    rule("v.pre_ln.", "vision_tower.ln_pre."),
+    rule("v.blk.*.ln1.", "vision_tower.transformer.layers.*.attention_norm."),
+    rule("v.blk.*.ln2.", "vision_tower.transformer.layers.*.ffn_norm."),
+    rule("v.blk.*.attn_q.", "vision_tower.transformer.layers.*.attention.q_proj."),
+    rule("v.blk.*.attn_k.", "vision_tower.transformer.layers.*.attention.k_proj."),
+    rule("v.blk.*.attn_v.", "vision_tower.transformer.layers.*.attention.v_proj."),
+    rule("v.blk.*.attn_out.", "vision_tower.transformer.layers.*.attention.o_proj."),
+    rule("v.blk.*.ffn_gate.", "vision_tower.transformer.layers.*.feed_forward.gate_proj."),
+    rule("v.blk.*.ffn_up.", "vision_tower.transformer.layers.*.feed_forward.up_proj."),
+    rule("v.blk.*.ffn_down.", "vision_tower.transformer.layers.*.feed_forward.down_proj."),
+    rule("mm.input_norm.", "multi_modal_projector.norm."),
+    rule("mm.patch_merger.", "multi_modal_projector.patch_merger.merging_layer."),
+    rule("mm.1.", "multi_modal_projector.linear_1."),
+    rule("mm.2.", "multi_modal_projector.linear_2."),
+];
+
+const QWEN_VL_PART: &[Rule] = &[
+    rule("v.patch_embd.", "visual.patch_embed.proj."),
+    rule("v.post_ln.", "visual.merger.ln_q."),
+    rule("v.blk.*.ln1.", "visual.blocks.*.norm1."),
+    rule("v.blk.*.ln2.", "visual.blocks.*.norm2."),
+    rule("v.blk.*.attn_q.", "visual.blocks.*.attn.q."),
+    rule("v.blk.*.attn_k.", "visual.blocks.*.attn.k."),
+    rule("v.blk.*.attn_v.", "visual.blocks.*.attn.v."),
+    rule("v.blk.*.attn_out.", "visual.blocks.*.attn.proj."),
+    rule("v.blk.*.ffn_gate.", "visual.blocks.*.mlp.gate_proj."),
+    // The newer tower's MLP has a gate, the older one's is a stack of two.
+    rule("v.blk.*.ffn_up.", "visual.blocks.*.mlp.up_proj.").when("v.blk.*.ffn_gate."),
+    rule("v.blk.*.ffn_down.", "visual.blocks.*.mlp.down_proj.").when("v.blk.*.ffn_gate."),
+    rule("v.blk.*.ffn_up.", "visual.blocks.*.mlp.fc1."),
+    rule("v.blk.*.ffn_down.", "visual.blocks.*.mlp.fc2."),
+    rule("mm.0.", "visual.merger.mlp.0."),
+    rule("mm.2.", "visual.merger.mlp.2."),
+];
 
 /// Vision towers of their own, and CLIP and SigLIP with both towers: `vision_model.`, `text_model.`.
 /// transformers 5 saves a lone tower without the `vision_model.` in front.
@@ -111,4 +204,5 @@ pub const QWEN_VL: &Scheme =
     &[&[rule("model.language_model.", "model."), rule("model.visual.", "visual."), rule("language_model.", "model.")]];
 
 #[cfg(test)]
-pub(super) const ALL: [&Scheme; 6] = [DECODER, GGUF, CLIP, VIT, VISION_LANGUAGE, QWEN_VL];
+pub(super) const ALL: [&Scheme; 10] =
+    [DECODER, GGUF, GGUF_IDEFICS3, GGUF_INTERNVL, GGUF_PIXTRAL, GGUF_QWEN_VL, CLIP, VIT, VISION_LANGUAGE, QWEN_VL];

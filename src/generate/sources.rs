@@ -17,6 +17,8 @@ pub(super) struct Source<'c> {
     rows: usize,
     /// The tensor; none for zeros.
     tensor: Option<(&'c TensorEntry, Order)>,
+    /// Another tensor of that shape, which is added.
+    added: Option<&'c TensorEntry>,
 }
 
 /// In which order the elements of a tensor are read.
@@ -89,12 +91,14 @@ fn tensor_of(part: Part<'_>) -> Option<&str> {
         Part::Tensor(name) | Part::Transposed(name) | Part::Frames(name) | Part::Flat(name) => Some(name),
         Part::Rows { name, .. } | Part::Sorted { name, .. } | Part::Gate { name, .. } => Some(name),
         Part::Every { name, .. } | Part::Planar { name, .. } | Part::Elements { name, .. } => Some(name),
+        Part::Added { name, .. } => Some(name),
     }
 }
 
 fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, usize)) -> Result<Source<'c>> {
     let Some(name) = tensor_of(part) else {
-        return Ok(Source { rows: if let Part::Zeros(rows) = part { rows } else { 0 }, tensor: None });
+        let rows = if let Part::Zeros(rows) = part { rows } else { 0 };
+        return Ok(Source { rows, tensor: None, added: None });
     };
     let entry = checkpoint.entry(name)?;
     let refuse = || wrong(name, entry, &[rows, cols]);
@@ -148,7 +152,15 @@ fn source<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, (rows, cols): (usize, 
     if own.checked_mul(cols) != Some(elements) {
         return Err(refuse());
     }
-    Ok(Source { rows: own, tensor: Some((entry, order)) })
+    let added = added(checkpoint, part, entry)?;
+    Ok(Source { rows: own, tensor: Some((entry, order)), added })
+}
+
+/// What is added to `entry`.
+fn added<'c>(checkpoint: &'c Checkpoint, part: Part<'_>, entry: &TensorEntry) -> Result<Option<&'c TensorEntry>> {
+    let Part::Added { other, .. } = part else { return Ok(None) };
+    let other = checkpoint.entry(other)?;
+    if other.shape == entry.shape { Ok(Some(other)) } else { Err(wrong(&other.name, other, &entry.shape)) }
 }
 
 /// The order of a tensor of `stored` rows of `width` in groups of `parts` runs of `unit` rows, the run `from` first.
@@ -166,7 +178,7 @@ impl<'c> Source<'c> {
     /// A tensor of so many rows.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn whole(entry: &'c TensorEntry, rows: usize) -> Self {
-        Self { rows, tensor: Some((entry, Order::Straight(0))) }
+        Self { rows, tensor: Some((entry, Order::Straight(0))), added: None }
     }
     /// Rows of the weight that it fills.
     pub(super) fn rows(&self) -> usize {
@@ -181,7 +193,7 @@ impl<'c> Source<'c> {
         let (entry, order) = self.tensor?;
         let cols = entry.shape.last().copied().unwrap_or(1).max(1);
         match order {
-            Order::Straight(first) if entry.packed.is_some() => Some((entry, first / cols)),
+            Order::Straight(first) if entry.packed.is_some() && self.added.is_none() => Some((entry, first / cols)),
             _ => None,
         }
     }
@@ -223,6 +235,11 @@ impl<'c> Source<'c> {
                 let row = first / cols.max(1);
                 transpose(checkpoint, entry, (rows, cols), row, values).await?;
             }
+        }
+        if let Some(other) = self.added {
+            let mut more = vec![0f32; values.len()];
+            read_numbers(checkpoint, other, first, &mut more).await?;
+            values.iter_mut().zip(more).for_each(|(value, more)| *value += more);
         }
         Ok(())
     }
@@ -394,6 +411,8 @@ mod tests {
             // 0 + 2 and 1 + 3, then 4 + 6 and 5 + 7, ..
             let summed: Vec<f32> = (0..6).flat_map(|i| [8 * i + 2, 8 * i + 4]).map(|v| v as f32).collect();
             assert_eq!(read("frames(c)", &panels(2, 6), step), summed);
+            let doubled: Vec<f32> = (0..24).map(|v| (2 * v) as f32).collect();
+            assert_eq!(read("added(w,w)", &panels(12, 2), step), doubled);
         }
     }
 
@@ -425,5 +444,6 @@ mod tests {
         refused("gate(g,3)", panels(3, 2));
         refused("frames(w)", panels(12, 2));
         refused("frames(c)", panels(2, 12));
+        refused("added(w,d)", panels(12, 2));
     }
 }

@@ -156,7 +156,7 @@ fn flow(g: &mut Graph, tower: &VisionTower, grids: &[(usize, usize)], rows: &[Ra
             .collect();
         let table = g.constant_f32("rope", &[largest.0 * largest.1, rope.head_dim], &rope.table(largest));
         let positions = g.constant_u32("places", &[places.len()], &places);
-        flow.rope = Some(EncoderRope { table, positions, interleaved: false });
+        flow.rope = Some(EncoderRope { table, positions, interleaved: rope.interleaved });
     }
     flow
 }

@@ -1,7 +1,8 @@
 //! GGUF files written from safetensors checkpoints, under the names and in the layouts of llama.cpp's converters.
 
 use super::Golden;
-use omma::checkpoint::{Checkpoint, Directory};
+use omma::DType;
+use omma::checkpoint::{Checkpoint, Directory, MemoryFiles, TensorBytes, encode_safetensors};
 use pollster::block_on;
 
 /// A file in the making.
@@ -39,6 +40,11 @@ impl Writer {
     pub fn texts(&mut self, key: &str, values: &[String]) -> &mut Self {
         let mut bytes = [&8u32.to_le_bytes()[..], &(values.len() as u64).to_le_bytes()].concat();
         values.iter().for_each(|value| bytes.extend(text(value)));
+        self.key(key, 9, &bytes)
+    }
+    pub fn numbers(&mut self, key: &str, values: &[u32]) -> &mut Self {
+        let mut bytes = [&4u32.to_le_bytes()[..], &(values.len() as u64).to_le_bytes()].concat();
+        values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
         self.key(key, 9, &bytes)
     }
     pub fn floats(&mut self, key: &str, values: &[f32]) -> &mut Self {
@@ -85,6 +91,33 @@ impl Source {
         let checkpoint = block_on(Checkpoint::open(&Directory::open(&golden.folder).unwrap())).unwrap();
         let config = std::fs::read(golden.folder.join("config.json")).unwrap();
         Self { checkpoint, config: serde_json::from_slice(&config).unwrap() }
+    }
+    /// Width of the decoder.
+    pub fn width(&self) -> usize {
+        self.number("/text_config/hidden_size")
+    }
+    /// The case as a folder with other keys in config.json, another preprocessor_config.json and one more vector.
+    pub fn folder(
+        &self,
+        config: serde_json::Value,
+        preprocessor: serde_json::Value,
+        (name, vector): (&str, &[f32]),
+    ) -> MemoryFiles {
+        let mut all = self.config.clone();
+        config.as_object().unwrap().iter().for_each(|(key, value)| all[key] = value.clone());
+        let values: Vec<Vec<f32>> =
+            self.checkpoint.entries().iter().map(|e| block_on(self.checkpoint.load_f32(&e.name)).unwrap()).collect();
+        let shape = [vector.len()];
+        let mut tensors =
+            vec![TensorBytes { name, dtype: DType::F32, shape: &shape, bytes: bytemuck::cast_slice(vector) }];
+        for (entry, values) in self.checkpoint.entries().iter().zip(&values) {
+            let bytes = bytemuck::cast_slice(values);
+            tensors.push(TensorBytes { name: &entry.name, dtype: DType::F32, shape: &entry.shape, bytes });
+        }
+        MemoryFiles::new("a folder")
+            .with("config.json", all.to_string().into_bytes())
+            .with("preprocessor_config.json", preprocessor.to_string().into_bytes())
+            .with("model.safetensors", encode_safetensors(&tensors, &Default::default()).unwrap())
     }
     fn number(&self, path: &str) -> usize {
         self.config.pointer(path).unwrap().as_u64().unwrap() as usize

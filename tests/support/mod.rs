@@ -132,6 +132,11 @@ pub async fn encode(session: &mut Session, golden: &Golden) -> Result<()> {
 /// Prefill and greedy steps, from features that are there.
 pub async fn answer(session: &mut Session, golden: &Golden, steps: usize) -> Result<Answer> {
     let sequence = golden.sequence(&session.model().clone());
+    answer_to(session, sequence, steps).await
+}
+
+/// The same to a prompt that is given.
+pub async fn answer_to(session: &mut Session, sequence: Sequence, steps: usize) -> Result<Answer> {
     session.prefill(&[sequence], &[SampleSettings::default()], &[], false, &nothing).await?;
     let first = session.chosen(true).await?;
     let mut answer = Answer { ids: first.ids, logits: first.logits };

@@ -20,12 +20,14 @@ pub(super) async fn files(file: &Gguf) -> Result<Vec<File>> {
     let all = Config::of_value(file.source.name(), file.metadata.clone())?;
     let architecture = all.string("general.architecture", "")?;
     let decoder = match architecture.as_str() {
-        "llama" | "qwen2" => with_factors(decoder(&all, file, &architecture)?, file).await?,
+        "llama" | "qwen2" | "qwen2vl" => with_factors(decoder(&all, file, &architecture)?, file).await?,
         "clip" => {
             let reason = "it is the picture part of a checkpoint; give the language model's file as the model";
             return Err(all.unsupported("general.architecture", reason));
         }
-        other => return Err(all.unsupported("general.architecture", format!("`{other}`; llama and qwen2 are"))),
+        other => {
+            return Err(all.unsupported("general.architecture", format!("`{other}`; llama, qwen2 and qwen2vl are")));
+        }
     };
     let mut ends: Vec<usize> = Vec::new();
     for key in ["eos_token_id", "eot_token_id", "eom_token_id"] {
@@ -66,7 +68,7 @@ fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
     let table = file.tensors.iter().find(|t| t.name == "token_embd.weight").and_then(|t| t.shape.first().copied());
     let vocab = table.or(own.optional("vocab_size")?).or(tokens);
     let mut config = json!({
-        "model_type": architecture,
+        "model_type": if architecture == "qwen2vl" { "qwen2_vl_text" } else { architecture },
         "hidden_size": width,
         "num_hidden_layers": own.require::<usize>("block_count")?,
         "intermediate_size": own.require::<usize>("feed_forward_length")?,
@@ -90,7 +92,7 @@ fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
         // A little more, for it is rounded down where it is read.
         config["partial_rotary_factor"] = json!((rotary as f64 + 0.25) / head_dim.max(1) as f64);
     }
-    if let Some(scaling) = scaling(&own)? {
+    if let Some(scaling) = scaling(&own, architecture)? {
         config["rope_scaling"] = Value::Object(scaling);
     }
     Ok(config)
@@ -113,7 +115,20 @@ async fn with_factors(mut config: Value, file: &Gguf) -> Result<Value> {
     Ok(config)
 }
 
-fn scaling(own: &Config) -> Result<Option<Map<String, Value>>> {
+/// How positions turn: longer texts than those trained with, and pairs by time, row and column.
+fn scaling(own: &Config, architecture: &str) -> Result<Option<Map<String, Value>>> {
+    let mut scaling = longer(own)?;
+    if let Some(mut sections) = own.list::<usize>("rope.dimension_sections")?.filter(|_| architecture == "qwen2vl") {
+        // A fourth is none's.
+        if sections.len() == 4 && sections[3] == 0 {
+            sections.truncate(3);
+        }
+        scaling.get_or_insert_default().insert("mrope_section".into(), json!(sections));
+    }
+    Ok(scaling)
+}
+
+fn longer(own: &Config) -> Result<Option<Map<String, Value>>> {
     let old = own.optional::<f64>("rope.scale_linear")?;
     let kind = own.string("rope.scaling.type", if old.is_some_and(|s| s != 1.0) { "linear" } else { "none" })?;
     let factor = own.f64("rope.scaling.factor", old.unwrap_or(1.0))?;

@@ -125,9 +125,10 @@ impl Checkpoint {
     pub async fn of_gguf(source: Arc<dyn ReadAt>, pictures: Option<Arc<dyn ReadAt>>) -> Result<Self> {
         let file = Gguf::open(source).await?;
         let label = file.source.name().to_owned();
-        let (mut files, mut entries) = (vec![file.source], file.tensors);
+        let (mut files, mut entries, mut scheme) = (vec![file.source], file.tensors, schemes::GGUF);
         if let Some(pictures) = pictures {
             let mut part = Gguf::open(pictures).await?;
+            scheme = mmproj::scheme(&part);
             mmproj::straighten(&mut part.tensors);
             part.tensors.iter_mut().for_each(|entry| entry.move_to(files.len()));
             files.push(part.source);
@@ -135,6 +136,6 @@ impl Checkpoint {
         }
         let mut checkpoint = Self { label, files, entries, metadata: BTreeMap::new() };
         checkpoint.sort()?;
-        checkpoint.canonical(schemes::GGUF)
+        checkpoint.canonical(scheme)
     }
 }

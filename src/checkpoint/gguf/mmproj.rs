@@ -1,30 +1,85 @@
-//! The picture part of a GGUF checkpoint, a file of its own (`mmproj`): the tower of CLIP and a projector of two layers,
-//! as LLaVA 1.5 has them. Keys and tensor names are those of llama.cpp's converters.
+//! The picture part of a GGUF checkpoint, a file of its own (`mmproj`): a tower and what leads from it to the decoder. Keys
+//! and tensor names are those of llama.cpp's converters; here is what all kinds of parts share, each kind is a file.
+
+mod idefics3;
+mod internvl;
+mod llava;
+mod pixtral;
+mod qwen_vl;
 
 use serde_json::{Value, json};
 
 use super::Gguf;
 use super::config::File;
-use crate::checkpoint::{Config, TensorEntry, clip};
+use crate::checkpoint::{Config, Scheme, TensorEntry, clip, schemes};
 use crate::{Error, Result};
 
-/// The tower takes pictures as its processor made them where the file says nothing.
-const MEAN: [f64; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const STD: [f64; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
-
-/// Columns that the projector gives; `None` for a file that is no picture part of a kind that is read.
-pub(super) fn width(file: &Gguf) -> Option<usize> {
-    rows(file, "mm.2.weight")
+/// A picture part whose kind is known.
+struct Part<'f> {
+    file: &'f Gguf,
+    /// Keys under `clip`.
+    own: Config,
+    /// Keys under `clip.vision`.
+    vision: Config,
 }
 
-fn rows(file: &Gguf, name: &str) -> Option<usize> {
-    file.tensors.iter().find(|t| t.name == name).and_then(|t| t.shape.first().copied())
+/// The decoder that a part belongs to.
+struct Text<'t> {
+    /// Its configuration.
+    config: Value,
+    tokens: Option<&'t Vec<Value>>,
+}
+
+/// config.json and preprocessor_config.json.
+struct Made {
+    config: Value,
+    preprocessor: Value,
+}
+
+struct Kind {
+    /// `clip.projector_type`.
+    name: &'static str,
+    /// The tensor that gives what the decoder takes, a row for each of its columns.
+    last: &'static str,
+    /// Names of the tensors of decoder and part.
+    scheme: &'static Scheme,
+    read: fn(&Part<'_>, Text<'_>) -> Result<Made>,
+}
+
+const KINDS: &[Kind] = &[
+    Kind { name: "mlp", last: "mm.2.weight", scheme: schemes::GGUF, read: llava::read },
+    Kind { name: "idefics3", last: "mm.model.fc.weight", scheme: schemes::GGUF_IDEFICS3, read: idefics3::read },
+    Kind { name: "internvl", last: "mm.model.mlp.3.weight", scheme: schemes::GGUF_INTERNVL, read: internvl::read },
+    Kind { name: "pixtral", last: "mm.2.weight", scheme: schemes::GGUF_PIXTRAL, read: pixtral::read },
+    Kind { name: "qwen2vl_merger", last: "mm.2.weight", scheme: schemes::GGUF_QWEN_VL, read: qwen_vl::second },
+    Kind { name: "qwen2.5vl_merger", last: "mm.2.weight", scheme: schemes::GGUF_QWEN_VL, read: qwen_vl::newer },
+];
+
+/// The type of a part's projector. Files of the first writers do not state it.
+fn stated(file: &Gguf) -> Option<&str> {
+    let at = |path: &str| file.metadata.pointer(path).and_then(Value::as_str);
+    at("/clip/projector_type").or(at("/clip/vision/projector_type"))
+}
+
+fn kind(file: &Gguf) -> Option<&'static Kind> {
+    let name = stated(file).unwrap_or("mlp");
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// Columns that the part gives; `None` for a file that is no picture part of a kind that is read.
+pub(super) fn width(file: &Gguf) -> Option<usize> {
+    rows(file, kind(file)?.last)
+}
+
+/// Names of the tensors of a checkpoint with this part.
+pub(super) fn scheme(file: &Gguf) -> &'static Scheme {
+    kind(file).map_or(schemes::GGUF, |kind| kind.scheme)
 }
 
 /// config.json and preprocessor_config.json of the decoder `text` with the pictures of `file`.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for another projector, by its type, and for another tower; [`Error::Malformed`] for files that
+/// [`Error::Unsupported`] for another kind of part, by its type, and for another tower; [`Error::Malformed`] for files that
 /// are not of one model.
 pub(super) fn files(file: &Gguf, text: Value, tokens: Option<&Vec<Value>>) -> Result<Vec<File>> {
     let all = Config::of_value(file.source.name(), file.metadata.clone())?;
@@ -37,7 +92,16 @@ pub(super) fn files(file: &Gguf, text: Value, tokens: Option<&Vec<Value>>) -> Re
     let empty = || Config::of_value(all.file(), json!({}));
     let own = all.section("clip")?.map_or_else(empty, Ok)?;
     let vision = own.section("vision")?.map_or_else(empty, Ok)?;
-    check_kind(file, &own, &vision)?;
+    let Some(kind) = kind(file) else {
+        let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let reason = format!("`{}`; {} are", clip(stated(file).unwrap_or_default()), known.join(", "));
+        return Err(own.unsupported("projector_type", reason));
+    };
+    if !own.bool("has_vision_encoder", true)? {
+        return Err(own.unsupported("has_vision_encoder", "a part without a picture tower"));
+    }
+    let part = Part { file, own, vision };
+    part.need(&[kind.last])?;
     let (given, taken) = (width(file), text["hidden_size"].as_u64().map(|n| n as usize));
     if given != taken {
         let reason = format!(
@@ -47,99 +111,111 @@ pub(super) fn files(file: &Gguf, text: Value, tokens: Option<&Vec<Value>>) -> Re
         );
         return Err(Error::malformed(file.source.name(), reason));
     }
-    // A picture's rows stand where this token is; a decoder without it has none of the vocabulary.
-    let token = tokens.and_then(|all| all.iter().position(|t| t.as_str() == Some("<image>")));
-    let token = token.map(|id| id as u64).or_else(|| text["vocab_size"].as_u64());
-    let act = match (own.bool("use_gelu", false)?, own.bool("use_silu", false)?) {
-        (true, false) => "gelu",
-        (false, true) => "silu",
-        (false, false) => "quick_gelu",
-        (true, true) => return Err(own.broken("use_silu", "stands beside use_gelu")),
-    };
-    // The tower ends with the layer whose output the projector takes: writers leave out what comes after it.
-    let layers: Vec<i64> = vision.list("feature_layer")?.unwrap_or_default();
-    let config = json!({
-        "model_type": "llava",
-        "image_token_index": token,
-        "pad_token_id": text["pad_token_id"],
-        "projector_hidden_act": "gelu",
-        "projector_hidden_size": rows(file, "mm.0.weight"),
-        "multimodal_projector_bias": has(file, "mm.0.bias"),
-        "vision_feature_layer": if layers.is_empty() { json!(-1) } else { json!(layers) },
-        "vision_feature_select_strategy": "default",
-        "text_config": text,
-        "vision_config": {
-            "model_type": "clip_vision_model",
-            "hidden_size": vision.require::<usize>("embedding_length")?,
-            "intermediate_size": vision.require::<usize>("feed_forward_length")?,
-            "num_hidden_layers": vision.require::<usize>("block_count")?,
-            "num_attention_heads": vision.require::<usize>("attention.head_count")?,
-            "layer_norm_eps": vision.f64("attention.layer_norm_epsilon", 1e-5)?,
-            "image_size": vision.require::<usize>("image_size")?,
-            "patch_size": vision.require::<usize>("patch_size")?,
-            "hidden_act": act,
-        },
-    });
-    Ok(vec![("config.json", config), ("preprocessor_config.json", preprocessor(&vision)?)])
+    let made = (kind.read)(&part, Text { config: text, tokens })?;
+    Ok(vec![("config.json", made.config), ("preprocessor_config.json", made.preprocessor)])
 }
 
-fn has(file: &Gguf, name: &str) -> bool {
-    file.tensors.iter().any(|t| t.name == name)
+fn rows(file: &Gguf, name: &str) -> Option<usize> {
+    file.tensors.iter().find(|t| t.name == name).and_then(|t| t.shape.first().copied())
 }
 
-/// Refuses what is read otherwise or not at all.
-fn check_kind(file: &Gguf, own: &Config, vision: &Config) -> Result<()> {
-    let stated = own.optional::<String>("projector_type")?.or(vision.optional("projector_type")?);
-    let kind = stated.unwrap_or_else(|| "mlp".to_owned());
-    if kind != "mlp" {
-        return Err(own.unsupported("projector_type", format!("`{}`; mlp, that of LLaVA 1.5, is", clip(&kind))));
+impl Text<'_> {
+    /// The id of a token of the vocabulary.
+    fn token(&self, text: &str) -> Option<usize> {
+        self.tokens?.iter().position(|token| token.as_str() == Some(text))
     }
-    if !own.bool("has_vision_encoder", true)? {
-        return Err(own.unsupported("has_vision_encoder", "a part without a picture tower"));
+    /// The same for a token that has to be there: a picture's rows stand where it is.
+    fn need_token(&self, part: &Part<'_>, text: &str) -> Result<usize> {
+        let missing = || {
+            let reason = format!("the decoder's vocabulary has no `{text}` for pictures to stand at");
+            Error::malformed(part.file.source.name(), reason)
+        };
+        self.token(text).ok_or_else(missing)
     }
-    let merge = vision.string("mm_patch_merge_type", "flat")?;
-    if merge != "flat" {
-        return Err(vision.unsupported("mm_patch_merge_type", format!("`{}`; flat is", clip(&merge))));
+}
+
+impl Part<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.file.tensors.iter().any(|t| t.name == name)
     }
-    let refuse = |tensor: &str, reason: &str| {
-        Err(Error::unsupported(format!("{}: tensor `{tensor}`", file.source.name()), reason))
-    };
-    for tensor in ["v.class_embd", "v.pre_ln.weight", "mm.0.weight", "mm.2.weight"] {
-        if !has(file, tensor) {
-            return refuse(tensor, "is missing; towers of CLIP with a projector of two layers are read");
+    fn about(&self, tensor: &str) -> String {
+        format!("{}: tensor `{tensor}`", self.file.source.name())
+    }
+    /// Refuses a part that lacks one of these tensors.
+    fn need(&self, tensors: &[&str]) -> Result<()> {
+        match tensors.iter().find(|tensor| !self.has(tensor)) {
+            Some(tensor) => Err(Error::unsupported(self.about(tensor), "is missing; parts with it are read")),
+            None => Ok(()),
         }
     }
-    for tensor in ["v.post_ln.weight", "v.patch_embd.bias"] {
-        if has(file, tensor) {
-            return refuse(tensor, "is of another tower than LLaVA's");
+    /// Refuses a part that has one of these tensors.
+    fn refuse(&self, tensors: &[&str]) -> Result<()> {
+        match tensors.iter().find(|tensor| self.has(tensor)) {
+            Some(tensor) => Err(Error::unsupported(self.about(tensor), "is of another tower than this kind's")),
+            None => Ok(()),
         }
     }
-    Ok(())
+    /// The tower's activation, by the flags that say it; without them CLIP's.
+    fn act(&self) -> Result<&'static str> {
+        Ok(match (self.own.bool("use_gelu", false)?, self.own.bool("use_silu", false)?) {
+            (true, false) => "gelu",
+            (false, true) => "silu",
+            (false, false) => "quick_gelu",
+            (true, true) => return Err(self.own.broken("use_silu", "stands beside use_gelu")),
+        })
+    }
+    /// Width, layers, heads and such of the tower under the keys of transformers.
+    fn tower(&self, model_type: &str) -> Result<Value> {
+        let of = |key: &str| self.vision.require::<usize>(key);
+        Ok(json!({
+            "model_type": model_type,
+            "hidden_size": of("embedding_length")?,
+            "intermediate_size": of("feed_forward_length")?,
+            "num_hidden_layers": of("block_count")?,
+            "num_attention_heads": of("attention.head_count")?,
+            "image_size": of("image_size")?,
+            "patch_size": of("patch_size")?,
+        }))
+    }
+    /// Pictures to numbers: the mean and the deviation that the file states.
+    fn levels(&self, kind: &str, [mean, std]: [[f64; 3]; 2]) -> Result<Value> {
+        let three = |key: &str, default: [f64; 3]| -> Result<Vec<f64>> {
+            let given: Vec<f64> = self.vision.list(key)?.unwrap_or_else(|| default.to_vec());
+            let wrong = || self.vision.broken(key, format!("{} numbers, not 3", given.len()));
+            if given.len() == 3 { Ok(given) } else { Err(wrong()) }
+        };
+        Ok(json!({
+            "image_processor_type": kind,
+            "do_resize": true,
+            "do_rescale": true,
+            "rescale_factor": 1.0 / 255.0,
+            "do_normalize": true,
+            "image_mean": three("image_mean", mean)?,
+            "image_std": three("image_std", std)?,
+            "do_convert_rgb": true,
+        }))
+    }
+    /// How many pixels or patches become one, a side.
+    fn scale(&self, key: &str) -> Result<usize> {
+        match self.vision.usize(key, 2)? {
+            scale @ 1..=64 => Ok(scale),
+            other => Err(self.vision.broken(key, format!("squares of {other} patches a side"))),
+        }
+    }
 }
 
-/// What is done to a picture: padded to a square, as llama.cpp does with these files and LLaVA 1.5 was trained with.
-fn preprocessor(vision: &Config) -> Result<Value> {
-    let three = |key: &str, default: [f64; 3]| -> Result<Vec<f64>> {
-        let given: Vec<f64> = vision.list(key)?.unwrap_or_else(|| default.to_vec());
-        if given.len() == 3 { Ok(given) } else { Err(vision.broken(key, format!("{} numbers, not 3", given.len()))) }
-    };
-    let side = vision.require::<usize>("image_size")?;
-    Ok(json!({
-        "image_processor_type": "LlavaImageProcessor",
-        "do_pad": true,
-        "do_resize": true,
-        "size": {"shortest_edge": side},
-        "do_center_crop": true,
-        "crop_size": {"height": side, "width": side},
-        "do_rescale": true,
-        "rescale_factor": 1.0 / 255.0,
-        "do_normalize": true,
-        "image_mean": three("image_mean", MEAN)?,
-        "image_std": three("image_std", STD)?,
-        "do_convert_rgb": true,
-        "resample": 3,
-    }))
+/// `value` with more keys.
+fn with(mut value: Value, more: Value) -> Value {
+    if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
+        all.extend(more);
+    }
+    value
 }
+
+/// The mean and the deviation of CLIP, of SigLIP and of ImageNet.
+const CLIP: [[f64; 3]; 2] = [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]];
+const SIGLIP: [[f64; 3]; 2] = [[0.5; 3], [0.5; 3]];
+const IMAGENET: [[f64; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 
 /// Gives the two matrices of the tower's MLPs the names of what they do: older writers call the first `ffn_down`.
 pub(super) fn straighten(tensors: &mut [TensorEntry]) {

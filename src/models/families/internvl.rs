@@ -7,7 +7,9 @@ use crate::blocks::{EncoderLayer, Linear, Mlp, Norm, PatchEmbedding, PatchOrder,
 use crate::checkpoint::Config;
 use crate::checkpoint::schemes::VISION_LANGUAGE;
 use crate::kernels::Act;
-use crate::models::{Bridge, Connector, Dtypes, FeatureSelect, Merger, Positions, Projector, Spec, VisionTower};
+use crate::models::{
+    Bridge, Connector, Dtypes, FeatureSelect, Merger, Positions, Projector, PromptForm, Spec, VisionTower,
+};
 
 const TOWER: &str = "vision_tower";
 const PROJECTOR: &str = "multi_modal_projector";
@@ -26,6 +28,8 @@ pub(super) fn read(config: &Config, dtypes: &dyn Dtypes) -> Result<Spec> {
         image_token: Some(config.usize("image_token_id", 151_667)? as u32),
         eos: llama::eos(&text)?,
         pad: llama::pad(config)?.or(llama::pad(&text)?),
+        // Where a chat template takes texts alone.
+        prompt: PromptForm { picture: ("", "\n"), ..PromptForm::NONE },
         scheme: VISION_LANGUAGE,
         ..Spec::default()
     })

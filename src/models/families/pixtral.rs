@@ -56,6 +56,7 @@ pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) ->
             theta: theta(config, "axial")?,
             head_dim,
             frequencies: AxialFrequencies::Alternating,
+            interleaved: config.bool("rope_interleaved", false)?,
         }),
         order: PatchOrder::ROWS,
         pre_norm: Some(layers.norm("ln_pre")),

@@ -65,6 +65,8 @@ struct Tower {
     order: PatchOrder,
     /// Layers that see the whole picture.
     whole: Option<Vec<usize>>,
+    /// Whether q, k and v, and the frames of a patch, are tensors of their own.
+    apart: bool,
 }
 
 impl Tower {
@@ -98,6 +100,8 @@ impl Tower {
             attention: SelfAttention { heads, kv_heads: heads, head_dim, causal: false, window: None },
             order: PatchOrder { merge, window },
             whole,
+            // Not a key of transformers: GGUF's picture parts are so.
+            apart: config.bool("stored_apart", false)?,
         })
     }
 
@@ -107,10 +111,11 @@ impl Tower {
 
     fn tower(&self, config: &Config, layers: usize, dtypes: &dyn Dtypes) -> Result<VisionTower> {
         let patch = config.usize("patch_size", 14)?;
+        let name = "visual.patch_embed.proj.weight";
         Ok(VisionTower {
             stage: "vision.",
             patch: PatchEmbedding {
-                weight: "frames(visual.patch_embed.proj.weight)".into(),
+                weight: if self.apart { format!("added({name},{name}.1)") } else { format!("frames({name})") },
                 bias: None,
                 width: self.width,
                 channels: config.usize("in_channels", 3)?,
@@ -125,6 +130,7 @@ impl Tower {
                 theta: theta(config, "axial")?,
                 head_dim: self.attention.head_dim,
                 frequencies: AxialFrequencies::Shared,
+                interleaved: false,
             }),
             order: self.order,
             pre_norm: None,
@@ -146,9 +152,15 @@ impl Tower {
         } else {
             Mlp::Plain { fc1: linear("mlp.fc1", inner, width), act: self.act, fc2: linear("mlp.fc2", width, inner) }
         };
+        let qkv = if self.apart {
+            let each = ["q", "k", "v"].map(|name| (format!("{at}.attn.{name}"), width, true));
+            Linear::stacked(&each, width, dtype("attn.q"))
+        } else {
+            linear("attn.qkv", width.saturating_mul(3), width)
+        };
         EncoderLayer {
             norm1: self.norm(format!("{at}.norm1")),
-            qkv: linear("attn.qkv", width.saturating_mul(3), width),
+            qkv,
             attention: self.attention,
             out: linear("attn.proj", width, width),
             norm2: self.norm(format!("{at}.norm2")),
