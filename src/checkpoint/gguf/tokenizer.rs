@@ -29,6 +29,8 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 const QWEN2: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
 /// The files of the tokenizer; none where the checkpoint has no vocabulary.
 ///
 /// # Errors
@@ -50,7 +52,7 @@ pub(super) fn files(file: &Gguf) -> Result<Vec<File>> {
     let mut config = json!({
         "tokenizer_class": if pieces { "LlamaTokenizer" } else { "PreTrainedTokenizer" },
         "clean_up_tokenization_spaces": false,
-        "add_bos_token": own.bool("add_bos_token", pieces)?,
+        "add_bos_token": own.bool("add_bos_token", pieces || begins(&own)?)?,
         "add_eos_token": own.bool("add_eos_token", false)?,
         "chat_template": all.optional::<Value>("tokenizer.chat_template")?.filter(Value::is_string),
     });
@@ -121,10 +123,13 @@ fn byte_level(own: &Config, vocabulary: &Vocabulary) -> Result<Value> {
         "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
             (Cut::Digits, Value::Null, false)
         }
-        "llama-bpe" | "llama3" | "llama-v3" | "dbrx" | "smaug-bpe" => (Cut::By(LLAMA3), Value::Null, true),
+        "llama-bpe" | "llama3" | "llama-v3" | "dbrx" | "smaug-bpe" | "falcon3" | "pixtral" => {
+            (Cut::By(LLAMA3), Value::Null, true)
+        }
+        "tekken" => (Cut::By(TEKKEN), Value::Null, true),
         "qwen2" | "stablelm2" | "deepseek-r1-qwen" | "megrez" => (Cut::By(QWEN2), json!({"type": "NFC"}), false),
         other => {
-            let reason = format!("`{other}`; gpt-2, smollm, starcoder, llama-bpe, qwen2 and their like are");
+            let reason = format!("`{other}`; gpt-2, smollm, starcoder, llama-bpe, tekken, qwen2 and their like are");
             return Err(own.unsupported("pre", reason));
         }
     };
@@ -153,12 +158,19 @@ fn byte_level(own: &Config, vocabulary: &Vocabulary) -> Result<Value> {
         "decoder": level(true), "model": model}))
 }
 
+/// Whether texts begin with the first token where the metadata does not say: those of LLaMA 3 and Tekken do.
+fn begins(own: &Config) -> Result<bool> {
+    let pre = own.string("pre", "default")?;
+    Ok(matches!(pre.as_str(), "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "pixtral" | "tekken"))
+}
+
 /// What stands before and after a text where the metadata asks for it.
 fn around(own: &Config, vocabulary: &Vocabulary) -> Result<Value> {
-    let token = |flag: &str, key: &str| -> Result<Option<&str>> {
-        if own.bool(flag, false)? { vocabulary.named(own, key) } else { Ok(None) }
+    let token = |flag: &str, default: bool, key: &str| -> Result<Option<&str>> {
+        if own.bool(flag, default)? { vocabulary.named(own, key) } else { Ok(None) }
     };
-    let (bos, eos) = (token("add_bos_token", "bos_token_id")?, token("add_eos_token", "eos_token_id")?);
+    let bos = token("add_bos_token", begins(own)?, "bos_token_id")?;
+    let eos = token("add_eos_token", false, "eos_token_id")?;
     if bos.is_none() && eos.is_none() {
         return Ok(Value::Null);
     }

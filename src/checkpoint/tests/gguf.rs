@@ -100,6 +100,50 @@ fn a_source_without_a_slice_reads_the_same() {
     assert_eq!(remote.metadata, open(bytes).unwrap().metadata);
 }
 
+/// Pieces that a vocabulary of letters, digits and pairs of them cuts a text into, and whether texts begin with a token.
+fn pieces(pre: &str, text: &str) -> (Vec<String>, bool) {
+    let tokens = ["f", "o", "W", "x", "2", "0", "\u{120}", "oW", "20", "\u{120}2", "<s>"];
+    let made = Made::new(2, 10)
+        .string("general.architecture", "llama")
+        .key("llama.block_count", 1)
+        .key("llama.embedding_length", 32)
+        .key("llama.feed_forward_length", 64)
+        .key("llama.attention.head_count", 4)
+        .string("tokenizer.ggml.model", "gpt2")
+        .string("tokenizer.ggml.pre", pre)
+        .strings("tokenizer.ggml.tokens", &tokens)
+        .strings("tokenizer.ggml.merges", &["o W", "2 0", "\u{120} 2"])
+        .key("tokenizer.ggml.bos_token_id", 10)
+        .tensor("token_embd.weight", &[32, 3], 8, 0)
+        .tensor("output_norm.weight", &[32], 0, 128)
+        .data(128 + 128);
+    let files = GgufFiles::new(Arc::new(MemoryFile::new("made.gguf", made)));
+    let read = |name: &str| wait(files.read(name)).unwrap();
+    let tokenizer = crate::text::Tokenizer::from_bytes(
+        &read("tokenizer.json").unwrap(),
+        read("tokenizer_config.json").as_deref(),
+        None,
+    );
+    let mut ids = tokenizer.unwrap().encode(text, true).unwrap();
+    let begins = ids.first() == Some(&10);
+    ids.retain(|id| *id != 10);
+    (ids.iter().map(|id| tokens[*id as usize].to_owned()).collect(), begins)
+}
+
+#[test]
+fn texts_are_cut_as_the_metadata_says() {
+    // Tekken cuts before a capital and digit by digit, LLaMA 3 neither; Qwen2 the digits alone.
+    assert_eq!(
+        pieces("tekken", "foWx 20"),
+        (["f", "o", "W", "x", "\u{120}", "2", "0"].map(str::to_owned).to_vec(), true)
+    );
+    let whole = (["f", "oW", "x", "\u{120}", "20"].map(str::to_owned).to_vec(), true);
+    assert_eq!(pieces("llama-bpe", "foWx 20"), whole);
+    assert_eq!(pieces("pixtral", "foWx 20"), whole);
+    let digits = (["f", "oW", "x", "\u{120}", "2", "0"].map(str::to_owned).to_vec(), false);
+    assert_eq!(pieces("qwen2", "foWx 20"), digits);
+}
+
 #[test]
 fn every_truncation_is_an_error() {
     let whole = small();
