@@ -218,7 +218,7 @@ fn picture(corpus: &Corpus, random: &mut Random) -> Result<(), String> {
 /// What inputs are made from.
 struct Corpus {
     target: Target,
-    gguf: Vec<[Vec<u8>; 2]>,
+    gguf: Vec<[checkpoints::Sound; 2]>,
     quantized: Vec<(String, Vec<u8>)>,
     pictures: Vec<Vec<u8>>,
     configurations: Vec<(String, String)>,
@@ -295,6 +295,15 @@ impl Random {
     }
     fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.below(list.len() as u64) as usize]
+    }
+    /// Damage before `front`, behind which the bytes stay as they are and as many as before, or a few more.
+    fn damage_front(&mut self, bytes: &mut Vec<u8>, front: usize, likely: &[u8]) {
+        let mut tail = bytes.split_off(front.min(bytes.len()));
+        self.damage(bytes, likely);
+        if self.below(2) == 0 {
+            tail.resize(tail.len() + 256, 0);
+        }
+        bytes.append(&mut tail);
     }
     /// Up to eight changes: bits, bytes, numbers of two and four bytes, pieces cut, doubled or cut off.
     fn damage(&mut self, bytes: &mut Vec<u8>, likely: &[u8]) {

@@ -62,15 +62,20 @@ fn opened(files: &dyn Files) -> Result<(), String> {
     checkpoint.as_ref().map_or(Ok(()), read_all)
 }
 
-/// One damaged GGUF checkpoint, with a picture part or without.
-pub(super) fn gguf(corpus: &[[Vec<u8>; 2]], random: &mut Random) -> Result<(), String> {
-    let [mut model, mut pictures] = random.pick(corpus).clone();
-    if random.below(3) > 0 {
-        random.damage(&mut model, LIKELY);
-    }
-    if random.below(2) == 0 {
-        random.damage(&mut pictures, LIKELY);
-    }
+/// One damaged GGUF checkpoint, with a picture part or without. What is said of the tensors is a small part of a file, and
+/// most of the damage.
+pub(super) fn gguf(corpus: &[[Sound; 2]], random: &mut Random) -> Result<(), String> {
+    let [model, pictures] = random.pick(corpus);
+    let mut damaged = |sound: &Sound, often: u64| {
+        let mut bytes = sound.bytes.clone();
+        match random.below(8) {
+            0 => random.damage(&mut bytes, LIKELY),
+            n if n < often => random.damage_front(&mut bytes, sound.front, LIKELY),
+            _ => {}
+        }
+        bytes
+    };
+    let (model, pictures) = (damaged(model, 5), damaged(pictures, 6));
     let source = |name: &str, bytes| Arc::new(MemoryFile::new(name, bytes)) as Arc<dyn ReadAt>;
     let files = GgufFiles::new(source("model.gguf", model));
     opened(&match random.below(3) {
@@ -85,10 +90,29 @@ pub(super) fn quantized(corpus: &[(String, Vec<u8>)], random: &mut Random) -> Re
     let (config, mut weights) = random.pick(corpus).clone();
     let mut config = config.into_bytes();
     random.damage(&mut config, b"0123456789.-e[]{}\",:ntf");
-    if random.below(2) == 0 {
-        random.damage(&mut weights, b"0123456789.-e[]{}\",:ntf\xff\x00");
+    match random.below(8) {
+        0 => random.damage(&mut weights, b"0123456789.-e[]{}\",:ntf\xff\x00"),
+        1..=3 => damage_header(&mut weights, random),
+        _ => {}
     }
     opened(&MemoryFiles::new("damaged").with("config.json", config).with("model.safetensors", weights))
+}
+
+/// Damages what a safetensors file says of its tensors, and keeps the length in front true.
+fn damage_header(bytes: &mut Vec<u8>, random: &mut Random) {
+    let length = bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length) as usize);
+    let mut rest = bytes.split_off(8);
+    let (data, before) = (rest.len() - length, length);
+    random.damage_front(&mut rest, before, b"0123456789.-e[]{}\",:ntfIFU_");
+    let length = rest.len().saturating_sub(data) as u64;
+    *bytes = [&length.to_le_bytes()[..], &rest].concat();
+}
+
+/// A file before it is damaged.
+pub(super) struct Sound {
+    bytes: Vec<u8>,
+    /// Bytes of keys and table.
+    front: usize,
 }
 
 /// A GGUF file in the making.
@@ -129,7 +153,7 @@ impl Made {
         self.tensors.push((name, axes.to_vec(), kind, axes.iter().product::<u64>() / values * bytes));
         self
     }
-    fn bytes(&self) -> Vec<u8> {
+    fn sound(&self) -> Sound {
         let mut all = [b"GGUF", &3u32.to_le_bytes()[..]].concat();
         all.extend((self.tensors.len() as u64).to_le_bytes());
         all.extend(self.count.to_le_bytes());
@@ -143,8 +167,9 @@ impl Made {
             all.extend(offset.to_le_bytes());
             offset += bytes.next_multiple_of(32);
         }
+        let front = all.len();
         all.resize(all.len().next_multiple_of(32) + offset as usize, 0x3c);
-        all
+        Sound { bytes: all, front }
     }
 }
 
@@ -169,20 +194,28 @@ fn decoder(architecture: &str, block: (u32, u64, u64), pieces: bool) -> Made {
         .number("tokenizer.ggml.eos_token_id", 1)
         .key("tokenizer.ggml.add_bos_token", 7, &[1])
         .text("tokenizer.chat_template", "{% for m in messages %}{{ m.content }}{% endfor %}");
-    let kinds: Vec<Vec<u8>> = [3i32, 3, 1, 1, 1, 4].iter().map(|k| k.to_le_bytes().to_vec()).collect();
+    let pairs: Vec<Vec<u8>> = [8i32, 12, 12, 0].iter().map(|pairs| pairs.to_le_bytes().to_vec()).collect();
+    let made = made.list(&key("rope.dimension_sections"), 5, &pairs);
+    let kinds: Vec<Vec<u8>> = [3i32, 3, 1, 1, 1, 4, 4, 4].iter().map(|k| k.to_le_bytes().to_vec()).collect();
     let made = if pieces {
-        let scores: Vec<Vec<u8>> = (0..6).map(|i| (-(i as f32)).to_le_bytes().to_vec()).collect();
+        let scores: Vec<Vec<u8>> = (0..8).map(|i| (-(i as f32)).to_le_bytes().to_vec()).collect();
         made.text("tokenizer.ggml.model", "llama")
-            .texts("tokenizer.ggml.tokens", &["<s>", "</s>", "\u{2581}a", "a", "b", "<image>"])
+            .texts(
+                "tokenizer.ggml.tokens",
+                &["<s>", "</s>", "\u{2581}a", "a", "b", "<image>", "[IMG]", "<|image_pad|>"],
+            )
             .list("tokenizer.ggml.scores", 6, &scores)
     } else {
         made.text("tokenizer.ggml.model", "gpt2")
             .text("tokenizer.ggml.pre", "llama-bpe")
-            .texts("tokenizer.ggml.tokens", &["<s>", "</s>", "a", "b", "ab", "<image>"])
+            .texts(
+                "tokenizer.ggml.tokens",
+                &["<s>", "</s>", "a", "b", "ab", "<image>", "<IMG_CONTEXT>", "<|image_pad|>"],
+            )
             .texts("tokenizer.ggml.merges", &["a b"])
     };
     made.list("tokenizer.ggml.token_type", 5, &kinds)
-        .tensor("token_embd.weight", &[256, 6], block)
+        .tensor("token_embd.weight", &[256, 8], block)
         .tensor("output_norm.weight", &[256], F32)
         .tensor("rope_freqs.weight", &[32], F32)
         .tensor("blk.0.attn_norm.weight", &[256], F32)
@@ -196,13 +229,13 @@ fn decoder(architecture: &str, block: (u32, u64, u64), pieces: bool) -> Made {
         .tensor("blk.0.ffn_down.weight", &[256, 256], block)
 }
 
-/// A tower of one layer.
-fn tower() -> Made {
+/// A tower of one layer of the kind `projector`, and the decoder's token for pictures.
+fn tower(projector: &str) -> Made {
     let third: Vec<Vec<u8>> = [0.5f32; 3].iter().map(|v| v.to_le_bytes().to_vec()).collect();
-    Made::default()
+    let made = Made::default()
         .text("general.architecture", "clip")
         .key("clip.has_vision_encoder", 7, &[1])
-        .text("clip.projector_type", "mlp")
+        .text("clip.projector_type", projector)
         .number("clip.vision.image_size", 28)
         .number("clip.vision.patch_size", 14)
         .number("clip.vision.embedding_length", 32)
@@ -211,26 +244,74 @@ fn tower() -> Made {
         .number("clip.vision.block_count", 1)
         .list("clip.vision.image_mean", 6, &third)
         .list("clip.vision.image_std", 6, &third)
-        .tensor("v.class_embd", &[32], F32)
         .tensor("v.patch_embd.weight", &[14, 14, 3, 32], F16)
-        .tensor("v.position_embd.weight", &[32, 5], F32)
-        .tensor("v.pre_ln.weight", &[32], F32)
         .tensor("v.blk.0.ln1.weight", &[32], F32)
         .tensor("v.blk.0.attn_q.weight", &[32, 32], F16)
         .tensor("v.blk.0.ffn_down.weight", &[32, 64], F16)
-        .tensor("v.blk.0.ffn_up.weight", &[64, 32], F16)
-        .tensor("mm.0.weight", &[32, 256], F16)
-        .tensor("mm.0.bias", &[256], F32)
-        .tensor("mm.2.weight", &[256, 256], F16)
+        .tensor("v.blk.0.ffn_up.weight", &[64, 32], F16);
+    rest_of_tower(made, projector)
 }
 
-/// Decoders of several formats with the same picture part.
-pub(super) fn gguf_corpus() -> Vec<[Vec<u8>; 2]> {
-    let blocks = [(0, 1, 4), (2, 32, 18), (8, 32, 34), (12, 256, 144), (14, 256, 210), (39, 32, 17)];
-    let made = |(i, block): (usize, &(u32, u64, u64))| {
-        [decoder(if i % 2 == 0 { "llama" } else { "qwen2" }, *block, i % 3 == 0).bytes(), tower().bytes()]
+/// What a kind has beside that.
+fn rest_of_tower(made: Made, projector: &str) -> Made {
+    let two = |made: Made, first| made.tensor(first, &[32, 256], F16).tensor("mm.2.weight", &[256, 256], F16);
+    match projector {
+        "mlp" => {
+            let pairs: Vec<Vec<u8>> = [56i32, 28, 28, 56].iter().map(|v| v.to_le_bytes().to_vec()).collect();
+            two(made, "mm.0.weight")
+                .text("clip.vision.mm_patch_merge_type", "spatial_unpad")
+                .list("clip.vision.image_grid_pinpoints", 5, &pairs)
+                .tensor("v.class_embd", &[32], F32)
+                .tensor("v.position_embd.weight", &[32, 5], F32)
+                .tensor("v.pre_ln.weight", &[32], F32)
+                .tensor("model.image_newline", &[256], F32)
+        }
+        "idefics3" => made
+            .number("clip.vision.projector.scale_factor", 2)
+            .number("clip.vision.preproc_image_size", 56)
+            .tensor("v.patch_embd.bias", &[32], F32)
+            .tensor("v.position_embd.weight", &[32, 4], F32)
+            .tensor("v.post_ln.weight", &[32], F32)
+            .tensor("mm.model.fc.weight", &[128, 256], F16),
+        "internvl" => made
+            .number("clip.vision.projector.scale_factor", 2)
+            .number("clip.vision.preproc_min_tiles", 1)
+            .number("clip.vision.preproc_max_tiles", 6)
+            .tensor("v.class_embd", &[32], F32)
+            .tensor("v.patch_embd.bias", &[32], F32)
+            .tensor("v.position_embd.weight", &[32, 5], F32)
+            .tensor("v.blk.0.ls1.weight", &[32], F32)
+            .tensor("mm.model.mlp.0.weight", &[128], F32)
+            .tensor("mm.model.mlp.1.weight", &[128, 256], F16)
+            .tensor("mm.model.mlp.3.weight", &[256, 256], F16),
+        "pixtral" => two(made, "mm.1.weight")
+            .number("clip.vision.spatial_merge_size", 2)
+            .tensor("v.pre_ln.weight", &[32], F32)
+            .tensor("v.blk.0.ffn_gate.weight", &[32, 64], F16)
+            .tensor("mm.patch_merger.weight", &[128, 32], F16),
+        _ => two(made, "mm.0.weight")
+            .number("clip.vision.spatial_merge_size", 2)
+            .number("clip.vision.n_wa_pattern", 2)
+            .number("clip.vision.window_size", 112)
+            .number("clip.vision.image_min_pixels", 784)
+            .tensor("v.patch_embd.weight.1", &[14, 14, 3, 32], F16)
+            .tensor("v.post_ln.weight", &[32], F32),
+    }
+}
+
+/// Decoders of several formats, each with a picture part of another kind.
+pub(super) fn gguf_corpus() -> Vec<[Sound; 2]> {
+    let blocks = [(1, 1, 2), (2, 32, 18), (8, 32, 34), (12, 256, 144), (14, 256, 210), (39, 32, 17)];
+    let kinds = ["mlp", "idefics3", "internvl", "pixtral", "qwen2vl_merger", "qwen2.5vl_merger"];
+    let made = |(i, (block, kind)): (usize, (&(u32, u64, u64), &str))| {
+        let architecture = match kind {
+            _ if kind.starts_with("qwen") => "qwen2vl",
+            _ if i % 2 == 0 => "llama",
+            _ => "qwen2",
+        };
+        [decoder(architecture, *block, i % 3 == 0).sound(), tower(kind).sound()]
     };
-    blocks.iter().enumerate().map(made).collect()
+    blocks.iter().zip(kinds).enumerate().map(made).collect()
 }
 
 type Tensor = (&'static str, DType, &'static [usize]);
@@ -300,7 +381,7 @@ mod tests {
     #[test]
     fn the_corpus_is_read() {
         for [model, pictures] in gguf_corpus() {
-            let source = |bytes| Arc::new(MemoryFile::new("m", bytes)) as Arc<dyn ReadAt>;
+            let source = |sound: Sound| Arc::new(MemoryFile::new("m", sound.bytes)) as Arc<dyn ReadAt>;
             let files = GgufFiles::new(source(model)).with_pictures(source(pictures));
             // Weights that count up are no frequencies.
             let spec = block_on(planned_spec(&files, None)).unwrap().1;
