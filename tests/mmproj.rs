@@ -43,18 +43,6 @@ impl Written {
     fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.0.join(name)).unwrap()
     }
-    fn source(&self, name: &str) -> Arc<dyn ReadAt> {
-        Arc::new(MemoryFile::new(name, self.read(name)))
-    }
-    /// The picture part with some bytes replaced by as many others.
-    fn changed(&self, from: &[u8], to: &[u8]) -> GgufFiles {
-        assert_eq!(from.len(), to.len());
-        let mut bytes = self.read("mmproj-model.gguf");
-        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
-        bytes[at..at + to.len()].copy_from_slice(to);
-        let part = Arc::new(MemoryFile::new("mmproj.gguf", bytes));
-        GgufFiles::new(self.source("model.gguf")).with_pictures(part)
-    }
 }
 
 const WRITTEN: [&str; 6] =
@@ -87,35 +75,164 @@ fn pairs_that_the_converter_wrote_answer_as_the_original() {
     }
 }
 
+/// A picture part that is enough for config.json: what its kind states and needs, and a table of what its last layer gives.
+fn part(projector: &str, width: usize, tensors: &[&str]) -> Writer {
+    let mut to = Writer::default();
+    to.text("general.architecture", "clip")
+        .text("clip.projector_type", projector)
+        .number("clip.vision.image_size", 64)
+        .number("clip.vision.patch_size", 8)
+        .number("clip.vision.embedding_length", 16)
+        .number("clip.vision.feed_forward_length", 0)
+        .number("clip.vision.attention.head_count", 2)
+        .number("clip.vision.block_count", 4);
+    for tensor in tensors {
+        let shape: &[usize] = match *tensor {
+            "mm.2.weight" | "mm.model.fc.weight" | "mm.model.mlp.3.weight" => &[width, 1],
+            "v.blk.0.ffn_down.weight" => &[24, 16],
+            "v.blk.0.ffn_up.weight" => &[16, 24],
+            _ => &[1],
+        };
+        to.tensor(tensor, shape, vec![0.0; shape.iter().product()]);
+    }
+    to
+}
+
+/// By projector: the decoder's architecture, what a part needs, and what parts of other models have.
+const KINDS: [(&str, &str, &[&str], &[&str]); 5] = [
+    (
+        "idefics3",
+        "llama",
+        &["v.patch_embd.bias", "v.post_ln.weight", "mm.model.fc.weight"],
+        &["v.class_embd", "v.pre_ln.weight", "mm.model.fc.bias"],
+    ),
+    (
+        "internvl",
+        "qwen2",
+        &["v.class_embd", "v.patch_embd.bias", "v.blk.0.ls1.weight", "mm.model.mlp.0.weight", "mm.model.mlp.3.weight"],
+        &["v.pre_ln.weight"],
+    ),
+    (
+        "pixtral",
+        "mistral3",
+        &["v.pre_ln.weight", "v.blk.0.ffn_gate.weight", "mm.1.weight", "mm.2.weight"],
+        &["v.class_embd", "v.patch_embd.bias", "v.position_embd.weight"],
+    ),
+    ("qwen2vl_merger", "qwen2vl", QWEN, &["v.class_embd", "v.pre_ln.weight", "v.blk.0.ffn_gate.weight"]),
+    (
+        "qwen2.5vl_merger",
+        "qwen2vl",
+        &[
+            "v.blk.0.ffn_gate.weight",
+            "v.patch_embd.weight.1",
+            "v.blk.0.attn_q.weight",
+            "v.post_ln.weight",
+            "mm.0.weight",
+            "mm.2.weight",
+        ],
+        &["v.class_embd", "v.pre_ln.weight"],
+    ),
+];
+const QWEN: &[&str] =
+    &["v.patch_embd.weight.1", "v.blk.0.attn_q.weight", "v.post_ln.weight", "mm.0.weight", "mm.2.weight"];
+
+/// The made file `name` of a pair, or the error.
+fn made(decoder: &Writer, pictures: &Writer, name: &str) -> omma::Result<Config> {
+    block_on(Config::need(&pair(decoder, pictures), name))
+}
+
 #[test]
-fn parts_that_are_not_of_their_kind_are_refused() {
-    let refused = |files: GgufFiles| block_on(Config::need(&files, "config.json")).unwrap_err().to_string();
-    for (name, tensor) in [
-        ("mmproj_idefics3", "v.post_ln.weight"),
-        ("mmproj_internvl", "v.blk.0.ls1.weight"),
-        ("mmproj_pixtral", "v.pre_ln.weight"),
-        ("mmproj_qwen2_vl", "v.patch_embd.weight.1"),
-        ("mmproj_qwen2_5_vl", "mm.0.weight"),
-    ] {
-        let other = tensor.replace("v.", "x.").replace("mm.", "mx.");
-        let error = refused(Written::new(name).changed(tensor.as_bytes(), other.as_bytes()));
-        assert!(error.contains(tensor), "{error}");
+fn parts_have_what_their_kind_needs_and_nothing_of_others() {
+    let source = Source::new(&Golden::new("llava15_gqa", 0));
+    for (projector, architecture, needed, others) in KINDS {
+        let decoder = source.decoder_of(architecture);
+        let part = |tensors: &[&str]| {
+            let mut part = part(projector, source.width(), tensors);
+            part.number("clip.vision.n_wa_pattern", 2);
+            made(&decoder, &part, "config.json").map_err(|error| error.to_string())
+        };
+        part(needed).unwrap();
+        for missing in needed {
+            let rest: Vec<&str> = needed.iter().copied().filter(|name| name != missing).collect();
+            let error = part(&rest).unwrap_err();
+            assert!(error.contains(missing), "{projector} without {missing}: {error}");
+        }
+        for other in others {
+            let error = part(&[needed, &[*other]].concat()).unwrap_err();
+            assert!(error.contains(other), "{projector} with {other}: {error}");
+        }
     }
-    // The keys' values follow their names: 4 bytes of the type, 4 of the number.
-    let windows = |pattern: u32| {
-        let key = b"clip.vision.n_wa_pattern".as_slice();
-        let value = |n: u32| [key, &4u32.to_le_bytes(), &n.to_le_bytes()].concat();
-        Written::new("mmproj_qwen2_5_vl").changed(&value(2), &value(pattern))
+}
+
+#[test]
+fn parts_go_with_decoders_of_their_kind() {
+    let source = Source::new(&Golden::new("llava15_gqa", 0));
+    for (projector, architecture, needed, _) in KINDS {
+        let part = |width| {
+            let mut part = part(projector, width, needed);
+            part.number("clip.vision.n_wa_pattern", 2);
+            part
+        };
+        let refused = |decoder: &Writer, width| made(decoder, &part(width), "config.json").unwrap_err().to_string();
+        // A text model among those of Qwen2-VL would take the positions of texts for those of pictures.
+        let other = if architecture == "qwen2vl" { "qwen2" } else { "qwen2vl" };
+        assert!(refused(&source.decoder_of(other), source.width()).contains("does not go with"), "{projector}");
+        assert!(refused(&source.decoder_of(architecture), source.width() + 1).contains("columns"), "{projector}");
+        // Beside the model such a part is none of its own.
+        let beside = |decoder: &Writer, width| {
+            let files = GgufFiles::new(memory("model.gguf", decoder));
+            let files = files.with_candidates(vec![memory("mmproj.gguf", &part(width))]);
+            block_on(files.list()).unwrap().contains(&"mmproj.gguf".to_owned())
+        };
+        assert!(!beside(&source.decoder_of(other), source.width()), "{projector}");
+        assert!(!beside(&source.decoder_of(architecture), source.width() + 1), "{projector}");
+        assert!(beside(&source.decoder_of(architecture), source.width()), "{projector}");
+    }
+}
+
+#[test]
+fn what_the_file_does_not_say_is_as_published() {
+    let source = Source::new(&Golden::new("llava15_gqa", 0));
+    let of = |at: usize, more: &[&str], change: &dyn Fn(&mut Writer)| {
+        let (projector, architecture, needed, _) = KINDS[at];
+        let mut part = part(projector, source.width(), &[needed, more].concat());
+        change(&mut part);
+        let decoder = source.decoder_of(architecture);
+        ["config.json", "preprocessor_config.json"].map(|name| made(&decoder, &part, name).unwrap())
     };
-    for (pattern, whole) in [(0, vec![0, 1, 2]), (1, vec![0, 1, 2]), (2, vec![1]), (9, vec![])] {
-        let config = block_on(Config::need(&windows(pattern), "config.json")).unwrap();
+    let nothing: &dyn Fn(&mut Writer) = &|_| {};
+    let [config, steps] = of(0, &[], nothing);
+    assert_eq!(config.f64("vision_config.layer_norm_eps", 0.0).unwrap(), 1e-6);
+    assert_eq!(steps.usize("size.longest_edge", 0).unwrap(), 4 * 64);
+    assert_eq!(steps.usize("max_image_size.longest_edge", 0).unwrap(), 64);
+    // Norms without a bias divide by the root of the mean square.
+    let norm = |more: &[&str]| of(1, more, nothing)[0].string("vision_config.norm_type", "").unwrap();
+    assert_eq!([norm(&[]), norm(&["v.blk.0.ln1.bias"])], ["rms_norm", "layer_norm"]);
+    let [config, steps] = of(1, &["v.blk.0.attn_q_norm.weight"], nothing);
+    assert!(config.bool("vision_config.use_qk_norm", false).unwrap());
+    assert_eq!([steps.usize("min_patches", 0).unwrap(), steps.usize("max_patches", 0).unwrap()], [1, 12]);
+    let theta = |change| of(2, &[], change)[0].f64("vision_config.rope_theta", 0.0).unwrap();
+    assert_eq!(theta(nothing), 10_000.0);
+    assert_eq!(
+        theta(&|part| {
+            part.float("clip.rope.freq_base", 5e5);
+        }),
+        500_000.0
+    );
+    // An old writer's part: the matrices of an MLP swapped, its width not said, a table that nothing looks at.
+    let old = ["v.blk.0.ffn_down.weight", "v.blk.0.ffn_up.weight", "v.position_embd.weight"];
+    let [config, steps] = of(3, &old, nothing);
+    assert_eq!((16.0 * config.f64("vision_config.mlp_ratio", 0.0).unwrap()) as usize, 24);
+    assert_eq!(config.string("vision_config.hidden_act", "").unwrap(), "quick_gelu");
+    assert_eq!(steps.usize("min_pixels", 0).unwrap(), 3136);
+    assert_eq!(steps.usize("max_pixels", 0).unwrap(), 12_845_056);
+    for (pattern, whole) in [(0, vec![0, 1, 2, 3]), (1, vec![0, 1, 2, 3]), (2, vec![1, 3]), (9, vec![])] {
+        let [config, _] = of(4, &[], &|part| {
+            part.number("clip.vision.n_wa_pattern", pattern);
+        });
         assert_eq!(config.list::<usize>("vision_config.fullatt_block_indexes").unwrap().unwrap(), whole);
+        assert_eq!(config.usize("vision_config.window_size", 0).unwrap(), 112);
     }
-    // A decoder of another model.
-    let (qwen, internvl) = (Written::new("mmproj_qwen2_vl"), Written::new("mmproj_internvl"));
-    let mixed = GgufFiles::new(internvl.source("model.gguf")).with_pictures(qwen.source("mmproj-model.gguf"));
-    let error = refused(mixed);
-    assert!(error.contains("<|image_pad|>"), "{error}");
 }
 
 fn run(golden: &Golden, files: &dyn Files, open: OpenModel, steps: usize) -> Answer {
@@ -248,7 +365,16 @@ fn other_projectors_are_refused_by_name() {
     });
     assert!(error.to_string().contains("`spatial`"), "{error}");
     let error = refused(&|w| {
+        w.numbers("clip.vision.image_grid_pinpoints", &[336, 672]);
+    });
+    assert!(error.to_string().contains("image_grid_pinpoints"), "{error}");
+    let error = refused(&|w| {
         w.text("clip.vision.mm_patch_merge_type", "spatial_unpad");
+    });
+    assert!(error.to_string().contains("image_newline"), "{error}");
+    let error = refused(&|w| {
+        w.text("clip.vision.mm_patch_merge_type", "spatial_unpad");
+        w.tensor("v.image_newline", &[1], vec![0.0]);
         w.numbers("clip.vision.image_grid_pinpoints", &[336, 672, 672]);
     });
     assert!(error.to_string().contains("image_grid_pinpoints"), "{error}");

@@ -296,14 +296,17 @@ impl Random {
     fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.below(list.len() as u64) as usize]
     }
-    /// Damage before `front`, behind which the bytes stay as they are and as many as before, or a few more.
-    fn damage_front(&mut self, bytes: &mut Vec<u8>, front: usize, likely: &[u8]) {
+    /// Damage before `front`, behind which the bytes stay as they are and as many as before, or a few more. Returns the new
+    /// length of the front.
+    fn damage_front(&mut self, bytes: &mut Vec<u8>, front: usize, likely: &[u8]) -> usize {
         let mut tail = bytes.split_off(front.min(bytes.len()));
         self.damage(bytes, likely);
+        let front = bytes.len();
         if self.below(2) == 0 {
             tail.resize(tail.len() + 256, 0);
         }
         bytes.append(&mut tail);
+        front
     }
     /// Up to eight changes: bits, bytes, numbers of two and four bytes, pieces cut, doubled or cut off.
     fn damage(&mut self, bytes: &mut Vec<u8>, likely: &[u8]) {

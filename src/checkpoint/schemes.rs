@@ -24,7 +24,8 @@ pub const DECODER: &Scheme = &[
 pub const GGUF: &Scheme = &[GGUF_TEXT, LLAVA_PART];
 
 /// GGUF checkpoints of Idefics 3 and SmolVLM.
-pub const GGUF_IDEFICS3: &Scheme = &[GGUF_TEXT, &[rule("model.", "model.text_model.")], SIGLIP_PART];
+pub const GGUF_IDEFICS3: &Scheme =
+    &[GGUF_TEXT, &[keep("model.text_model."), rule("model.", "model.text_model.")], SIGLIP_PART];
 
 /// GGUF checkpoints of InternVL.
 pub const GGUF_INTERNVL: &Scheme = &[GGUF_TEXT, INTERNVL_PART];

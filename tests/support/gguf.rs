@@ -140,21 +140,29 @@ impl Source {
 
     /// The decoder.
     pub fn decoder(&self) -> Writer {
+        self.decoder_of("llama")
+    }
+    /// The decoder under the name of an architecture, with the tokens that other models have for pictures.
+    pub fn decoder_of(&self, architecture: &str) -> Writer {
         let mut to = Writer::default();
         let of = |key: &str| self.number(&format!("/text_config/{key}"));
         let mut tokens: Vec<String> = (0..of("vocab_size")).map(|i| format!("t{i}")).collect();
         tokens[self.number("/image_token_index")] = "<image>".into();
-        to.text("general.architecture", "llama")
-            .number("llama.block_count", of("num_hidden_layers"))
-            .number("llama.embedding_length", of("hidden_size"))
-            .number("llama.feed_forward_length", of("intermediate_size"))
-            .number("llama.attention.head_count", of("num_attention_heads"))
-            .number("llama.attention.head_count_kv", of("num_key_value_heads"))
-            .number("llama.attention.key_length", of("head_dim"))
-            .number("llama.attention.value_length", of("head_dim"))
-            .number("llama.rope.dimension_count", of("head_dim"))
-            .number("llama.context_length", of("max_position_embeddings"))
-            .float("llama.attention.layer_norm_rms_epsilon", 1e-5)
+        for (id, token) in ["<IMG_CONTEXT>", "[IMG]", "<|image_pad|>"].iter().enumerate() {
+            tokens[id + 3] = (*token).into();
+        }
+        let key = |name: &str| format!("{architecture}.{name}");
+        to.text("general.architecture", architecture)
+            .number(&key("block_count"), of("num_hidden_layers"))
+            .number(&key("embedding_length"), of("hidden_size"))
+            .number(&key("feed_forward_length"), of("intermediate_size"))
+            .number(&key("attention.head_count"), of("num_attention_heads"))
+            .number(&key("attention.head_count_kv"), of("num_key_value_heads"))
+            .number(&key("attention.key_length"), of("head_dim"))
+            .number(&key("attention.value_length"), of("head_dim"))
+            .number(&key("rope.dimension_count"), of("head_dim"))
+            .number(&key("context_length"), of("max_position_embeddings"))
+            .float(&key("attention.layer_norm_rms_epsilon"), 1e-5)
             .text("tokenizer.ggml.model", "no_vocab")
             .texts("tokenizer.ggml.tokens", &tokens);
         let front = "language_model.model";

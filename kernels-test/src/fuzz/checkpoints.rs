@@ -70,7 +70,7 @@ pub(super) fn gguf(corpus: &[[Sound; 2]], random: &mut Random) -> Result<(), Str
         let mut bytes = sound.bytes.clone();
         match random.below(8) {
             0 => random.damage(&mut bytes, LIKELY),
-            n if n < often => random.damage_front(&mut bytes, sound.front, LIKELY),
+            n if n < often => drop(random.damage_front(&mut bytes, sound.front, LIKELY)),
             _ => {}
         }
         bytes
@@ -102,9 +102,7 @@ pub(super) fn quantized(corpus: &[(String, Vec<u8>)], random: &mut Random) -> Re
 fn damage_header(bytes: &mut Vec<u8>, random: &mut Random) {
     let length = bytes.first_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length) as usize);
     let mut rest = bytes.split_off(8);
-    let (data, before) = (rest.len() - length, length);
-    random.damage_front(&mut rest, before, b"0123456789.-e[]{}\",:ntfIFU_");
-    let length = rest.len().saturating_sub(data) as u64;
+    let length = random.damage_front(&mut rest, length, b"0123456789.-e[]{}\",:ntfIFU_") as u64;
     *bytes = [&length.to_le_bytes()[..], &rest].concat();
 }
 
@@ -289,13 +287,20 @@ fn rest_of_tower(made: Made, projector: &str) -> Made {
             .tensor("v.pre_ln.weight", &[32], F32)
             .tensor("v.blk.0.ffn_gate.weight", &[32, 64], F16)
             .tensor("mm.patch_merger.weight", &[128, 32], F16),
-        _ => two(made, "mm.0.weight")
-            .number("clip.vision.spatial_merge_size", 2)
-            .number("clip.vision.n_wa_pattern", 2)
-            .number("clip.vision.window_size", 112)
-            .number("clip.vision.image_min_pixels", 784)
-            .tensor("v.patch_embd.weight.1", &[14, 14, 3, 32], F16)
-            .tensor("v.post_ln.weight", &[32], F32),
+        _ => {
+            let made = if projector.starts_with("qwen2.5") {
+                made.tensor("v.blk.0.ffn_gate.weight", &[32, 64], F16)
+            } else {
+                made.tensor("v.position_embd.weight", &[32, 100], F32)
+            };
+            two(made, "mm.0.weight")
+                .number("clip.vision.spatial_merge_size", 2)
+                .number("clip.vision.n_wa_pattern", 2)
+                .number("clip.vision.window_size", 112)
+                .number("clip.vision.image_min_pixels", 784)
+                .tensor("v.patch_embd.weight.1", &[14, 14, 3, 32], F16)
+                .tensor("v.post_ln.weight", &[32], F32)
+        }
     }
 }
 

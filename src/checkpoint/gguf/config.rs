@@ -20,13 +20,15 @@ pub(super) async fn files(file: &Gguf) -> Result<Vec<File>> {
     let all = Config::of_value(file.source.name(), file.metadata.clone())?;
     let architecture = all.string("general.architecture", "")?;
     let decoder = match architecture.as_str() {
-        "llama" | "qwen2" | "qwen2vl" => with_factors(decoder(&all, file, &architecture)?, file).await?,
+        "llama" | "mistral3" | "qwen2" | "qwen2vl" => with_factors(decoder(&all, file, &architecture)?, file).await?,
         "clip" => {
             let reason = "it is the picture part of a checkpoint; give the language model's file as the model";
             return Err(all.unsupported("general.architecture", reason));
         }
         other => {
-            return Err(all.unsupported("general.architecture", format!("`{other}`; llama, qwen2 and qwen2vl are")));
+            return Err(
+                all.unsupported("general.architecture", format!("`{other}`; llama, mistral3, qwen2 and qwen2vl are"))
+            );
         }
     };
     let mut ends: Vec<usize> = Vec::new();
@@ -38,19 +40,32 @@ pub(super) async fn files(file: &Gguf) -> Result<Vec<File>> {
     Ok(vec![("config.json", decoder), ("generation_config.json", generation)])
 }
 
-fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
-    let empty = || Config::of_value(all.file(), json!({}));
-    let own = all.section(architecture)?.map_or_else(empty, Ok)?;
+/// Refuses what is not done.
+fn check(own: &Config, place: &str, file: &Gguf) -> Result<()> {
     if own.usize("expert_count", 0)? > 0 {
         return Err(own.unsupported("expert_count", "mixtures of experts are not read from GGUF yet"));
     }
-    let has = |name: &str| file.tensors.iter().any(|t| t.name == name);
+    for key in ["attention.temperature_scale", "rope.scaling.yarn_log_multiplier"] {
+        if own.has(key) {
+            return Err(own.unsupported(key, "what Ministral 3 does to long texts"));
+        }
+    }
     for tensor in ["rope_factors_long.weight", "rope_factors_short.weight"] {
-        if has(tensor) {
-            let what = format!("{}: tensor `{tensor}`", all.file());
+        if file.tensors.iter().any(|t| t.name == tensor) {
+            let what = format!("{place}: tensor `{tensor}`");
             return Err(Error::unsupported(what, "factors that depend on the length; rope_freqs.weight is read"));
         }
     }
+    Ok(())
+}
+
+fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
+    let empty = || Config::of_value(all.file(), json!({}));
+    let own = all.section(architecture)?.map_or_else(empty, Ok)?;
+    check(&own, all.file(), file)?;
+    // Rows of q and k are permuted for pairs of neighbours.
+    let paired = matches!(architecture, "llama" | "mistral3");
+    let has = |name: &str| file.tensors.iter().any(|t| t.name == name);
     let heads: usize = own.require("attention.head_count")?;
     let width: usize = own.require("embedding_length")?;
     let head_dim = own.usize("attention.key_length", width / heads.max(1))?;
@@ -60,7 +75,7 @@ fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
     let rotary = own.usize("rope.dimension_count", head_dim)?;
     // Bias of q, k, v and of the output come together in the configurations of this architecture.
     let (qkv, out) = (has("blk.0.attn_q.bias"), has("blk.0.attn_output.bias"));
-    if architecture == "llama" && qkv != out {
+    if paired && qkv != out {
         let what = format!("{}: tensor `blk.0.attn_q.bias`", all.file());
         return Err(Error::unsupported(what, "a bias of the attention is read where its output has one, too"));
     }
@@ -68,7 +83,11 @@ fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
     let table = file.tensors.iter().find(|t| t.name == "token_embd.weight").and_then(|t| t.shape.first().copied());
     let vocab = table.or(own.optional("vocab_size")?).or(tokens);
     let mut config = json!({
-        "model_type": if architecture == "qwen2vl" { "qwen2_vl_text" } else { architecture },
+        "model_type": match architecture {
+            "qwen2vl" => "qwen2_vl_text",
+            "mistral3" => "llama",
+            other => other,
+        },
         "hidden_size": width,
         "num_hidden_layers": own.require::<usize>("block_count")?,
         "intermediate_size": own.require::<usize>("feed_forward_length")?,
@@ -77,12 +96,11 @@ fn decoder(all: &Config, file: &Gguf, architecture: &str) -> Result<Value> {
         "head_dim": head_dim,
         "rms_norm_eps": own.f64("attention.layer_norm_rms_epsilon", 1e-5)?,
         "rope_theta": own.f64("rope.freq_base", 10_000.0)?,
-        // Rows of q and k are permuted for pairs of neighbours.
-        "rope_interleaved": architecture == "llama",
+        "rope_interleaved": paired,
         "max_position_embeddings": own.usize("context_length", 2048)?,
         "vocab_size": vocab,
         "tie_word_embeddings": !has("output.weight"),
-        "attention_bias": qkv && architecture == "llama",
+        "attention_bias": qkv && paired,
         "sliding_window": own.optional::<usize>("attention.sliding_window")?,
         "bos_token_id": all.optional::<usize>("tokenizer.ggml.bos_token_id")?,
         "eos_token_id": all.optional::<usize>("tokenizer.ggml.eos_token_id")?,
@@ -118,8 +136,11 @@ async fn with_factors(mut config: Value, file: &Gguf) -> Result<Value> {
 /// How positions turn: longer texts than those trained with, and pairs by time, row and column.
 fn scaling(own: &Config, architecture: &str) -> Result<Option<Map<String, Value>>> {
     let mut scaling = longer(own)?;
-    if let Some(mut sections) = own.list::<usize>("rope.dimension_sections")?.filter(|_| architecture == "qwen2vl") {
-        // A fourth is none's.
+    if architecture != "qwen2vl" {
+        return Ok(scaling);
+    }
+    if let Some(mut sections) = own.list::<usize>("rope.dimension_sections")? {
+        // A fourth stands for a position that pictures do not have.
         if sections.len() == 4 && sections[3] == 0 {
             sections.truncate(3);
         }

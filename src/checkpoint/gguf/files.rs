@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use serde_json::Value;
+
 use super::{Gguf, config, mmproj, tokenizer};
 use crate::checkpoint::read::{Files, MemoryFile, Pending, ReadAt};
 use crate::checkpoint::{Checkpoint, schemes};
@@ -38,25 +40,23 @@ impl GgufFiles {
     pub fn with_pictures(self, pictures: Arc<dyn ReadAt>) -> Self {
         Self { pictures: Some(pictures), ..self }
     }
-    /// The same with the picture part that fits among `candidates`, if there is one: that whose projector gives what the
-    /// decoder takes.
+    /// The same with the picture part that fits among `candidates`, if there is one: that of a kind which goes with the
+    /// decoder, whose projector gives what it takes.
     #[must_use]
     pub fn with_candidates(self, candidates: Vec<Arc<dyn ReadAt>>) -> Self {
         Self { candidates, ..self }
     }
 
     /// The picture part: the one that was given, or the candidate that fits.
-    async fn part(&self, file: &Gguf) -> Result<Option<Gguf>> {
+    async fn part(&self, text: &Value, tokens: Option<&Vec<Value>>) -> Result<Option<Gguf>> {
         if let Some(pictures) = &self.pictures {
             return Gguf::open(pictures.clone()).await.map(Some);
         }
-        let table = file.tensors.iter().find(|t| t.name == "token_embd.weight");
-        let taken = table.and_then(|t| t.shape.last().copied());
         let mut found: Option<Gguf> = None;
         for candidate in &self.candidates {
             // What is damaged is no part of this model; who means it names it.
             let Ok(part) = Gguf::open(candidate.clone()).await else { continue };
-            if taken.is_none() || mmproj::width(&part) != taken {
+            if !mmproj::fits(&part, text, tokens) {
                 continue;
             }
             if let Some(other) = &found {
@@ -75,9 +75,9 @@ impl GgufFiles {
         }
         let file = Gguf::open(self.source.clone()).await?;
         let mut all = config::files(&file).await?;
-        let part = self.part(&file).await?;
+        let tokens = file.metadata.pointer("/tokenizer/ggml/tokens").and_then(Value::as_array);
+        let part = self.part(&all[0].1, tokens).await?;
         if let Some(part) = &part {
-            let tokens = file.metadata.pointer("/tokenizer/ggml/tokens").and_then(serde_json::Value::as_array);
             let text = all.remove(0).1;
             all.extend(mmproj::files(part, text, tokens)?);
         }

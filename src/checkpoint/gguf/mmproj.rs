@@ -1,5 +1,9 @@
 //! The picture part of a GGUF checkpoint, a file of its own (`mmproj`): a tower and what leads from it to the decoder. Keys
-//! and tensor names are those of llama.cpp's converters; here is what all kinds of parts share, each kind is a file.
+//! and tensor names are those of llama.cpp's converters.
+//!
+//! Lives here: the table of kinds, what all of them share, and whether a part and a decoder are of one model. Each kind is a
+//! file: what it needs, and the config.json and preprocessor_config.json that it stands for. Names of tensors are in
+//! `schemes`, the nets in `models::families`, which read these files as any others.
 
 mod idefics3;
 mod internvl;
@@ -24,10 +28,11 @@ struct Part<'f> {
 }
 
 /// The decoder that a part belongs to.
-struct Text<'t> {
+struct Text {
     /// Its configuration.
     config: Value,
-    tokens: Option<&'t Vec<Value>>,
+    /// The id of its token for pictures, where it has one.
+    token: Option<usize>,
 }
 
 /// config.json and preprocessor_config.json.
@@ -41,19 +46,63 @@ struct Kind {
     name: &'static str,
     /// The tensor that gives what the decoder takes, a row for each of its columns.
     last: &'static str,
+    /// Where a picture's rows stand. LLaVA's decoders have no such token; all others do.
+    token: &'static str,
+    /// Values of `model_type` of its decoders.
+    decoders: &'static [&'static str],
     /// Names of the tensors of decoder and part.
     scheme: &'static Scheme,
-    read: fn(&Part<'_>, Text<'_>) -> Result<Made>,
+    read: fn(&Part<'_>, Text) -> Result<Made>,
 }
 
 const KINDS: &[Kind] = &[
-    Kind { name: "mlp", last: "mm.2.weight", scheme: schemes::GGUF, read: llava::read },
-    Kind { name: "idefics3", last: "mm.model.fc.weight", scheme: schemes::GGUF_IDEFICS3, read: idefics3::read },
-    Kind { name: "internvl", last: "mm.model.mlp.3.weight", scheme: schemes::GGUF_INTERNVL, read: internvl::read },
-    Kind { name: "pixtral", last: "mm.2.weight", scheme: schemes::GGUF_PIXTRAL, read: pixtral::read },
-    Kind { name: "qwen2vl_merger", last: "mm.2.weight", scheme: schemes::GGUF_QWEN_VL, read: qwen_vl::second },
-    Kind { name: "qwen2.5vl_merger", last: "mm.2.weight", scheme: schemes::GGUF_QWEN_VL, read: qwen_vl::newer },
+    Kind {
+        name: "mlp",
+        last: "mm.2.weight",
+        token: "<image>",
+        decoders: TEXTS,
+        scheme: schemes::GGUF,
+        read: llava::read,
+    },
+    Kind {
+        name: "idefics3",
+        last: "mm.model.fc.weight",
+        token: "<image>",
+        decoders: TEXTS,
+        scheme: schemes::GGUF_IDEFICS3,
+        read: idefics3::read,
+    },
+    Kind {
+        name: "internvl",
+        last: "mm.model.mlp.3.weight",
+        token: "<IMG_CONTEXT>",
+        decoders: TEXTS,
+        scheme: schemes::GGUF_INTERNVL,
+        read: internvl::read,
+    },
+    Kind {
+        name: "pixtral",
+        last: "mm.2.weight",
+        token: "[IMG]",
+        decoders: TEXTS,
+        scheme: schemes::GGUF_PIXTRAL,
+        read: pixtral::read,
+    },
+    Kind { name: "qwen2vl_merger", read: qwen_vl::second, ..QWEN },
+    Kind { name: "qwen2.5vl_merger", read: qwen_vl::newer, ..QWEN },
 ];
+
+const QWEN: Kind = Kind {
+    name: "",
+    last: "mm.2.weight",
+    token: "<|image_pad|>",
+    decoders: &["qwen2_vl_text"],
+    scheme: schemes::GGUF_QWEN_VL,
+    read: qwen_vl::second,
+};
+
+/// Decoders whose positions are those of texts.
+const TEXTS: &[&str] = &["llama", "qwen2"];
 
 /// The type of a part's projector. Files of the first writers do not state it.
 fn stated(file: &Gguf) -> Option<&str> {
@@ -66,9 +115,19 @@ fn kind(file: &Gguf) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
-/// Columns that the part gives; `None` for a file that is no picture part of a kind that is read.
-pub(super) fn width(file: &Gguf) -> Option<usize> {
-    rows(file, kind(file)?.last)
+/// The decoder's token for pictures.
+fn token(kind: &Kind, tokens: Option<&Vec<Value>>) -> Option<usize> {
+    tokens?.iter().position(|token| token.as_str() == Some(kind.token))
+}
+
+/// Whether a file beside the decoder `text` with the vocabulary `tokens` can be its part: of a kind that is read and that
+/// goes with such a decoder, as wide, with a token for pictures.
+pub(super) fn fits(file: &Gguf, text: &Value, tokens: Option<&Vec<Value>>) -> bool {
+    let Some(kind) = kind(file) else { return false };
+    let width = rows(file, kind.last).map(|rows| rows as u64);
+    let goes = text["model_type"].as_str().is_some_and(|model_type| kind.decoders.contains(&model_type));
+    let has_token = kind.name == "mlp" || token(kind, tokens).is_some();
+    goes && has_token && width.is_some() && width == text["hidden_size"].as_u64()
 }
 
 /// Names of the tensors of a checkpoint with this part.
@@ -102,36 +161,28 @@ pub(super) fn files(file: &Gguf, text: Value, tokens: Option<&Vec<Value>>) -> Re
     }
     let part = Part { file, own, vision };
     part.need(&[kind.last])?;
-    let (given, taken) = (width(file), text["hidden_size"].as_u64().map(|n| n as usize));
-    if given != taken {
-        let reason = format!(
-            "the projector gives {} columns, the decoder takes {}: they are not of one model",
-            given.unwrap_or(0),
-            taken.unwrap_or(0)
-        );
-        return Err(Error::malformed(file.source.name(), reason));
+    let given = rows(file, kind.last).unwrap_or(0);
+    let taken = text["hidden_size"].as_u64().unwrap_or(0);
+    let model_type = text["model_type"].as_str().unwrap_or_default();
+    let token = token(kind, tokens);
+    let wrong = if given as u64 != taken {
+        Some(format!("the projector gives {given} columns, the decoder takes {taken}"))
+    } else if !kind.decoders.contains(&model_type) {
+        Some(format!("a part `{}` does not go with a decoder {}", kind.name, clip(model_type)))
+    } else if token.is_none() && kind.name != "mlp" {
+        Some(format!("the decoder's vocabulary has no `{}` for pictures to stand at", kind.token))
+    } else {
+        None
+    };
+    if let Some(wrong) = wrong {
+        return Err(Error::malformed(file.source.name(), format!("{wrong}: they are not of one model")));
     }
-    let made = (kind.read)(&part, Text { config: text, tokens })?;
+    let made = (kind.read)(&part, Text { config: text, token })?;
     Ok(vec![("config.json", made.config), ("preprocessor_config.json", made.preprocessor)])
 }
 
 fn rows(file: &Gguf, name: &str) -> Option<usize> {
     file.tensors.iter().find(|t| t.name == name).and_then(|t| t.shape.first().copied())
-}
-
-impl Text<'_> {
-    /// The id of a token of the vocabulary.
-    fn token(&self, text: &str) -> Option<usize> {
-        self.tokens?.iter().position(|token| token.as_str() == Some(text))
-    }
-    /// The same for a token that has to be there: a picture's rows stand where it is.
-    fn need_token(&self, part: &Part<'_>, text: &str) -> Result<usize> {
-        let missing = || {
-            let reason = format!("the decoder's vocabulary has no `{text}` for pictures to stand at");
-            Error::malformed(part.file.source.name(), reason)
-        };
-        self.token(text).ok_or_else(missing)
-    }
 }
 
 impl Part<'_> {

@@ -17,6 +17,8 @@ use crate::{DType, Error, Result};
 const FIRST: u64 = 1 << 20;
 /// Longest header in bytes. Those of vocabularies of 260 000 tokens have 20 MB.
 const MAX_HEADER: u64 = 256 << 20;
+/// Most parts of a key: what is between its dots becomes objects within objects.
+const MAX_PARTS: usize = 32;
 /// Most axes of a tensor.
 const MAX_RANK: u32 = 4;
 
@@ -181,6 +183,10 @@ fn parse(source: &dyn ReadAt, bytes: &[u8]) -> Parsed<(Value, Vec<TensorEntry>)>
     // A key takes 12 bytes at least, so that a lying count ends with the file.
     for _ in 0..keys {
         let key = bytes.text()?;
+        let parts = key.split('.').count();
+        if parts > MAX_PARTS {
+            return bytes.wrong(format!("key `{}` has {parts} parts", clip(&key)));
+        }
         let kind = bytes.u32()?;
         let value = bytes.value(kind, &key)?;
         insert(&mut metadata, &key, value);

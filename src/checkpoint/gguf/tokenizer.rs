@@ -158,7 +158,8 @@ fn byte_level(own: &Config, vocabulary: &Vocabulary) -> Result<Value> {
         "decoder": level(true), "model": model}))
 }
 
-/// Whether texts begin with the first token where the metadata does not say: those of LLaMA 3 and Tekken do.
+/// Whether texts begin with the first token where the metadata does not say: as llama.cpp does it, with those of LLaMA 3
+/// and Tekken.
 fn begins(own: &Config) -> Result<bool> {
     let pre = own.string("pre", "default")?;
     Ok(matches!(pre.as_str(), "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "pixtral" | "tekken"))

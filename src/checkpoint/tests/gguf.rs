@@ -35,6 +35,11 @@ impl Made {
     fn string(self, key: &str, value: &str) -> Self {
         self.text(key).word(8).text(value)
     }
+    fn flag(self, key: &str, value: bool) -> Self {
+        let mut made = self.text(key).word(7);
+        made.0.push(u8::from(value));
+        made
+    }
     fn strings(self, key: &str, values: &[&str]) -> Self {
         let made = self.text(key).word(9).word(8).number(values.len() as u64);
         values.iter().fold(made, |made, value| made.text(value))
@@ -101,9 +106,9 @@ fn a_source_without_a_slice_reads_the_same() {
 }
 
 /// Pieces that a vocabulary of letters, digits and pairs of them cuts a text into, and whether texts begin with a token.
-fn pieces(pre: &str, text: &str) -> (Vec<String>, bool) {
+fn pieces(pre: &str, begin: Option<bool>, text: &str) -> (Vec<String>, bool) {
     let tokens = ["f", "o", "W", "x", "2", "0", "\u{120}", "oW", "20", "\u{120}2", "<s>"];
-    let made = Made::new(2, 10)
+    let made = Made::new(2, 10 + u64::from(begin.is_some()))
         .string("general.architecture", "llama")
         .key("llama.block_count", 1)
         .key("llama.embedding_length", 32)
@@ -113,10 +118,13 @@ fn pieces(pre: &str, text: &str) -> (Vec<String>, bool) {
         .string("tokenizer.ggml.pre", pre)
         .strings("tokenizer.ggml.tokens", &tokens)
         .strings("tokenizer.ggml.merges", &["o W", "2 0", "\u{120} 2"])
-        .key("tokenizer.ggml.bos_token_id", 10)
-        .tensor("token_embd.weight", &[32, 3], 8, 0)
-        .tensor("output_norm.weight", &[32], 0, 128)
-        .data(128 + 128);
+        .key("tokenizer.ggml.bos_token_id", 10);
+    let made = match begin {
+        Some(begin) => made.flag("tokenizer.ggml.add_bos_token", begin),
+        None => made,
+    };
+    let made =
+        made.tensor("token_embd.weight", &[32, 3], 8, 0).tensor("output_norm.weight", &[32], 0, 128).data(128 + 128);
     let files = GgufFiles::new(Arc::new(MemoryFile::new("made.gguf", made)));
     let read = |name: &str| wait(files.read(name)).unwrap();
     let tokenizer = crate::text::Tokenizer::from_bytes(
@@ -132,16 +140,17 @@ fn pieces(pre: &str, text: &str) -> (Vec<String>, bool) {
 
 #[test]
 fn texts_are_cut_as_the_metadata_says() {
+    let cut = |pieces: &[&str]| pieces.iter().map(|piece| (*piece).to_owned()).collect::<Vec<String>>();
     // Tekken cuts before a capital and digit by digit, LLaMA 3 neither; Qwen2 the digits alone.
-    assert_eq!(
-        pieces("tekken", "foWx 20"),
-        (["f", "o", "W", "x", "\u{120}", "2", "0"].map(str::to_owned).to_vec(), true)
-    );
-    let whole = (["f", "oW", "x", "\u{120}", "20"].map(str::to_owned).to_vec(), true);
-    assert_eq!(pieces("llama-bpe", "foWx 20"), whole);
-    assert_eq!(pieces("pixtral", "foWx 20"), whole);
-    let digits = (["f", "oW", "x", "\u{120}", "2", "0"].map(str::to_owned).to_vec(), false);
-    assert_eq!(pieces("qwen2", "foWx 20"), digits);
+    let tekken = cut(&["f", "o", "W", "x", "\u{120}", "2", "0"]);
+    assert_eq!(pieces("tekken", None, "foWx 20"), (tekken.clone(), true));
+    assert_eq!(pieces("tekken", Some(false), "foWx 20"), (tekken, false));
+    for pre in ["llama-bpe", "pixtral", "falcon3"] {
+        assert_eq!(pieces(pre, None, "foWx 20"), (cut(&["f", "oW", "x", "\u{120}", "20"]), true), "{pre}");
+    }
+    let qwen = cut(&["f", "oW", "x", "\u{120}", "2", "0"]);
+    assert_eq!(pieces("qwen2", None, "foWx 20"), (qwen.clone(), false));
+    assert_eq!(pieces("qwen2", Some(true), "foWx 20"), (qwen, true));
 }
 
 #[test]
@@ -184,6 +193,7 @@ fn lies_are_refused_by_name() {
         ("a list of absurd length", Made::new(0, 1).text("k").word(9).word(4).number(1 << 60).data(64), "`k`"),
         ("a list of lists", Made::new(0, 1).text("k").word(9).word(9).number(1).data(64), "list of lists"),
         ("a value of unknown type", Made::new(0, 1).text("k").word(77).data(64), "unknown type 77"),
+        ("a key of many parts", Made::new(0, 1).key(&"a.".repeat(1 << 20), 1).data(64), "parts"),
         ("alignment 3", Made::new(0, 1).key("general.alignment", 3).data(64), "alignment"),
         ("more keys than bytes", Made::new(0, 1 << 60).data(64), ""),
         ("overlap", Made::new(2, 0).tensor("a", &[32], 0, 0).tensor("b", &[32], 0, 32).data(256), "overlap"),

@@ -100,6 +100,20 @@ fn other_layouts() {
     assert_eq!(canonical(VIT, &["classifier.bias", "embeddings.cls_token", "layernorm.weight"]), vit);
 }
 
+/// Names in a pair of GGUF files, of all kinds of parts.
+const GGUF_PAIR: [&str; 10] = [
+    "blk.0.attn_q.weight",
+    "mm.model.fc.weight",
+    "mm.model.mlp.3.bias",
+    "output.weight",
+    "token_embd.weight",
+    "v.blk.0.attn_q.weight",
+    "v.blk.0.ffn_gate.weight",
+    "v.blk.0.ls1.weight",
+    "v.patch_embd.weight.1",
+    "v.position_embd.weight",
+];
+
 #[test]
 fn canonical_names_stay_and_the_stored_name_is_kept() {
     let checkpoint = with_names(&["model.language_model.norm.weight"]).canonical(VISION_LANGUAGE).unwrap();
@@ -108,8 +122,10 @@ fn canonical_names_stay_and_the_stored_name_is_kept() {
     assert!(again.names().eq(["language_model.model.norm.weight"]));
     for scheme in ALL {
         // A table may lead nowhere that a second reading leads away from.
-        let once = with_names(&LLAVA).canonical(scheme).unwrap();
-        assert!(once.canonical(scheme).unwrap().names().eq(once.names()));
+        for names in [&LLAVA[..], &GGUF_PAIR] {
+            let once = with_names(names).canonical(scheme).unwrap();
+            assert!(once.canonical(scheme).unwrap().names().eq(once.names()));
+        }
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) fn vision_tower(config: &Config, dtypes: &dyn Dtypes, front: &str) ->
             theta: theta(config, "axial")?,
             head_dim,
             frequencies: AxialFrequencies::Alternating,
+            // Not a key of transformers: GGUF's picture parts are so.
             interleaved: config.bool("rope_interleaved", false)?,
         }),
         order: PatchOrder::ROWS,

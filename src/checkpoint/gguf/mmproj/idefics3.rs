@@ -5,18 +5,21 @@ use serde_json::json;
 use super::{Made, Part, SIGLIP, Text, with};
 use crate::Result;
 
-pub(super) fn read(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
+pub(super) fn read(part: &Part<'_>, text: Text) -> Result<Made> {
     part.need(&["v.patch_embd.bias", "v.post_ln.weight"])?;
     part.refuse(&["v.class_embd", "v.pre_ln.weight", "mm.model.fc.bias"])?;
     // The flag of GELU stands for its approximation by tanh, which SigLIP has.
-    let act = if part.act()? == "gelu" { "gelu_pytorch_tanh" } else { part.act()? };
+    let act = match part.act()? {
+        "gelu" => "gelu_pytorch_tanh",
+        other => other,
+    };
     let more = json!({
         "layer_norm_eps": part.vision.f64("attention.layer_norm_epsilon", 1e-6)?,
         "hidden_act": act,
     });
     let config = json!({
         "model_type": "idefics3",
-        "image_token_id": text.need_token(part, "<image>")?,
+        "image_token_id": text.token,
         "pad_token_id": text.config["pad_token_id"],
         "scale_factor": part.scale("projector.scale_factor")?,
         "tie_word_embeddings": text.config["tie_word_embeddings"],

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{IMAGENET, Made, Part, Text, with};
 use crate::Result;
 
-pub(super) fn read(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
+pub(super) fn read(part: &Part<'_>, text: Text) -> Result<Made> {
     part.need(&["v.class_embd", "v.patch_embd.bias", "v.blk.0.ls1.weight", "mm.model.mlp.0.weight"])?;
     part.refuse(&["v.pre_ln.weight"])?;
     // What else there is of InternViT is told by its tensors: root-mean-square norms have no bias.
@@ -20,7 +20,7 @@ pub(super) fn read(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
     });
     let config = json!({
         "model_type": "internvl",
-        "image_token_id": text.need_token(part, "<IMG_CONTEXT>")?,
+        "image_token_id": text.token,
         "pad_token_id": text.config["pad_token_id"],
         "downsample_ratio": 1.0 / part.scale("projector.scale_factor")? as f64,
         "projector_hidden_act": "gelu",

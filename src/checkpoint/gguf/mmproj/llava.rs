@@ -1,14 +1,15 @@
-//! LLaVA 1.5 and LLaVA-NeXT (1.6): the tower of CLIP and a projector of two layers; the latter sees tiles.
+//! LLaVA 1.5 and LLaVA-NeXT (1.6): the tower of CLIP and a projector of two layers; the latter sees tiles, and a learned
+//! vector stands behind each row of their map.
 
 use serde_json::{Value, json};
 
 use super::{CLIP, Made, Part, Text, clip, rows, with};
 use crate::Result;
 
-pub(super) fn read(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
+pub(super) fn read(part: &Part<'_>, text: Text) -> Result<Made> {
     let tiles = check(part)?;
     // A picture's rows stand where this token is; a decoder without it has none of the vocabulary.
-    let token = text.token("<image>").map(|id| json!(id)).unwrap_or(text.config["vocab_size"].clone());
+    let token = text.token.map_or(text.config["vocab_size"].clone(), |id| json!(id));
     // The tower ends with the layer whose output the projector takes: writers leave out what comes after it.
     let layers: Vec<i64> = part.vision.list("feature_layer")?.unwrap_or_default();
     let more = json!({
@@ -41,13 +42,20 @@ pub(super) fn read(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
     Ok(Made { config, preprocessor: with(with(levels, steps), canvases) })
 }
 
+const CANVASES: &str = "image_grid_pinpoints";
+
 /// Whether pictures are cut into tiles. Refuses what is read otherwise or not at all.
 fn check(part: &Part<'_>) -> Result<bool> {
     part.need(&["v.class_embd", "v.pre_ln.weight", "mm.0.weight"])?;
     part.refuse(&["v.post_ln.weight", "v.patch_embd.bias"])?;
+    let newlines = ["model.image_newline", "v.image_newline"];
     match part.vision.string("mm_patch_merge_type", "flat")?.as_str() {
+        "flat" if part.vision.has(CANVASES) => {
+            Err(part.vision.unsupported(CANVASES, "tiles whose rows are put one behind the other; spatial_unpad is"))
+        }
         "flat" => Ok(false),
-        "spatial_unpad" => Ok(true),
+        "spatial_unpad" if newlines.iter().any(|name| part.has(name)) => Ok(true),
+        "spatial_unpad" => part.need(&newlines[..1]).map(|()| true),
         other => {
             let reason = format!("`{}`; flat and spatial_unpad are", clip(other));
             Err(part.vision.unsupported("mm_patch_merge_type", reason))
@@ -58,11 +66,10 @@ fn check(part: &Part<'_>) -> Result<bool> {
 /// The canvases that pictures are laid on: widths and heights in turn here, pairs of height and width there. Those of
 /// LLaVA 1.6 where the file says nothing.
 fn canvases(part: &Part<'_>) -> Result<Value> {
-    let path = "image_grid_pinpoints";
-    let Some(list) = part.vision.list::<usize>(path)? else { return Ok(json!({})) };
+    let Some(list) = part.vision.list::<usize>(CANVASES)? else { return Ok(json!({})) };
     let (pairs, []) = list.as_chunks::<2>() else {
-        return Err(part.vision.broken(path, format!("{} numbers are no pairs", list.len())));
+        return Err(part.vision.broken(CANVASES, format!("{} numbers are no pairs", list.len())));
     };
     let pairs: Vec<[usize; 2]> = pairs.iter().map(|[width, height]| [*height, *width]).collect();
-    Ok(json!({ path: pairs }))
+    Ok(json!({ CANVASES: pairs }))
 }

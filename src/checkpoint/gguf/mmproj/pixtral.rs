@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{CLIP, Made, Part, Text, rows, with};
 use crate::Result;
 
-pub(super) fn read(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
+pub(super) fn read(part: &Part<'_>, text: Text) -> Result<Made> {
     part.need(&["v.pre_ln.weight", "v.blk.0.ffn_gate.weight", "mm.1.weight"])?;
     part.refuse(&["v.class_embd", "v.patch_embd.bias", "v.position_embd.weight"])?;
     let merge = if part.has("mm.patch_merger.weight") { Some(part.scale("spatial_merge_size")?) } else { None };
@@ -19,7 +19,7 @@ pub(super) fn read(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
         "rope_interleaved": true,
     });
     let config = json!({
-        "image_token_index": text.need_token(part, "[IMG]")?,
+        "image_token_index": text.token,
         "pad_token_id": text.config["pad_token_id"],
         "projector_hidden_act": "gelu",
         "multimodal_projector_bias": part.has("mm.1.bias"),

@@ -9,7 +9,8 @@ use crate::Result;
 const MAX_LAYERS: usize = 1000;
 
 /// Qwen2-VL.
-pub(super) fn second(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
+pub(super) fn second(part: &Part<'_>, text: Text) -> Result<Made> {
+    part.refuse(&["v.blk.0.ffn_gate.weight"])?;
     let (width, inner) = sizes(part)?;
     let vision = json!({
         "model_type": "qwen2_vl",
@@ -23,7 +24,8 @@ pub(super) fn second(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
 }
 
 /// Qwen2.5-VL: most layers see windows, each `n_wa_pattern`-th the whole picture.
-pub(super) fn newer(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
+pub(super) fn newer(part: &Part<'_>, text: Text) -> Result<Made> {
+    part.need(&["v.blk.0.ffn_gate.weight"])?;
     let (width, inner) = sizes(part)?;
     let layers = part.vision.require::<usize>("block_count")?;
     let pattern = part.vision.require::<usize>("n_wa_pattern")?;
@@ -41,10 +43,12 @@ pub(super) fn newer(part: &Part<'_>, text: Text<'_>) -> Result<Made> {
     made(part, text, "qwen2_5_vl", vision)
 }
 
-/// Width of the tower and of what is inside its MLPs. What the file states of the latter is another number.
+/// Width of the tower and of what is inside its MLPs. The latter is not as stated in parts of Qwen2-VL: writers put the
+/// decoder's width there, or 0.
 fn sizes(part: &Part<'_>) -> Result<(usize, usize)> {
     part.need(&["v.patch_embd.weight.1", "v.blk.0.attn_q.weight", "v.post_ln.weight", "mm.0.weight"])?;
-    part.refuse(&["v.class_embd", "v.pre_ln.weight", "v.position_embd.weight"])?;
+    // Old writers put a table of zeros into `v.position_embd.weight`, which nothing looks at.
+    part.refuse(&["v.class_embd", "v.pre_ln.weight"])?;
     let width: usize = part.vision.require("embedding_length")?;
     // Older writers call the first matrix `ffn_down`.
     let both = ["v.blk.0.ffn_up.weight", "v.blk.0.ffn_down.weight"].map(|name| rows(part.file, name));
@@ -55,8 +59,7 @@ fn sizes(part: &Part<'_>) -> Result<(usize, usize)> {
     Ok((width, inner.unwrap_or(width)))
 }
 
-fn made(part: &Part<'_>, mut text: Text<'_>, model_type: &str, vision: Value) -> Result<Made> {
-    let token = text.need_token(part, "<|image_pad|>")?;
+fn made(part: &Part<'_>, mut text: Text, model_type: &str, vision: Value) -> Result<Made> {
     text.config["model_type"] = json!(format!("{model_type}_text"));
     let (patch, merge) = (part.vision.require::<usize>("patch_size")?, part.scale("spatial_merge_size")?);
     let more = json!({
@@ -68,7 +71,7 @@ fn made(part: &Part<'_>, mut text: Text<'_>, model_type: &str, vision: Value) ->
     });
     let config = json!({
         "model_type": model_type,
-        "image_token_id": token,
+        "image_token_id": text.token,
         "pad_token_id": text.config["pad_token_id"],
         "tie_word_embeddings": text.config["tie_word_embeddings"],
         "text_config": text.config,
