@@ -120,14 +120,25 @@ fn token(kind: &Kind, tokens: Option<&Vec<Value>>) -> Option<usize> {
     tokens?.iter().position(|token| token.as_str() == Some(kind.token))
 }
 
-/// Whether a file beside the decoder `text` with the vocabulary `tokens` can be its part: of a kind that is read and that
-/// goes with such a decoder, as wide, with a token for pictures.
+/// Whether a file beside the decoder `text` with the vocabulary `tokens` is its part: of a kind that is read, and of one
+/// model with it.
 pub(super) fn fits(file: &Gguf, text: &Value, tokens: Option<&Vec<Value>>) -> bool {
-    let Some(kind) = kind(file) else { return false };
-    let width = rows(file, kind.last).map(|rows| rows as u64);
-    let goes = text["model_type"].as_str().is_some_and(|model_type| kind.decoders.contains(&model_type));
-    let has_token = kind.name == "mlp" || token(kind, tokens).is_some();
-    goes && has_token && width.is_some() && width == text["hidden_size"].as_u64()
+    kind(file).is_some_and(|kind| apart(kind, file, text, tokens).is_none())
+}
+
+/// Why a part of this kind and the decoder are not of one model.
+fn apart(kind: &Kind, file: &Gguf, text: &Value, tokens: Option<&Vec<Value>>) -> Option<String> {
+    let given = rows(file, kind.last).unwrap_or(0) as u64;
+    let taken = text["hidden_size"].as_u64().unwrap_or(0);
+    let model_type = text["model_type"].as_str().unwrap_or_default();
+    if given == 0 || given != taken {
+        return Some(format!("the projector gives {given} columns, the decoder takes {taken}"));
+    }
+    if !kind.decoders.contains(&model_type) {
+        return Some(format!("a part `{}` does not go with a decoder {}", kind.name, clip(model_type)));
+    }
+    let needless = kind.name == "mlp" || token(kind, tokens).is_some();
+    (!needless).then(|| format!("the decoder's vocabulary has no `{}` for pictures to stand at", kind.token))
 }
 
 /// Names of the tensors of a checkpoint with this part.
@@ -161,22 +172,10 @@ pub(super) fn files(file: &Gguf, text: Value, tokens: Option<&Vec<Value>>) -> Re
     }
     let part = Part { file, own, vision };
     part.need(&[kind.last])?;
-    let given = rows(file, kind.last).unwrap_or(0);
-    let taken = text["hidden_size"].as_u64().unwrap_or(0);
-    let model_type = text["model_type"].as_str().unwrap_or_default();
-    let token = token(kind, tokens);
-    let wrong = if given as u64 != taken {
-        Some(format!("the projector gives {given} columns, the decoder takes {taken}"))
-    } else if !kind.decoders.contains(&model_type) {
-        Some(format!("a part `{}` does not go with a decoder {}", kind.name, clip(model_type)))
-    } else if token.is_none() && kind.name != "mlp" {
-        Some(format!("the decoder's vocabulary has no `{}` for pictures to stand at", kind.token))
-    } else {
-        None
-    };
-    if let Some(wrong) = wrong {
-        return Err(Error::malformed(file.source.name(), format!("{wrong}: they are not of one model")));
+    if let Some(reason) = apart(kind, file, &text, tokens) {
+        return Err(Error::malformed(file.source.name(), format!("{reason}: they are not of one model")));
     }
+    let token = token(kind, tokens);
     let made = (kind.read)(&part, Text { config: text, token })?;
     Ok(vec![("config.json", made.config), ("preprocessor_config.json", made.preprocessor)])
 }
