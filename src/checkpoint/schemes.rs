@@ -25,7 +25,7 @@ pub const GGUF: &Scheme = &[GGUF_TEXT, LLAVA_PART];
 
 /// GGUF checkpoints of Idefics 3 and SmolVLM.
 pub const GGUF_IDEFICS3: &Scheme =
-    &[GGUF_TEXT, &[keep("model.text_model."), rule("model.", "model.text_model.")], SIGLIP_PART];
+    &[GGUF_TEXT, &[keep("model.text_model."), rule("model.", "model.text_model.")], LLAVA_PART, SIGLIP_PART];
 
 /// GGUF checkpoints of InternVL.
 pub const GGUF_INTERNVL: &Scheme = &[GGUF_TEXT, INTERNVL_PART];
@@ -70,18 +70,10 @@ const LLAVA_PART: &[Rule] = &[
     rule("v.image_newline", "image_newline"),
 ];
 
+/// SigLIP's tower beside LLaVA's names: its front is another, and it has an end.
 const SIGLIP_PART: &[Rule] = &[
-    rule("v.patch_embd.", "vision_model.embeddings.patch_embedding."),
-    rule("v.position_embd.", "vision_model.embeddings.position_embedding."),
+    rule("vision_tower.vision_model.", "vision_model."),
     rule("v.post_ln.", "vision_model.post_layernorm."),
-    rule("v.blk.*.ln1.", "vision_model.encoder.layers.*.layer_norm1."),
-    rule("v.blk.*.ln2.", "vision_model.encoder.layers.*.layer_norm2."),
-    rule("v.blk.*.attn_q.", "vision_model.encoder.layers.*.self_attn.q_proj."),
-    rule("v.blk.*.attn_k.", "vision_model.encoder.layers.*.self_attn.k_proj."),
-    rule("v.blk.*.attn_v.", "vision_model.encoder.layers.*.self_attn.v_proj."),
-    rule("v.blk.*.attn_out.", "vision_model.encoder.layers.*.self_attn.out_proj."),
-    rule("v.blk.*.ffn_up.", "vision_model.encoder.layers.*.mlp.fc1."),
-    rule("v.blk.*.ffn_down.", "vision_model.encoder.layers.*.mlp.fc2."),
     rule("mm.model.fc.", "connector.modality_projection.proj."),
 ];
 

@@ -56,21 +56,27 @@ impl Made {
     }
 }
 
-/// A llama of one layer: its table in Q8_0, everything else missing.
-fn small() -> Vec<u8> {
-    Made::new(2, 9)
+/// The first keys of a llama of one layer with `more` keys behind them; see [`tensors`].
+fn llama(more: u64, pre: &str, tokens: &[&str], merges: &[&str]) -> Made {
+    Made::new(2, 9 + more)
         .string("general.architecture", "llama")
         .key("llama.block_count", 1)
         .key("llama.embedding_length", 32)
         .key("llama.feed_forward_length", 64)
         .key("llama.attention.head_count", 4)
         .string("tokenizer.ggml.model", "gpt2")
-        .string("tokenizer.ggml.pre", "smollm")
-        .strings("tokenizer.ggml.tokens", &["a", "b", "ab"])
-        .strings("tokenizer.ggml.merges", &["a b"])
-        .tensor("token_embd.weight", &[32, 3], 8, 0)
-        .tensor("output_norm.weight", &[32], 0, 128)
-        .data(128 + 128)
+        .string("tokenizer.ggml.pre", pre)
+        .strings("tokenizer.ggml.tokens", tokens)
+        .strings("tokenizer.ggml.merges", merges)
+}
+
+/// Its tensors: the table in Q8_0, everything else missing.
+fn tensors(keys: Made) -> Vec<u8> {
+    keys.tensor("token_embd.weight", &[32, 3], 8, 0).tensor("output_norm.weight", &[32], 0, 128).data(128 + 128)
+}
+
+fn small() -> Vec<u8> {
+    tensors(llama(0, "smollm", &["a", "b", "ab"], &["a b"]))
 }
 
 fn open(bytes: Vec<u8>) -> Result<Gguf> {
@@ -108,23 +114,12 @@ fn a_source_without_a_slice_reads_the_same() {
 /// Pieces that a vocabulary of letters, digits and pairs of them cuts a text into, and whether texts begin with a token.
 fn pieces(pre: &str, begin: Option<bool>, text: &str) -> (Vec<String>, bool) {
     let tokens = ["f", "o", "W", "x", "2", "0", "\u{120}", "oW", "20", "\u{120}2", "<s>"];
-    let made = Made::new(2, 10 + u64::from(begin.is_some()))
-        .string("general.architecture", "llama")
-        .key("llama.block_count", 1)
-        .key("llama.embedding_length", 32)
-        .key("llama.feed_forward_length", 64)
-        .key("llama.attention.head_count", 4)
-        .string("tokenizer.ggml.model", "gpt2")
-        .string("tokenizer.ggml.pre", pre)
-        .strings("tokenizer.ggml.tokens", &tokens)
-        .strings("tokenizer.ggml.merges", &["o W", "2 0", "\u{120} 2"])
-        .key("tokenizer.ggml.bos_token_id", 10);
-    let made = match begin {
-        Some(begin) => made.flag("tokenizer.ggml.add_bos_token", begin),
-        None => made,
-    };
-    let made =
-        made.tensor("token_embd.weight", &[32, 3], 8, 0).tensor("output_norm.weight", &[32], 0, 128).data(128 + 128);
+    let merges = ["o W", "2 0", "\u{120} 2"];
+    let keys = llama(1 + u64::from(begin.is_some()), pre, &tokens, &merges).key("tokenizer.ggml.bos_token_id", 10);
+    let made = tensors(match begin {
+        Some(begin) => keys.flag("tokenizer.ggml.add_bos_token", begin),
+        None => keys,
+    });
     let files = GgufFiles::new(Arc::new(MemoryFile::new("made.gguf", made)));
     let read = |name: &str| wait(files.read(name)).unwrap();
     let tokenizer = crate::text::Tokenizer::from_bytes(
